@@ -1,0 +1,16 @@
+"""Randomness as a function of (seed, step, stream, rank): a run can be cut anywhere and goes on bit for bit."""
+
+import hashlib
+
+import torch
+
+
+def generator(device, seed, step, stream, rank=0):
+    """Return a `torch.Generator` on `device` whose draws depend on these four values and on nothing else.
+
+    `stream` names the use ("noise", "dropout", ...), so that two uses in one step never share their numbers.
+    The values are hashed because a CPU generator reads only the low 32 bits of its seed: packing the fields into
+    one integer would give different steps the same noise.
+    """
+    digest = hashlib.blake2b(f"{seed}/{step}/{stream}/{rank}".encode(), digest_size=8).digest()
+    return torch.Generator(device=device).manual_seed(int.from_bytes(digest, "little", signed=True))
