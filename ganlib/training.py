@@ -1,0 +1,248 @@
+"""Training: the two moves of the game, the step that plays both, and the loop around it."""
+
+import re
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+
+from . import losses
+from .gan import GAN
+
+
+def discriminator_step(gan, real, objective=losses.non_saturating, labels=None, move=0):
+    """Play D's move: one optimizer step on `d_loss` for the reals `(B, C, H, W)` and as many fresh fakes.
+
+    G takes no part in it: its fakes come without a graph. Returns detached 0-d tensors `d_loss`, `d_real`, `d_fake`
+    (mean logits), `p_real`, `p_fake` (mean probabilities) and `penalty`, all from before the step. `move` numbers
+    D's moves within one training step, so that each has noise of its own. Goodfellow et al. 2014, algorithm 1.
+    """
+    with torch.no_grad():
+        fake = gan.fake(len(real), f"D{move}", labels)
+    if gan.one_pass:
+        both = None if labels is None else torch.cat([labels, labels])
+        d_real, d_fake = gan.judge(torch.cat([real, fake]), f"D{move}", both).chunk(2)
+    else:
+        d_real, d_fake = gan.judge(real, f"D{move}/real", labels), gan.judge(fake, f"D{move}/fake", labels)
+    loss = objective.d_loss(d_real, d_fake).mean()
+    gan.opt_D.zero_grad()
+    loss.backward()
+    gan.opt_D.step()
+    d_real, d_fake = d_real.detach(), d_fake.detach()
+    return {
+        "d_loss": loss.detach(),
+        "d_real": d_real.mean(),
+        "d_fake": d_fake.mean(),
+        "p_real": d_real.sigmoid().mean(),
+        "p_fake": d_fake.sigmoid().mean(),
+        "penalty": loss.new_zeros(()),
+    }
+
+
+def generator_step(gan, real, objective=losses.non_saturating, labels=None):
+    """Play G's move: one optimizer step on `g_loss` for as many fresh fakes as there are reals `(B, C, H, W)`.
+
+    The gradient passes through D, whose weights are frozen meanwhile; the reals themselves are judged only where
+    the objective is `paired`. Returns the detached 0-d tensor `g_loss`. Goodfellow et al. 2014, algorithm 1.
+    """
+    weights = [weight for weight in gan.D.parameters() if weight.requires_grad]
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        d_fake = gan.judge(gan.fake(len(real), "G", labels), "G", labels)
+        d_real = gan.judge(real, "G/real", labels) if objective.paired else None
+        loss = objective.g_loss(d_real, d_fake).mean()
+        gan.opt_G.zero_grad()
+        loss.backward()
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)
+    gan.opt_G.step()
+    return {"g_loss": loss.detach()}
+
+
+def gan_step(gan, batches, objective=losses.non_saturating, n_critic=1):
+    """Play both: `n_critic` moves of D, then one of G; returns the last D move's figures and G's, on the device.
+
+    `batches` holds `images (k, B, C, H, W)` and `labels (k, B)` or None, one batch for each D move and one more if
+    the objective is `paired`. Counts the step in `gan.step` and the images that D saw in `gan.images_seen`.
+    """
+    images, labels = batches
+    labels = [None] * len(images) if labels is None else labels
+    for move in range(n_critic):
+        stats = discriminator_step(gan, images[move], objective, labels[move], move)
+    stats |= generator_step(gan, images[-1], objective, labels[-1])
+    gan.step += 1
+    gan.images_seen += n_critic * images.shape[1]
+    return stats
+
+
+gan_step.batches = lambda objective=losses.non_saturating, n_critic=1: n_critic + objective.paired
+
+
+def _batches(step):
+    """How many batches `step` wants: its `batches`, a number or a function of the arguments bound by `partial`."""
+    bound = {}
+    while isinstance(step, partial) and not hasattr(step, "batches"):
+        if step.args:
+            raise ValueError("partial(step, ...) binds positional arguments; name them: partial(step, objective=...)")
+        step, bound = step.func, step.keywords | bound
+    wanted = getattr(step, "batches", 1)
+    return wanted(**bound) if callable(wanted) else wanted
+
+
+@dataclass
+class Now:
+    """Where the run is: `step` and `images` since its beginning, `seconds` since this call, `stats` of the last step.
+
+    `stats` are 0-d tensors on the device: reading one waits for it. `reason` says why the run ends, in its last `now`.
+    """
+
+    gan: GAN
+    seconds: float = 0.0
+    stats: dict = field(default_factory=dict)
+    progress: float | None = None
+    reason: str | None = None
+
+    @property
+    def step(self):
+        return self.gan.step
+
+    @property
+    def images(self):
+        return self.gan.images_seen
+
+    @property
+    def history(self):
+        return self.gan.history
+
+    def every(self, n):
+        """True at every `n`-th step of the run."""
+        return self.step % n == 0
+
+
+def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_every=50):
+    """Train, and hand the loop a `Now` after each step: `for now in train(gan, data, step, until=10_000): ...`
+
+    until: a number of steps, "1M images", "100 epochs", "60s" ("5 min", "1h"), any callable of `now` (it ends the run
+        by returning True, or a sentence that says why), or a list of these: the first that holds ends the run, and
+        `now.reason` names it. Steps, images and epochs count from the run's beginning, seconds from this call.
+    view: told of each step by `view.update(now)` and of the end by `view.close(now)`.
+    record_every: every so many steps a row of figures joins `gan.history`: the step's own, both gradient norms and
+        the diversity of 64 fakes of one fixed noise (their standard deviation over the batch, mean over the pixels).
+
+    An interrupt (the kernel's stop button, Ctrl-C) lets the step finish and ends the loop cleanly; the next call goes
+    on. A second one raises KeyboardInterrupt at once. Raises ValueError for nets that do not fit the data, a batch
+    larger than the data, or an `until` that it cannot read.
+    """
+    rules = [_rule(rule, len(data)) for rule in (until if isinstance(until, (list, tuple)) else [until])]
+    k = _batches(step)
+    data = data.to(gan.device) if data.images.device != gan.device else data
+    gan.check(data)
+    now = Now(gan)
+    if done := next((rule for rule in rules if rule.of_run and rule(now)), None):
+        now.reason = f"this run is finished: {done(now)}"
+        if view is not None:
+            view.update(now, force=True)
+            view.close(now)
+        print(f"{now.reason}. To go on, raise that number; to start anew, resume(folder, gan, fresh=True) "
+              "(in the notebooks: FRESH = True).")  # fmt: skip
+        return
+    with _deferred_interrupt() as interrupted:
+        if view is not None:
+            view.update(now, force=True)
+        start = time.monotonic()
+        while now.reason is None:
+            before = gan.step
+            now.stats = step(gan, data.batches(gan.seed, gan.step, k, batch_size, gan.dtype))
+            if gan.step == before:  # a step of the user's own that leaves the counting to us
+                gan.step, gan.images_seen = gan.step + 1, gan.images_seen + k * batch_size
+            now.seconds = time.monotonic() - start
+            if now.every(record_every) or gan.step == 1:
+                gan.history.append(_record(now))
+            now.progress = max((rule.progress(now) for rule in rules if rule.unit), default=None)
+            now.reason = next((reason for rule in rules if (reason := rule(now))), None)
+            if interrupted:
+                now.reason = f"interrupted at step {gan.step:,}; run again to go on"
+            if view is not None:
+                view.update(now, force=now.reason is not None)
+            yield now
+            if interrupted and now.reason is None:
+                now.reason = f"interrupted at step {gan.step:,}; run again to go on"
+        if view is not None:
+            view.close(now)
+
+
+def _record(now):
+    """One row of the history. The only place where the loop waits for the device, once in `record_every` steps."""
+    gan = now.gan
+    norms = {
+        f"grad_norm_{player}": torch.nn.utils.get_total_norm([p.grad for p in net.parameters() if p.grad is not None])
+        for player, net in (("d", gan.D), ("g", gan.G))
+    }
+    figures = now.stats | norms | {"diversity": gan.sample(64).std(0).mean()}
+    values = torch.stack([torch.as_tensor(value).float().cpu() for value in figures.values()]).tolist()
+    return {"step": now.step, "images": now.images} | dict(zip(figures, values, strict=True))
+
+
+UNTIL = re.compile(r"(\d+\.?\d*) *([kM]?) *(images?|epochs?|s|min|h)")
+
+
+class _rule:
+    """One entry of `until`: says why the run ends once it holds, None before. `goal` is None for a callable."""
+
+    def __init__(self, rule, epoch):
+        self.rule, self.goal, self.unit = rule, None, None
+        if isinstance(rule, int) and not isinstance(rule, bool) and rule >= 0:
+            self.goal, self.unit = rule, "step"
+        elif isinstance(rule, str) and (match := UNTIL.fullmatch(rule.replace(",", "").strip())):
+            number, thousands, unit = match.groups()
+            sizes = {"s": 1, "min": 60, "h": 3600, "epoch": epoch, "epochs": epoch}
+            self.goal = float(number) * {"": 1, "k": 1e3, "M": 1e6}[thousands] * sizes.get(unit, 1)
+            self.unit = "second" if unit in ("s", "min", "h") else "image"
+        elif not callable(rule):
+            raise ValueError(f'until={rule!r} was given; a number of steps (10_000), "1M images", "100 epochs", '
+                             '"60s", a callable of `now`, or a list of these is expected')  # fmt: skip
+
+    @property
+    def of_run(self):
+        """Whether it counts from the run's beginning, so that a run can be finished before it starts."""
+        return self.unit in ("step", "image")
+
+    def progress(self, now):
+        done = {"step": now.step, "second": now.seconds, "image": now.images}[self.unit]
+        return done / self.goal if self.goal else 1.0
+
+    def __call__(self, now):
+        if self.goal is None:
+            held = self.rule(now)
+            name = getattr(self.rule, "__name__", type(self.rule).__name__)
+            return held if isinstance(held, str) else f"{name} at step {now.step:,}" if held else None
+        if self.progress(now) < 1:
+            return None
+        return f"{now.step:,} steps" if self.unit == "step" else f"{self.rule}, at step {now.step:,}"
+
+
+class _deferred_interrupt:
+    """The first SIGINT is noted (the value becomes true), the second raises. Only a main thread can listen."""
+
+    def __enter__(self):
+        self.seen, self.before = False, None
+        if threading.current_thread() is threading.main_thread():
+            self.before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *_):
+        if self.before is not None:
+            signal.signal(signal.SIGINT, self.before)
+
+    def __bool__(self):
+        return self.seen
+
+    def _note(self, *_):
+        if self.seen:
+            raise KeyboardInterrupt
+        self.seen = True

@@ -1,0 +1,44 @@
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+os.environ["OMP_NUM_THREADS"] = "1"  # the nets of the tests are small, and the machines shared; processes inherit it
+torch.set_num_threads(1)
+
+import ganlib  # noqa: E402
+from ganlib import nets  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def digits():
+    return ganlib.load("digits")
+
+
+@pytest.fixture
+def small():
+    """Make a small GAN of the classic kind: fast to train, with dropout, from one and the same start."""
+
+    def make(seed=0, dtype=None, **settings):
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            G, D = nets.MLPGenerator(8, widths=(16, 32)), nets.MLPDiscriminator(widths=(32, 16))
+        return ganlib.GAN(G, D, seed=seed, **settings).to(dtype=dtype)
+
+    return make
+
+
+def same(a, b):
+    """Whether two states (dicts and lists of tensors and plain values) are equal, bit for bit."""
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b

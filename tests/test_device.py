@@ -1,0 +1,94 @@
+import pytest
+import torch
+
+import ganlib
+from ganlib import device
+
+
+@pytest.fixture(autouse=True)
+def restore():
+    before = torch.get_num_threads(), torch.get_float32_matmul_precision(), device.choice.precision
+    yield
+    torch.set_num_threads(before[0])
+    torch.set_float32_matmul_precision(before[1])
+    device.choice.precision = before[2]
+
+
+def test_setup_seeds_and_says_one_line(capsys):
+    numbers = []
+    for _ in range(2):
+        ganlib.setup(seed=3, device="cpu")
+        numbers.append(torch.randn(3))
+    assert torch.equal(*numbers) and torch.initial_seed() == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("CPU: ") and "GiB, float32 at" in lines[0] and "take about" in lines[0]
+
+
+def test_the_gan_takes_seed_and_precision_from_setup():
+    ganlib.setup(seed=42, device="cpu", precision="bf16")
+    gan = ganlib.GAN(ganlib.nets.MLPGenerator(), ganlib.nets.MLPDiscriminator())
+    assert (gan.seed, gan.precision) == (42, "bf16")
+    ganlib.setup(seed=42, device="cpu")
+    assert ganlib.GAN(gan.G, gan.D).precision == "float32"
+
+
+def test_threads_are_set():
+    ganlib.setup(device="cpu", threads=1)
+    assert torch.get_num_threads() == 1
+
+
+@pytest.mark.parametrize(
+    "flags, precision", [("fpu sse avx512_bf16", "bf16"), ("fpu amx_bf16", "bf16"), ("fpu avx512f", "float32")]
+)
+def test_fast_is_bf16_only_where_the_cpu_has_it(monkeypatch, flags, precision):
+    monkeypatch.setattr(device, "_cpuinfo", lambda field: flags)
+    ganlib.setup(device="cpu", precision="fast")
+    assert device.choice.precision == precision
+
+
+def test_an_unknown_precision():
+    with pytest.raises(ValueError, match='precision=\'fp16\'.*"float32", "bf16" or "fast"'):
+        ganlib.setup(device="cpu", precision="fp16")
+
+
+@pytest.mark.parametrize("rounding, chosen", [(False, "medium"), (True, "highest")])
+def test_medium_is_used_only_where_it_keeps_float32s_accuracy(monkeypatch, rounding, chosen):
+    """On a machine whose "medium" rounds to bf16 the trial notices."""
+    real = device.linear
+
+    def linear(x, weight):
+        if rounding and x.dtype == torch.float32 and torch.get_float32_matmul_precision() == "medium":
+            return real(x.bfloat16(), weight.bfloat16()).float()
+        return real(x, weight)
+
+    monkeypatch.setattr(device, "linear", linear)
+    ganlib.setup(device="cpu")
+    assert torch.get_float32_matmul_precision() == chosen
+
+
+def test_colab_without_a_gpu_says_how_to_switch(monkeypatch, capsys):
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab_20260819")
+    ganlib.setup(device="cpu")
+    assert "Runtime > Change runtime type > T4 GPU" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
+def test_a_gpu_is_picked_and_named(capsys):
+    assert ganlib.setup().type == "cuda"
+    assert torch.cuda.get_device_name() in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
+def test_a_run_on_a_gpu_is_reproducible_and_resumes(small, digits, tmp_path):
+    runs = []
+    for until in ([12], [5, 12]):
+        gan = small().to("cuda")
+        for end in until:
+            for _ in ganlib.train(gan, digits.to("cuda"), until=end, batch_size=10):
+                pass
+            ganlib.save(tmp_path, gan)
+            gan = small().to("cuda")
+            assert ganlib.resume(tmp_path, gan)
+        runs.append([p.cpu() for p in gan.G.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*runs, strict=True))
