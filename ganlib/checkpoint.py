@@ -1,0 +1,108 @@
+"""Checkpoints: one file per run, replaced in one move, with everything in it to go on bit for bit."""
+
+import os
+import pickle
+from pathlib import Path
+
+import torch
+
+from . import nets
+from .files import replace
+from .gan import GAN
+
+FORMAT = 1
+FILE = "checkpoint.pt"
+
+
+def save(folder, gan):
+    """Write the run's whole state to `folder`/checkpoint.pt: at any moment there is the old file or the new one.
+
+    Raises OSError where the folder cannot be written; what was saved before stays as it was.
+    """
+    content = {"format": FORMAT, "config": _config(gan), "machine": _machine(gan), "state": gan.state_dict()}
+    replace(Path(folder) / FILE, lambda file: torch.save(content, file))
+
+
+def resume(folder, gan, fresh=False):
+    """Go on with the run in `folder`: put its state into `gan` and return True; False where there is none.
+
+    Says which in one line. On the CPU it sets threads and matmul precision as they were, so that the run goes on
+    bit for bit. `fresh=True` starts anew: an earlier run is put aside under a name that the line gives.
+    Raises ValueError where the run is one of other nets or settings, OSError where its file cannot be read.
+    """
+    file = Path(folder) / FILE
+    if fresh and Path(folder).exists():
+        aside = next(p for n in range(1, 10**6) if not (p := Path(f"{folder}.{n}")).exists())
+        os.rename(folder, aside)
+        print(f"{folder}: a fresh start; the earlier run is now {aside}")
+        return False
+    if not file.exists():
+        print(f"{folder}: a fresh start")
+        return False
+    content = read(file, gan.device)
+    for name, ours in _config(gan).items():
+        theirs = content["config"].get(name)
+        if theirs != ours:
+            raise ValueError(f"the run in {folder} has {name} = {theirs}, this one {name} = {ours}; "
+                             "use the same, another folder, or start anew with fresh=True (FRESH = True)")  # fmt: skip
+    gan.load_state_dict(content["state"])
+    then, today = content["machine"], _machine(gan)
+    changed = [f"{name} {today[name]} (was {then[name]})" for name in ("device", "torch") if then[name] != today[name]]
+    if then["device"] == "cpu" == today["device"]:
+        torch.set_num_threads(then["threads"])
+        torch.set_float32_matmul_precision(then["precision"])
+    note = f"; not bit for bit: {', '.join(changed)}" if changed else ""
+    print(f"{folder}: going on from step {gan.step:,} ({gan.images_seen:,} images){note}")
+    return True
+
+
+def rebuild(file):
+    """Return the GAN of a checkpoint on the CPU, its nets built anew: for nets of ganlib, which keep their settings."""
+    content = read(file)
+    built = []
+    for name in ("G", "D"):
+        settings = content["config"][name]
+        if not isinstance(settings, dict):
+            raise ValueError(
+                f"{name} of {file} is a net of your own; build it, then resume(folder, gan) and gan.sample()"
+            )
+        built.append(getattr(nets, settings["net"])(**{key: settings[key] for key in settings if key != "net"}))
+    gan = GAN(*built)
+    gan.load_state_dict(content["state"])
+    return gan
+
+
+def read(file, device="cpu"):
+    """Read a checkpoint as tensors and plain values; code in the file is never run."""
+    try:
+        content = torch.load(file, map_location=device, weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        raise OSError(f"{file} cannot be read ({type(error).__name__}: {str(error)[:200]}); it is damaged or no "
+                      "checkpoint of ganlib. Move it away and run again to start anew") from error  # fmt: skip
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise ValueError(f"{file} has format {found}; this ganlib reads format {FORMAT}: use the release that wrote it")
+    return content
+
+
+def _config(gan):
+    """What must agree between a run and a GAN that goes on with it. A net of ours can be built again from it."""
+    nets = {name: _describe(getattr(gan, name)) for name in ("G", "D")}
+    settings = gan.opt_G.param_groups[0]
+    return nets | {"seed": gan.seed, "lr": settings["lr"], "betas": list(settings["betas"])}
+
+
+def _describe(net):
+    if hasattr(net, "settings"):
+        return {"net": type(net).__name__, **net.settings}
+    return str(net)
+
+
+def _machine(gan):
+    """What decides the low bits of a run."""
+    return {
+        "torch": torch.__version__.split("+")[0],
+        "device": gan.device.type,
+        "threads": torch.get_num_threads(),
+        "precision": torch.get_float32_matmul_precision(),
+    }
