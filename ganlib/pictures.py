@@ -1,0 +1,138 @@
+"""Pictures: grids of images, the curves of a run, and the timeline that a run leaves in its folder."""
+
+import io
+from pathlib import Path
+
+import torch
+
+from .data import as_uint8
+from .files import replace
+
+
+class Picture:
+    """An encoded picture: Jupyter shows it as a cell's value, `save(path)` writes it."""
+
+    def __init__(self, picture, text="<picture>", kind="png", **settings):
+        """Encode a Pillow image, or a matplotlib figure."""
+        file = io.BytesIO()
+        (picture.save if hasattr(picture, "save") else picture.savefig)(file, format=kind, **settings)
+        self.data, self.mime, self.text = file.getvalue(), f"image/{kind}", text
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return {self.mime: self.data, "text/plain": self.text}  # IPython encodes the bytes itself
+
+    def __repr__(self):
+        return self.text
+
+    def save(self, path):
+        """Write the picture to `path`, in one move."""
+        replace(Path(path), lambda file: file.write(self.data))
+
+
+def show(images, columns=8, scale=2):
+    """Return a grid of images as a `Picture`: uint8 or float in [-1, 1], `(N, C, H, W)` with 1 or 3 channels.
+
+    The grid has `columns` columns; each pixel is drawn `scale` times as wide and high.
+    """
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
+        raise ValueError(f"images of shape {tuple(images.shape)} were given; (N, 1, H, W) or (N, 3, H, W) is expected")
+    return Picture(_pillow(mosaic(images, columns, gap=1), scale), "<images>")
+
+
+def mosaic(images, columns, gap=0):
+    """Lay `(N, C, H, W)` images out in rows, `gap` white pixels apart: uint8 `(C, rows * (H + gap) - gap, ...)`."""
+    images = as_uint8(images.detach()).cpu()
+    n, c, h, w = images.shape
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    grid = images.new_full((rows * columns, c, h + gap, w + gap), 255)
+    grid[:n, :, :h, :w] = images
+    grid = grid.unflatten(0, (rows, columns)).permute(2, 0, 3, 1, 4)  # (C, rows, H + gap, columns, W + gap)
+    return grid.flatten(3).flatten(1, 2)[:, : rows * (h + gap) - gap, : columns * (w + gap) - gap]
+
+
+def _pillow(grid, scale=1):
+    """A uint8 image (C, H, W) as a Pillow image, enlarged."""
+    from PIL import Image
+
+    picture = Image.fromarray((grid[0] if len(grid) == 1 else grid.permute(1, 2, 0)).contiguous().numpy())
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+
+
+PANELS = (  # title, upper end, lines: a history's column, label, colour
+    ("losses", None, (("d_loss", "D", "tab:blue"), ("g_loss", "G", "tab:orange"))),
+    ("D's mean probability of 'real'", 1, (("p_real", "reals", "tab:green"), ("p_fake", "fakes", "tab:red"))),
+    ("diversity of the fakes", None, (("diversity", "64 fakes", "tab:purple"),)),
+)
+
+
+def curves(history):
+    """Return the curves of a run (`gan.history`, or `history.json` read back) as a `Picture`.
+
+    Left both losses, in the middle what D believes of reals and fakes, as mean probabilities, right the diversity of
+    the fakes: the standard deviation of one pixel over 64 of them, mean over the pixels.
+    """
+    if not history:
+        raise ValueError("the history is empty; train first: it is recorded every 50 steps")
+    from matplotlib.figure import Figure  # not pyplot, which would show the figure a second time
+
+    figure = Figure(figsize=(11, 3), layout="constrained")
+    for axes, (title, top, lines) in zip(figure.subplots(1, 3), PANELS, strict=True):
+        for name, label, colour in lines:
+            points = [(row["step"], row[name]) for row in history if name in row]
+            axes.plot(*zip(*points, strict=True), label=label, color=colour, linewidth=1)
+        axes.set(title=title, xlabel="step", ylim=(0, top))
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False, fontsize=9)
+    return Picture(figure, "<curves>", dpi=80)
+
+
+def timeline(folder, columns=10, rows=5, animated=False, scale=1):
+    """Return what G drew from the same noise over the run in `folder`, as a `Picture`.
+
+    Time runs from left to right over `columns` moments (more of them early, when more happens), each row is one noise
+    vector. `animated=True` makes it a GIF of `columns` frames instead, each a grid of `rows` rows of 8.
+    Raises ValueError where the folder holds no pictures of a run.
+    """
+    files = {int(path.stem): path for path in (Path(folder) / "pictures").glob("*.png")}
+    if not files:
+        raise ValueError(f"{folder} holds no pictures of a run; train with view=LiveView(folder={str(folder)!r})")
+    steps = sorted(files)
+    if len(steps) > columns:
+        wanted = [steps[-1] * (i / max(1, columns - 1)) ** 1.5 for i in range(columns)]
+        steps = sorted({min(files, key=lambda step, at=at: abs(step - at)) for at in wanted})
+    moments = [read_moment(files[step])[: rows * 8 if animated else rows] for step in steps]
+    if animated:
+        first, *others = (_pillow(mosaic(images, 8), scale).quantize(16) for images in moments)
+        times = [150] * len(others) + [2000]
+        return Picture(first, "<timeline>", "gif", save_all=True, append_images=others, duration=times, loop=0)
+    from PIL import Image, ImageDraw
+
+    strip = _pillow(mosaic(torch.stack(moments, dim=1).flatten(0, 1), len(steps), gap=1), scale)
+    picture = Image.new(strip.mode, (strip.width, strip.height + 14), "white")
+    picture.paste(strip, (0, 14))
+    for column, step in enumerate(steps):  # the step stands over its column
+        text = f"{step / 1000:g}k" if step >= 1000 else str(step)
+        place = (column + 0.5) * strip.width / len(steps), 7
+        ImageDraw.Draw(picture).text(place, text, fill="black", anchor="mm")
+    return Picture(picture, "<timeline>")
+
+
+def write_moment(folder, step, images):
+    """Keep images `(N, C, H, W)` of one step for `timeline`, as one PNG that remembers the size of its cells."""
+    from PIL.PngImagePlugin import PngInfo
+
+    note = PngInfo()
+    note.add_text("cell", "x".join(map(str, images.shape[2:])))
+    Picture(_pillow(mosaic(images, 8)), pnginfo=note).save(Path(folder) / "pictures" / f"{step:07}.png")
+
+
+def read_moment(path):
+    """The images (N, C, H, W) of a picture that `write_moment` wrote."""
+    from PIL import Image
+    from torchvision.transforms.functional import pil_to_tensor
+
+    with Image.open(path) as picture:
+        height, width = map(int, picture.text["cell"].split("x"))
+        grid = pil_to_tensor(picture)  # (C, rows * H, columns * W)
+    return grid.unfold(1, height, height).unfold(2, width, width).permute(1, 2, 0, 3, 4).flatten(0, 1)

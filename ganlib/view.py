@@ -1,0 +1,151 @@
+"""The live view: one picture and one line, renewed while a run goes on, in a notebook, a terminal or a log."""
+
+import base64
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from .files import replace
+from .pictures import show, write_moment
+
+UPDATES = 800  # at most, per cell: the saved file's messages have their limits (nbval gives up past 2,000)
+SHARE = 0.05  # of the run's time, at most, goes into the live picture
+
+
+class LiveView:
+    """One picture of what G draws from one fixed noise, and one line of figures, renewed while a run goes on.
+
+    total: the number of steps, said in the line.
+    folder: the run's folder; `latest.png` and `history.json` are kept there at each update, and every
+        `picture_every` steps a picture for `timeline` in `pictures/`.
+    every: seconds between two updates, at least; they are also held to 5 % of the run's time and 800 a cell.
+
+    In a notebook picture and line are updated in place and stay in the saved file; in a terminal there is a progress
+    bar; elsewhere a line is printed at each tenth of the way.
+    """
+
+    def __init__(self, total=None, folder=None, every=1.0, picture_every=100):
+        self.total, self.folder, self.every, self.picture_every = total, folder and Path(folder), every, picture_every
+        self.screen, self._start = _screen(), None
+
+    def update(self, now, force=False):
+        """Called with each `Now` of the run; draws when an update is due, or at once with `force`."""
+        clock = time.monotonic()
+        if self._start is None:
+            self._start, self._updates, self._due = (clock, now.step, now.images), 0, 0.0
+            self.screen.open()
+        if self.folder and now.every(self.picture_every):
+            write_moment(self.folder, now.step, now.gan.sample(64))
+        if not force and (clock < self._due or self._updates >= UPDATES):
+            return
+        self._updates += 1
+        picture = show(now.gan.sample(64))
+        self.screen.draw(picture, self._status(now, clock), now.progress or 0.0)
+        if self.folder:
+            picture.save(self.folder / "latest.png")
+            replace(self.folder / "history.json", lambda file: file.write(json.dumps(now.history).encode()))
+        end = time.monotonic()
+        spacing = self._left(now, end) / max(1, UPDATES - self._updates)
+        self._due = end + max(self.every, (end - clock) / SHARE, spacing)
+
+    def close(self, now):
+        """Called once at the end of the run, after its last update."""
+        self.screen.close(now.reason)
+        self._start = None
+
+    def _left(self, now, clock):
+        """Seconds left, 0 where that is unknown."""
+        start, step, _ = self._start
+        if not now.progress or now.step == step:
+            return 0.0
+        first = now.progress * step / now.step  # the part of the way that an earlier call went
+        return (clock - start) * max(0.0, 1 - now.progress) / max(1e-9, now.progress - first)
+
+    def _status(self, now, clock):
+        start, step, images = self._start
+        last = now.history[-1] if now.history else {}
+        if now.stats:  # the only place where the view waits for the device, once an update
+            last = dict(zip(now.stats, torch.stack([*now.stats.values()]).tolist(), strict=True))
+        parts = [f"step {now.step:,}" + (f" / {self.total:,}" if self.total else "")]
+        names = {
+            "p_real": "D(real) {:.2f}",
+            "p_fake": "D(fake) {:.2f}",
+            "d_loss": "loss D {:.3f}",
+            "g_loss": "loss G {:.3f}",
+        }
+        parts += [text.format(last[name]) for name, text in names.items() if name in last]
+        if now.step > step:
+            parts.append(f"{(now.images - images) / max(1e-9, clock - start):,.0f} images/s")
+        if now.reason:
+            parts.append(now.reason)
+        elif left := round(self._left(now, clock)):
+            parts.append(f"{left // 60}:{left % 60:02} left")
+        return " · ".join(parts)
+
+
+def _screen():
+    """Where pictures and lines go: a notebook's cell, a terminal's bar, or plain lines."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return _Bar() if sys.stderr.isatty() else _Lines()
+    if getattr(get_ipython(), "kernel", None) is not None:
+        return _Cell()
+    return _Bar() if sys.stderr.isatty() else _Lines()
+
+
+class _Cell:
+    """Picture and line in a notebook: each displayed once, then updated in place."""
+
+    def open(self):
+        self.handles = None
+
+    def draw(self, picture, status, progress):
+        from IPython.display import display
+
+        bundles = (
+            {picture.mime: base64.b64encode(picture.data).decode(), "text/plain": "<live samples>"},
+            {"text/html": f"<pre>{status}</pre>", "text/plain": status},
+        )
+        if self.handles is None:
+            self.handles = [display(bundle, raw=True, display_id=True) for bundle in bundles]
+            return
+        for handle, bundle in zip(self.handles, bundles, strict=True):
+            handle.update(bundle, raw=True)
+
+    def close(self, reason):
+        """The last line says it."""
+
+
+class _Bar:
+    """A progress bar in a terminal."""
+
+    def open(self):
+        from tqdm import tqdm
+
+        self.bar = tqdm(total=1, bar_format="{percentage:3.0f}%|{bar:20}| {desc}")
+
+    def draw(self, picture, status, progress):
+        self.bar.n = min(1.0, progress)
+        self.bar.set_description_str(status)
+
+    def close(self, reason):
+        self.bar.close()
+
+
+class _Lines:
+    """A line at each tenth of the way, and why it ended."""
+
+    def open(self):
+        self.tenth = -1
+
+    def draw(self, picture, status, progress):
+        if int(10 * progress) > self.tenth:
+            self.tenth = int(10 * progress)
+            print(status, flush=True)
+
+    def close(self, reason):
+        print(f"ended: {reason}", flush=True)

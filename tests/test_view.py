@@ -1,0 +1,230 @@
+import io
+import json
+import re
+
+import pytest
+import torch
+from PIL import Image
+
+import ganlib
+from ganlib import pictures, view
+from ganlib.training import Now
+from ganlib.pictures import mosaic
+from ganlib.view import LiveView
+
+
+def pixels(picture):
+    return Image.open(io.BytesIO(picture.data))
+
+
+def test_a_grid_puts_each_image_in_its_place():
+    images = torch.arange(5, dtype=torch.uint8).view(5, 1, 1, 1).expand(5, 1, 2, 3) * 50
+    grid = mosaic(images, columns=2, gap=1)
+    assert grid.shape == (1, 3 * 3 - 1, 2 * 4 - 1)
+    for i in range(5):
+        row, column = divmod(i, 2)
+        cell = grid[0, row * 3 : row * 3 + 2, column * 4 : column * 4 + 3]
+        assert (cell == 50 * i).all()
+    assert (grid[0, 2] == 255).all() and (grid[0, :, 3] == 255).all() and (grid[0, 6:, 4:] == 255).all()
+
+
+@pytest.mark.parametrize("channels, mode", [(1, "L"), (3, "RGB")])
+def test_show_is_the_grid_as_a_png(channels, mode):
+    images = torch.rand(6, channels, 4, 4) * 2 - 1
+    picture = pixels(ganlib.show(images, columns=3, scale=2))
+    assert (picture.mode, picture.size) == (mode, (2 * (3 * 5 - 1), 2 * (2 * 5 - 1)))
+    first = torch.tensor(picture.getpixel((0, 0)), dtype=torch.uint8).view(-1)
+    assert torch.equal(first, ganlib.data.as_uint8(images[0, :, 0, 0]))
+
+
+def test_show_takes_bytes_and_fewer_images_than_columns(digits):
+    assert pixels(ganlib.show(digits.images[:3], columns=8, scale=1)).size == (3 * 29 - 1, 28)
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (4, 2, 8, 8), (0, 1, 8, 8)])
+def test_show_refuses_what_is_no_image(shape):
+    with pytest.raises(ValueError, match=re.escape(str(shape))):
+        ganlib.show(torch.zeros(shape))
+
+
+def test_a_picture_shows_itself_in_a_notebook_and_saves_itself(tmp_path, digits):
+    picture = ganlib.show(digits.images[:2])
+    assert picture._repr_mimebundle_() == {"image/png": picture.data, "text/plain": "<images>"}
+    picture.save(tmp_path / "new" / "two.png")
+    assert (tmp_path / "new" / "two.png").read_bytes() == picture.data
+
+
+def test_curves(small, digits):
+    gan = small()
+    with pytest.raises(ValueError, match="history is empty"):
+        ganlib.curves(gan.history)
+    for _ in ganlib.train(gan, digits, until=20, batch_size=10, record_every=2):
+        pass
+    picture = pixels(ganlib.curves(gan.history))
+    assert picture.size == (880, 240)
+    colours = {colour for _, colour in picture.convert("RGB").getcolors(100_000)}
+    assert {(31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189)} <= colours  # all five lines
+
+
+@pytest.fixture
+def kept(small, digits, tmp_path):
+    gan = small()
+    frames = {0: gan.sample(64)}
+    live = LiveView(total=40, folder=tmp_path, every=0, picture_every=10)
+    for now in ganlib.train(gan, digits, until=40, view=live, batch_size=10):
+        if now.every(10):
+            frames[now.step] = gan.sample(64)
+    return tmp_path, gan, frames
+
+
+def test_the_runs_folder(kept):
+    folder, gan, frames = kept
+    assert json.loads((folder / "history.json").read_text()) == gan.history
+    assert (folder / "latest.png").read_bytes() == ganlib.show(gan.sample(64)).data
+    assert sorted(path.name for path in (folder / "pictures").iterdir()) == [
+        f"{step:07}.png" for step in range(0, 41, 10)
+    ]
+    for step, images in frames.items():
+        assert torch.equal(pictures.read_moment(folder / "pictures" / f"{step:07}.png"), ganlib.data.as_uint8(images))
+
+
+def test_timeline_shows_the_same_noise_over_the_run(kept):
+    folder, _, frames = kept
+    strip = pixels(ganlib.timeline(folder, columns=5, rows=3))
+    assert strip.size == (5 * 29 - 1, 14 + 3 * 29 - 1)
+    for column, step in enumerate(sorted(frames)):
+        for row in range(3):
+            box = strip.crop((29 * column, 14 + 29 * row, 29 * column + 28, 14 + 29 * row + 28))
+            assert box.tobytes() == ganlib.data.as_uint8(frames[step][row]).numpy().tobytes()
+
+
+def test_the_film_of_a_run(kept):
+    folder, _, _ = kept
+    picture = ganlib.timeline(folder, columns=5, rows=2, animated=True)
+    film = pixels(picture)
+    assert (picture.mime, film.format, film.n_frames, film.size) == ("image/gif", "GIF", 5, (8 * 28, 2 * 28))
+
+
+def test_a_folder_without_pictures(tmp_path):
+    with pytest.raises(ValueError, match="holds no pictures of a run; train with view=LiveView"):
+        ganlib.timeline(tmp_path)
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+class Screen:
+    def __init__(self):
+        self.drawn, self.closed = [], None
+
+    def open(self):
+        pass
+
+    def draw(self, picture, status, progress):
+        self.drawn.append((status, progress))
+
+    def close(self, reason):
+        self.closed = reason
+
+
+@pytest.fixture
+def watched(small, monkeypatch):
+    """A view with a clock and a screen of the test's own, and a run that takes `step_seconds` per step."""
+    clock, screen = Clock(), Screen()
+    monkeypatch.setattr(view.time, "monotonic", clock)
+    monkeypatch.setattr(view, "show", lambda images: None)
+
+    def watch(steps, step_seconds, draw_seconds=0.0, **settings):
+        gan = small()
+
+        def slow(*args, **kwargs):
+            clock.now += draw_seconds
+
+        gan.sample = slow
+        live = LiveView(**settings)
+        live.screen = screen
+        now = Now(gan)
+        live.update(now, force=True)
+        for gan.step in range(1, steps + 1):
+            clock.now += step_seconds
+            gan.images_seen = 100 * gan.step
+            now.stats = {name: torch.tensor(0.5) for name in ("d_loss", "g_loss", "p_real", "p_fake")}
+            now.progress = gan.step / steps
+            live.update(now, force=gan.step == steps)
+        live.close(now)
+        return screen.drawn
+
+    return watch
+
+
+def test_updates_are_a_second_apart(watched):
+    assert 88 <= len(watched(steps=1000, step_seconds=0.1)) <= 102
+
+
+def test_updates_take_five_percent_at_most(watched):
+    """Pictures of 1 s each and 1,000 s of steps: at most one each 20 s."""
+    assert 45 <= len(watched(steps=1000, step_seconds=1.0, draw_seconds=1.0)) <= 52
+
+
+def test_updates_are_800_at_most_and_last_until_the_end(watched):
+    drawn = watched(steps=20_000, step_seconds=0.5, total=20_000)
+    assert 700 <= len(drawn) <= 801
+    assert drawn[-1][0].startswith("step 20,000 / 20,000")
+    assert drawn[-2][1] > 0.99  # still live near the end
+
+
+def test_the_status_line(watched):
+    drawn = watched(steps=100, step_seconds=1.0, total=100)
+    assert drawn[0][0] == "step 0 / 100"
+    expected = "step 50 / 100 · D(real) 0.50 · D(fake) 0.50 · loss D 0.500 · loss G 0.500 · 100 images/s · 0:50 left"
+    assert expected in [status for status, _ in drawn]
+
+
+def test_a_notebook_cell_is_updated_in_place(small, digits, monkeypatch):
+    shown, updates = [], []
+
+    class Handle:
+        def update(self, bundle, raw):
+            updates.append(bundle)
+
+    def display(bundle, raw, display_id):
+        shown.append((bundle, display_id))
+        return Handle()
+
+    monkeypatch.setattr("IPython.display.display", display)
+    live = LiveView(total=5, every=0)
+    live.screen = view._Cell()
+    for _ in ganlib.train(small(), digits, until=5, view=live, batch_size=10):
+        pass
+    (picture, first), (status, second) = shown
+    assert picture["text/plain"] == "<live samples>" and "image/png" in picture and first is second is True
+    assert status["text/plain"] == "step 0 / 5" and "<pre>step 0 / 5</pre>" == status["text/html"]
+    assert len(updates) >= 2 and updates[-1]["text/plain"].startswith("step 5 / 5 · D(real)")
+    assert updates[-1]["text/plain"].endswith(" · 5 steps")
+
+
+def test_lines_where_there_is_no_notebook_and_no_terminal(small, digits, capsys):
+    live = LiveView(total=40, every=0)
+    assert isinstance(live.screen, view._Lines)
+    for _ in ganlib.train(small(), digits, until=40, view=live, batch_size=10):
+        pass
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "step 0 / 40" and lines[-2].startswith("step 40 / 40") and lines[-1] == "ended: 40 steps"
+    assert 3 <= len(lines) <= 13
+
+
+def test_a_bar_in_a_terminal(small, digits, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    live = LiveView(every=0)
+    assert isinstance(live.screen, view._Bar)
+    for _ in ganlib.train(small(), digits, until=20, view=live, batch_size=10):
+        pass
+    bar = capsys.readouterr().err
+    assert "100%" in bar and "step 20 · D(real)" in bar
