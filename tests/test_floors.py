@@ -1,0 +1,74 @@
+"""The house: imports point downward only, and a reader can hold each file, and the whole, in the head."""
+
+import ast
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+import ganlib
+
+FLOORS = {
+    "__init__": 9, "__main__": 4, "training": 3, "checkpoint": 2, "gan": 1,
+    "device": 0, "randomness": 0, "data": 0, "losses": 0, "nets": 0, "files": 0,
+    "pictures": 0, "view": 0,
+}  # fmt: skip
+SIDEWAYS = {  # within floor 0, and why: DECISIONS.md
+    ("data", "randomness"), ("pictures", "data"), ("pictures", "files"), ("view", "pictures"), ("view", "files"),
+}  # fmt: skip
+FILES = sorted((ROOT / "ganlib").rglob("*.py"))
+
+
+def imports(file):
+    """The modules of ganlib that a file imports."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            yield from [node.module.split(".")[0]] if node.module else [name.name for name in node.names]
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = [node.module] if isinstance(node, ast.ImportFrom) else [name.name for name in node.names]
+            assert not any(re.match(r"ganlib\b", name) for name in names), (
+                f"{file.name}: import relatively within ganlib"
+            )
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_imports_point_downward(file):
+    for name in imports(file):
+        assert FLOORS[name] < FLOORS[file.stem] or (file.stem, name) in SIDEWAYS, f"{file.stem} imports {name}"
+
+
+def test_each_file_has_a_floor():
+    assert {file.stem for file in FILES} == set(FLOORS)
+
+
+def test_files_are_short_and_the_core_is_thin():
+    lengths = {file.stem: sum(map(bool, map(str.strip, file.read_text().splitlines()))) for file in FILES}
+    assert max(lengths.values()) <= 260, lengths
+    assert sum(lengths.values()) - lengths["__main__"] < 1200, lengths
+
+
+def test_the_front_door_is_public_names_and_nothing_else():
+    tree = ast.parse((ROOT / "ganlib" / "__init__.py").read_text())
+    assert all(isinstance(node, (ast.ImportFrom, ast.Assign, ast.Expr)) for node in tree.body)
+    assert sorted(ganlib.__all__) == ganlib.__all__ or set(ganlib.__all__) <= set(dir(ganlib))
+    for name in ganlib.__all__:
+        assert getattr(ganlib, name).__doc__, f"{name} has no docstring"
+
+
+def test_importing_ganlib_imports_nothing_heavy():
+    code = "import sys, ganlib; print([m for m in ('torchvision', 'matplotlib', 'IPython', 'PIL') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_no_host_read_in_a_step():
+    """The functions of a training step read nothing back from the device."""
+    reads = re.compile(r"\.(item|tolist|cpu|numpy)\(|float\(|bool\(")
+    for file in ("losses", "nets", "gan"):
+        source = (ROOT / "ganlib" / f"{file}.py").read_text()
+        assert not reads.search(source), file
+    tree = ast.parse((ROOT / "ganlib" / "training.py").read_text())
+    steps = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.endswith("_step")]
+    assert len(steps) == 3 and not any(reads.search(ast.unparse(node)) for node in steps)

@@ -1,0 +1,101 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import numpy
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+import ganlib
+from ganlib.__main__ import main
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "ganlib", *map(str, arguments)]
+
+
+def call(*arguments):
+    return subprocess.run(command(*arguments), cwd=ROOT, capture_output=True, text=True)
+
+
+def test_train_go_on_and_sample(tmp_path):
+    """As a user would, in processes of their own: 30 steps, 20 more, then both kinds of samples."""
+    out = tmp_path / "runs" / "first"
+    done = call("train", "--data", "digits", "--steps", 30, "--batch-size", 20, "--out", out, "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert "a fresh start" in done.stdout and f"{out}: saved at step 30" in done.stdout
+    assert {p.name for p in out.iterdir()} == {"checkpoint.pt", "history.json", "latest.png", "pictures"}
+    done = call("train", "--steps", 50, "--batch-size", 20, "--out", out, "--device", "cpu")
+    assert done.returncode == 0 and "going on from step 30" in done.stdout and "saved at step 50" in done.stdout
+    whole = tmp_path / "whole"
+    call("train", "--steps", 50, "--batch-size", 20, "--out", whole, "--device", "cpu")
+    for folder, name in ((out, "a.npy"), (whole, "b.npy"), (out, "a.png")):
+        assert call("sample", folder, "--n", 10, "--out", tmp_path / name).returncode == 0
+    a, b = numpy.load(tmp_path / "a.npy"), numpy.load(tmp_path / "b.npy")
+    assert (a.shape, a.dtype) == ((10, 1, 28, 28), numpy.uint8) and (a == b).all()  # two processes equal one
+    assert Image.open(tmp_path / "a.png").size == (2 * (8 * 29 - 1), 2 * (2 * 29 - 1))
+
+
+def test_a_finished_run_is_left_as_it_is(tmp_path, capsys):
+    for _ in range(2):
+        assert main(["train", "--steps", "3", "--out", str(tmp_path / "run"), "--device", "cpu"]) == 0
+    assert "this run is finished: 3 steps" in capsys.readouterr().out
+
+
+def test_until(tmp_path, capsys):
+    assert main(["train", "--until", "500 images", "--out", str(tmp_path), "--device", "cpu"]) == 0
+    assert "saved at step 5\n" in capsys.readouterr().out
+
+
+def test_ctrl_c_saves_and_exits_cleanly(tmp_path):
+    arguments = command("train", "--steps", 10**6, "--out", tmp_path / "run", "--device", "cpu")
+    process = subprocess.Popen(
+        arguments,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    for line in process.stdout:
+        if line.startswith("step 0"):
+            break
+    process.send_signal(signal.SIGINT)
+    said, errors = process.communicate(timeout=60)
+    step = int(re.search(r"saved at step ([\d,]+)", said)[1].replace(",", ""))
+    assert process.returncode == 130 and f"interrupted at step {step:,}" in said and "Traceback" not in errors
+    assert ganlib.checkpoint.rebuild(tmp_path / "run" / "checkpoint.pt").step == step
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["train", "--data", "mnits"], "did you mean 'mnist'"),
+        (["train", "--steps", "-5"], "until=-5"),
+        (["train", "--until", "tomorrow"], "until='tomorrow'"),
+        (["train", "--batch-size", "20000"], "10000 images"),
+        (["train", "--save-every", "0"], "--save-every 0"),
+        (["train", "--device", "cpu", "--out", "README.md/run"], "cannot write"),
+        (["sample", "nowhere"], "nowhere holds no run"),
+        (["sample", ".", "--n", "0"], "at least 1 image"),
+        (["sample", ".", "--out", "grid.bmp"], ".png or .npy"),
+    ],
+)
+def test_errors_are_one_line_and_exit_1(arguments, message, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "README.md").write_text("a file, not a folder")
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and message in error and error.count("\n") == 1
+
+
+def test_help_shows_the_defaults(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "--help"])
+    said = capsys.readouterr().out
+    assert ended.value.code == 0
+    for default in ("digits", "10000", "runs/first", "100"):
+        assert f"(default: {default})" in " ".join(said.split())
