@@ -1,22 +1,22 @@
 """Files: written beside their place and moved there in one step, so that there is always the old one or the new one."""
 
 import os
-import tempfile
 
 
 def replace(path, write):
     """Write the file `path` by `write(file object)`; raises OSError, with what to do, where that is impossible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            try:
+        beside = path.with_name(f".{path.name}.tmp")  # always the same name: what a killed process leaves is used up
+        try:
+            with open(beside, "wb") as file:
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
-            except BaseException:
-                os.unlink(file.name)
-                raise
-        os.replace(file.name, path)
+            os.replace(beside, path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
         if os.name == "posix":  # the new name itself is safe only when the folder is
             folder = os.open(path.parent, os.O_RDONLY)
             os.fsync(folder)

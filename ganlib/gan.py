@@ -100,13 +100,12 @@ class GAN:
                     raise ValueError(f"a net holds nn.{layer}, whose masks no seed of the run decides; "
                                      f"use ganlib.nets.Dropout(p={layer.p})")  # fmt: skip
             labels = None if data.labels is None else data.labels[:2]
-            fakes = self.G(self.noise(2), labels)
-            expected = (2, *data.shape)
+            fakes, expected = _answer("G", self.G, self.noise(2), labels), (2, *data.shape)
             if tuple(fakes.shape) != expected:
                 raise ValueError(f"G returned {tuple(fakes.shape)} for 2 noise vectors; {expected}, the shape of "
                                  f"2 images of {data.name!r}, is expected: end with unflatten(1, {data.shape}), "
                                  "or build G for that size")  # fmt: skip
-            logits = self.D(fakes, labels)
+            logits = _answer("D", self.D, fakes, labels)
             if tuple(logits.shape) != (2,):
                 raise ValueError(f"D returned {tuple(logits.shape)} for 2 images; one logit per image, (2,), is "
                                  "expected: end with flatten(0)")  # fmt: skip
@@ -121,6 +120,14 @@ class GAN:
             getattr(self, name).load_state_dict(state[name])
         for name in ("seed", "step", "images_seen", "history"):
             setattr(self, name, state[name])
+
+
+def _answer(name, net, x, labels):
+    try:
+        return net(x, labels)
+    except (TypeError, RuntimeError) as error:
+        raise ValueError(f"{name} cannot be run on {tuple(x.shape)} ({error}); it is called as {name}(x, labels), so "
+                         "forward(self, x, labels=None) that takes this shape is expected") from error  # fmt: skip
 
 
 @contextmanager

@@ -12,14 +12,14 @@ from .files import replace
 class Picture:
     """An encoded picture: Jupyter shows it as a cell's value, `save(path)` writes it."""
 
-    def __init__(self, picture, text="<picture>", kind="png", **settings):
-        """Encode a Pillow image, or a matplotlib figure."""
+    def __init__(self, picture, text="<picture>", kind="png", width=None, **settings):
+        """Encode a Pillow image as PNG or another `kind`, to be shown `width` wide."""
         file = io.BytesIO()
-        (picture.save if hasattr(picture, "save") else picture.savefig)(file, format=kind, **settings)
-        self.data, self.mime, self.text = file.getvalue(), f"image/{kind}", text
+        picture.save(file, kind, **settings)
+        self.data, self.mime, self.text, self.width = file.getvalue(), f"image/{kind}", text, width or picture.width
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        return {self.mime: self.data, "text/plain": self.text}  # IPython encodes the bytes itself
+        return {self.mime: self.data, "text/plain": self.text}, {self.mime: {"width": self.width}}  # IPython encodes
 
     def __repr__(self):
         return self.text
@@ -75,6 +75,7 @@ def curves(history):
     if not history:
         raise ValueError("the history is empty; train first: it is recorded every 50 steps")
     from matplotlib.figure import Figure  # not pyplot, which would show the figure a second time
+    from PIL import Image
 
     figure = Figure(figsize=(11, 3), layout="constrained")
     for axes, (title, top, lines) in zip(figure.subplots(1, 3), PANELS, strict=True):
@@ -84,14 +85,18 @@ def curves(history):
         axes.set(title=title, xlabel="step", ylim=(0, top))
         axes.grid(alpha=0.3)
         axes.legend(frameon=False, fontsize=9)
-    return Picture(figure, "<curves>", dpi=80)
+    file = io.BytesIO()
+    figure.savefig(file, dpi=80)
+    with Image.open(file) as picture:
+        return Picture(picture.convert("RGB").quantize(256), "<curves>")  # half the size
 
 
 def timeline(folder, columns=10, rows=5, animated=False, scale=1):
     """Return what G drew from the same noise over the run in `folder`, as a `Picture`.
 
     Time runs from left to right over `columns` moments (more of them early, when more happens), each row is one noise
-    vector. `animated=True` makes it a GIF of `columns` frames instead, each a grid of `rows` rows of 8.
+    vector, each pixel is shown `scale` times as large. `animated=True` makes it a GIF of `columns` frames in eight
+    shades instead, each a grid of `rows` rows of 8.
     Raises ValueError where the folder holds no pictures of a run.
     """
     files = {int(path.stem): path for path in (Path(folder) / "pictures").glob("*.png")}
@@ -103,9 +108,9 @@ def timeline(folder, columns=10, rows=5, animated=False, scale=1):
         steps = sorted({min(files, key=lambda step, at=at: abs(step - at)) for at in wanted})
     moments = [read_moment(files[step])[: rows * 8 if animated else rows] for step in steps]
     if animated:
-        first, *others = (_pillow(mosaic(images, 8), scale).quantize(16) for images in moments)
-        times = [150] * len(others) + [2000]
-        return Picture(first, "<timeline>", "gif", save_all=True, append_images=others, duration=times, loop=0)
+        first, *others = (_pillow(mosaic(images, 8)).quantize(8) for images in moments)
+        film = {"save_all": True, "append_images": others, "duration": [150] * len(others) + [2000], "loop": 0}
+        return Picture(first, "<timeline>", "gif", first.width * scale, **film)
     from PIL import Image, ImageDraw
 
     strip = _pillow(mosaic(torch.stack(moments, dim=1).flatten(0, 1), len(steps), gap=1), scale)

@@ -70,7 +70,9 @@ def gan_step(gan, batches, objective=losses.non_saturating, n_critic=1):
     `batches` holds `images (k, B, C, H, W)` and `labels (k, B)` or None, one batch for each D move and one more if
     the objective is `paired`. Counts the step in `gan.step` and the images that D saw in `gan.images_seen`.
     """
-    images, labels = batches
+    if n_critic < 1:
+        raise ValueError(f"n_critic={n_critic} was given; at least 1 move of D per move of G is expected")
+    images, labels = batches.images, batches.labels
     labels = [None] * len(images) if labels is None else labels
     for move in range(n_critic):
         stats = discriminator_step(gan, images[move], objective, labels[move], move)
@@ -155,25 +157,27 @@ def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_
         if view is not None:
             view.update(now, force=True)
         start = time.monotonic()
-        while now.reason is None:
-            before = gan.step
-            now.stats = step(gan, data.batches(gan.seed, gan.step, k, batch_size, gan.dtype))
-            if gan.step == before:  # a step of the user's own that leaves the counting to us
-                gan.step, gan.images_seen = gan.step + 1, gan.images_seen + k * batch_size
-            now.seconds = time.monotonic() - start
-            if now.every(record_every) or gan.step == 1:
-                gan.history.append(_record(now))
-            now.progress = max((rule.progress(now) for rule in rules if rule.unit), default=None)
-            now.reason = next((reason for rule in rules if (reason := rule(now))), None)
-            if interrupted:
-                now.reason = f"interrupted at step {gan.step:,}; run again to go on"
+        try:
+            while now.reason is None:
+                before = gan.step
+                now.stats = step(gan, data.batches(gan.seed, gan.step, k, batch_size, gan.dtype))
+                if gan.step == before:  # a step of the user's own that leaves the counting to us
+                    gan.step, gan.images_seen = gan.step + 1, gan.images_seen + k * batch_size
+                now.seconds = time.monotonic() - start
+                if now.every(record_every) or gan.step == 1:
+                    gan.history.append(_record(now))
+                now.progress = max((rule.progress(now) for rule in rules if rule.unit), default=None)
+                now.reason = next((reason for rule in rules if (reason := rule(now))), None) or interrupted(now)
+                if view is not None:
+                    view.update(now, force=now.reason is not None)
+                yield now
+                if now.reason is None and interrupted(now):  # it came while the loop's body ran
+                    now.reason = interrupted(now)
+                    if view is not None:
+                        view.update(now, force=True)
+        finally:
             if view is not None:
-                view.update(now, force=now.reason is not None)
-            yield now
-            if interrupted and now.reason is None:
-                now.reason = f"interrupted at step {gan.step:,}; run again to go on"
-        if view is not None:
-            view.close(now)
+                view.close(now)
 
 
 def _record(now):
@@ -184,7 +188,7 @@ def _record(now):
         for player, net in (("d", gan.D), ("g", gan.G))
     }
     figures = now.stats | norms | {"diversity": gan.sample(64).std(0).mean()}
-    values = torch.stack([torch.as_tensor(value).float().cpu() for value in figures.values()]).tolist()
+    values = torch.stack([torch.as_tensor(value, device=gan.device).float() for value in figures.values()]).tolist()
     return {"step": now.step, "images": now.images} | dict(zip(figures, values, strict=True))
 
 
@@ -227,7 +231,7 @@ class _rule:
 
 
 class _deferred_interrupt:
-    """The first SIGINT is noted (the value becomes true), the second raises. Only a main thread can listen."""
+    """The first SIGINT is noted, and said when called; the second raises. Only a main thread can listen."""
 
     def __enter__(self):
         self.seen, self.before = False, None
@@ -239,8 +243,8 @@ class _deferred_interrupt:
         if self.before is not None:
             signal.signal(signal.SIGINT, self.before)
 
-    def __bool__(self):
-        return self.seen
+    def __call__(self, now):
+        return f"interrupted at step {now.step:,}; run again to go on" if self.seen else None
 
     def _note(self, *_):
         if self.seen:

@@ -6,13 +6,12 @@ import sys
 import time
 from pathlib import Path
 
-import torch
-
 from .files import replace
 from .pictures import show, write_moment
 
 UPDATES = 800  # at most, per cell: the saved file's messages have their limits (nbval gives up past 2,000)
 SHARE = 0.05  # of the run's time, at most, goes into the live picture
+STATUS = {"p_real": "D(real) {:.2f}", "p_fake": "D(fake) {:.2f}", "d_loss": "loss D {:.3f}", "g_loss": "loss G {:.3f}"}
 
 
 class LiveView:
@@ -53,7 +52,7 @@ class LiveView:
 
     def close(self, now):
         """Called once at the end of the run, after its last update."""
-        self.screen.close(now.reason)
+        self.screen.close(now.reason or "the loop was left")
         self._start = None
 
     def _left(self, now, clock):
@@ -68,7 +67,7 @@ class LiveView:
         start, step, images = self._start
         last = now.history[-1] if now.history else {}
         if now.stats:  # the only place where the view waits for the device, once an update
-            last = dict(zip(now.stats, torch.stack([*now.stats.values()]).tolist(), strict=True))
+            last = {name: float(now.stats[name]) for name in STATUS if name in now.stats}
         parts = [f"step {now.step:,}" + (f" / {self.total:,}" if self.total else "")]
         names = {
             "p_real": "D(real) {:.2f}",

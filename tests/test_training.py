@@ -334,10 +334,10 @@ def test_an_interrupt_within_a_step(small, digits):
 def test_a_second_interrupt_is_immediate(small, digits):
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        for now in ganlib.train(small(), digits, until=12):
+        for last in ganlib.train(small(), digits, until=12):
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before and now.step == 1
+    assert signal.getsignal(signal.SIGINT) is before and last.step == 1
 
 
 def test_an_error_in_the_loop_gives_the_interrupt_back(small, digits):
@@ -346,6 +346,40 @@ def test_an_error_in_the_loop_gives_the_interrupt_back(small, digits):
         for _ in ganlib.train(small(), digits, until=12):
             1 / 0
     assert signal.getsignal(signal.SIGINT) is before
+
+
+class View:
+    def __init__(self):
+        self.calls = []
+
+    def update(self, now, force=False):
+        self.calls.append((now.step, force, now.reason))
+
+    def close(self, now):
+        self.calls.append(("close", now.reason))
+
+
+def test_the_last_picture_of_an_interrupted_run_is_drawn(small, digits):
+    """Wherever the interrupt came: here while the loop's body ran."""
+    view = View()
+    for now in ganlib.train(small(), digits, until=12, view=view):
+        if now.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+    reason = "interrupted at step 3; run again to go on"
+    assert view.calls[-2:] == [(3, True, reason), ("close", reason)]
+
+
+def test_leaving_the_loop_closes_the_view(small, digits):
+    view = View()
+    for now in ganlib.train(small(), digits, until=12, view=view):
+        if now.step == 3:
+            break
+    assert view.calls == [(0, True, None), (1, False, None), (2, False, None), (3, False, None), ("close", None)]
+
+
+def test_no_critic_is_no_game(small, digits):
+    with pytest.raises(ValueError, match="n_critic=0"):
+        ganlib.gan_step(small(), digits.batches(0, 0), n_critic=0)
 
 
 def test_training_in_a_thread_works(small, digits):
@@ -379,6 +413,8 @@ class Wrong(nn.Module):
         ),
         (nets.MLPGenerator(shape=(3, 32, 32)), nets.MLPDiscriminator(), r"G returned \(2, 3, 32, 32\)"),
         (nets.MLPGenerator(), Wrong(1), r"D returned \(2, 1\).*one logit per image, \(2,\).*flatten\(0\)"),
+        (nets.MLPGenerator(), nets.MLPDiscriminator((3, 8, 8)), r"D cannot be run on \(2, 1, 28, 28\).*mat1"),
+        (nn.Sequential(nn.Linear(8, 784), nn.Unflatten(1, (1, 28, 28))), Wrong(), r"G cannot be run.*labels=None"),
         (nets.MLPGenerator(), nn.Sequential(nn.Flatten(), nn.Dropout(0.3)), r"nn.Dropout\(p=0.3.*ganlib.nets.Dropout"),
     ],
 )
@@ -393,7 +429,7 @@ def test_a_net_that_breaks_the_contract(digits, G, D, message):
 
     D = Takes() if isinstance(D, nn.Sequential) else D
     with pytest.raises(ValueError, match=message):
-        next(ganlib.train(ganlib.GAN(G, D), digits, until=1))
+        next(ganlib.train(ganlib.GAN(G, D, latent_dim=getattr(G, "latent_dim", 8)), digits, until=1))
 
 
 def test_a_batch_larger_than_the_data(small, digits):

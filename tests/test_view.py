@@ -8,8 +8,8 @@ from PIL import Image
 
 import ganlib
 from ganlib import pictures, view
-from ganlib.training import Now
 from ganlib.pictures import mosaic
+from ganlib.training import Now
 from ganlib.view import LiveView
 
 
@@ -49,7 +49,10 @@ def test_show_refuses_what_is_no_image(shape):
 
 def test_a_picture_shows_itself_in_a_notebook_and_saves_itself(tmp_path, digits):
     picture = ganlib.show(digits.images[:2])
-    assert picture._repr_mimebundle_() == {"image/png": picture.data, "text/plain": "<images>"}
+    assert picture._repr_mimebundle_() == (
+        {"image/png": picture.data, "text/plain": "<images>"},
+        {"image/png": {"width": pixels(picture).width}},
+    )
     picture.save(tmp_path / "new" / "two.png")
     assert (tmp_path / "new" / "two.png").read_bytes() == picture.data
 
@@ -62,8 +65,9 @@ def test_curves(small, digits):
         pass
     picture = pixels(ganlib.curves(gan.history))
     assert picture.size == (880, 240)
-    colours = {colour for _, colour in picture.convert("RGB").getcolors(100_000)}
-    assert {(31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189)} <= colours  # all five lines
+    colours = torch.tensor([colour for _, colour in picture.convert("RGB").getcolors(100_000)]).float()
+    lines = torch.tensor([(31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189)]).float()
+    assert torch.cdist(lines, colours).min(1).values.max() < 25  # all five are there
 
 
 @pytest.fixture
@@ -205,7 +209,7 @@ def test_a_notebook_cell_is_updated_in_place(small, digits, monkeypatch):
         pass
     (picture, first), (status, second) = shown
     assert picture["text/plain"] == "<live samples>" and "image/png" in picture and first is second is True
-    assert status["text/plain"] == "step 0 / 5" and "<pre>step 0 / 5</pre>" == status["text/html"]
+    assert status["text/plain"] == "step 0 / 5" and status["text/html"] == "<pre>step 0 / 5</pre>"
     assert len(updates) >= 2 and updates[-1]["text/plain"].startswith("step 5 / 5 · D(real)")
     assert updates[-1]["text/plain"].endswith(" · 5 steps")
 
