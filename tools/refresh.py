@@ -1,0 +1,50 @@
+"""Run notebooks from the start, as papermill does in CI, and commit-ready: outputs in place, nothing of this machine.
+
+    python tools/refresh.py notebooks/01_first_gan.ipynb [...]
+
+Each runs in a fresh temporary folder, so that no earlier run is gone on with, on the ganlib of this checkout. Takes as
+long as the notebooks do.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import papermill
+
+ROOT = Path(__file__).parents[1]
+
+
+def clean(notebook):
+    """Drop what papermill and the kernel add: times, paths, versions of this machine, and carriage returns."""
+    for key in ("papermill", "widgets"):
+        notebook["metadata"].pop(key, None)
+    notebook["metadata"]["kernelspec"] = {"display_name": "Python 3", "name": "python3"}
+    notebook["metadata"]["language_info"] = {"name": "python"}
+    notebook["cells"] = [cell for cell in notebook["cells"] if "injected-parameters" not in tags(cell)]
+    for cell in notebook["cells"]:
+        cell["metadata"] = {"tags": tags(cell)} if tags(cell) else {}
+    return notebook
+
+
+def tags(cell):
+    return [tag for tag in cell["metadata"].get("tags", []) if not tag.startswith("papermill")]
+
+
+def main():
+    os.environ["PYTHONPATH"] = str(ROOT)
+    for path in map(Path, sys.argv[1:]):
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / path.name
+            papermill.execute_notebook(path, out, cwd=folder, kernel_name="python3")
+            notebook = clean(json.loads(out.read_text()))
+        path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+        print(f"{path}: {path.stat().st_size / 1000:.0f} KB")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    main()
