@@ -1,0 +1,101 @@
+"""Images/s of the classic recipe on this machine, batch 100: the plain loop against ganlib's, side by side.
+
+    python -m benchmarks.classic_step [--mnist FOLDER] [--blocks 5] [--seconds 4]
+
+Blocks of the variants alternate; the medians over the blocks and their ratios to the plain loop are printed. The
+plain loop is the recipe as its tutorials write it: torchvision's MNIST with ToTensor and Normalize, a DataLoader,
+BCELoss on a sigmoid, nn.Dropout, two backward passes for D, default Adam, nothing frozen.
+"""
+
+import argparse
+import platform
+import statistics
+import time
+
+import torch
+from torch import nn
+from torchvision import datasets, transforms
+
+import ganlib
+from ganlib.device import setup
+
+
+def plain(mnist):
+    """One call, one step of the plain loop."""
+
+    def mlp(sizes, between, last):
+        layers = []
+        for inputs, outputs in zip(sizes[:-2], sizes[1:-1], strict=True):
+            layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2), *between()]
+        return nn.Sequential(*layers, nn.Linear(*sizes[-2:]), last)
+
+    G = mlp((100, 128, 256, 512, 1024, 784), list, nn.Tanh())
+    D = mlp((784, 1024, 512, 256, 1), lambda: [nn.Dropout(0.3)], nn.Sigmoid())
+    opt_G, opt_D = (torch.optim.Adam(net.parameters(), lr=2e-4) for net in (G, D))
+    bce = nn.BCELoss()
+    normalize = transforms.Compose([transforms.ToTensor(), transforms.Normalize(0.5, 0.5)])
+    data = datasets.MNIST(mnist, transform=normalize)
+    loader = torch.utils.data.DataLoader(data, batch_size=100, shuffle=True, drop_last=True)
+    batches = iter(())
+    ones, zeros = torch.ones(100, 1), torch.zeros(100, 1)
+
+    def step():
+        nonlocal batches
+        real = next(batches, None)
+        if real is None:
+            batches = iter(loader)
+            real = next(batches)
+        real = real[0].flatten(1)
+        opt_D.zero_grad()
+        bce(D(real), ones).backward()
+        bce(D(G(torch.randn(100, 100)).detach()), zeros).backward()
+        opt_D.step()
+        opt_G.zero_grad()
+        bce(D(G(torch.randn(100, 100))), ones).backward()
+        opt_G.step()
+
+    return step
+
+
+def lean(data, precision):
+    """One call, one `gan_step` with its batches."""
+    gan = ganlib.GAN(ganlib.nets.MLPGenerator(), ganlib.nets.MLPDiscriminator(), precision=precision)
+    return lambda: ganlib.gan_step(gan, data.batches(gan.seed, gan.step))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mnist", default="data", help="torchvision's root folder of MNIST")
+    parser.add_argument("--blocks", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4)
+    options = parser.parse_args()
+    setup(0)
+    fast = torch.get_float32_matmul_precision()
+    data = ganlib.load("mnist", root=options.mnist)
+    variants = {  # name: (one step, matmul precision it runs under)
+        "plain loop": (plain(options.mnist), "highest"),
+        f"plain loop, matmul {fast!r}": (plain(options.mnist), fast),
+        "ganlib float32": (lean(data, "float32"), fast),
+        "ganlib bf16": (lean(data, "bf16"), fast),
+    }
+    rates = {name: [] for name in variants}
+    for block in range(options.blocks + 1):  # the first warms up
+        for name, (step, precision) in variants.items():
+            torch.set_float32_matmul_precision(precision)
+            steps, start = 0, time.perf_counter()
+            while time.perf_counter() - start < options.seconds:
+                step()
+                steps += 1
+            if block:
+                rates[name].append(100 * steps / (time.perf_counter() - start))
+    print(
+        f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {options.blocks} blocks"
+    )
+    base = statistics.median(rates["plain loop"])
+    for name, found in rates.items():
+        ratio = statistics.median(r / p for r, p in zip(found, rates["plain loop"], strict=True))
+        print(f"{name:32} {statistics.median(found):7,.0f} images/s   {ratio:.2f} of the plain loop ({base:,.0f})")
+
+
+if __name__ == "__main__":
+    main()
