@@ -41,7 +41,7 @@ def main(arguments=None):
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted before there was anything new to save", file=sys.stderr)
+        print("interrupted at once: what was not saved before is lost", file=sys.stderr)
         return 130
 
 
@@ -61,7 +61,8 @@ def _train(options):
             save(options.out, gan)
     if now is not None and not now.every(options.save_every):
         save(options.out, gan)
-    print(f"{options.out}: saved at step {gan.step:,}")
+    if now is not None:
+        print(f"{options.out}: saved at step {gan.step:,}")
     return 130 if now is not None and "interrupted" in now.reason else 0
 
 

@@ -1,6 +1,6 @@
 """Checkpoints: one file per run, replaced in one move, with everything in it to go on bit for bit."""
 
-import os
+import io
 import pickle
 from pathlib import Path
 
@@ -20,7 +20,9 @@ def save(folder, gan):
     Raises OSError where the folder cannot be written; what was saved before stays as it was.
     """
     content = {"format": FORMAT, "config": _config(gan), "machine": _machine(gan), "state": gan.state_dict()}
-    replace(Path(folder) / FILE, lambda file: torch.save(content, file))
+    packed = io.BytesIO()  # torch.save into a full disk raises something else than OSError
+    torch.save(content, packed)
+    replace(Path(folder) / FILE, lambda file: file.write(packed.getbuffer()))
 
 
 def resume(folder, gan, fresh=False):
@@ -30,10 +32,11 @@ def resume(folder, gan, fresh=False):
     bit for bit. `fresh=True` starts anew: an earlier run is put aside under a name that the line gives.
     Raises ValueError where the run is one of other nets or settings, OSError where its file cannot be read.
     """
-    file = Path(folder) / FILE
-    if fresh and Path(folder).exists():
-        aside = next(p for n in range(1, 10**6) if not (p := Path(f"{folder}.{n}")).exists())
-        os.rename(folder, aside)
+    folder = Path(folder)
+    file = folder / FILE
+    if fresh and (file.exists() or (folder / "pictures").exists()):
+        aside = next(p for n in range(1, 10**6) if not (p := folder.with_name(f"{folder.name}.{n}")).exists())
+        folder.rename(aside)
         print(f"{folder}: a fresh start; the earlier run is now {aside}")
         return False
     if not file.exists():
@@ -45,14 +48,16 @@ def resume(folder, gan, fresh=False):
         if theirs != ours:
             raise ValueError(f"the run in {folder} has {name} = {theirs}, this one {name} = {ours}; "
                              "use the same, another folder, or start anew with fresh=True (FRESH = True)")  # fmt: skip
+    wanted = gan.precision
     gan.load_state_dict(content["state"])
     then, today = content["machine"], _machine(gan)
     changed = [f"{name} {today[name]} (was {then[name]})" for name in ("device", "torch") if then[name] != today[name]]
+    precision = f", in {gan.precision} as it began" if gan.precision != wanted else ""
     if then["device"] == "cpu" == today["device"]:
         torch.set_num_threads(then["threads"])
         torch.set_float32_matmul_precision(then["precision"])
     note = f"; not bit for bit: {', '.join(changed)}" if changed else ""
-    print(f"{folder}: going on from step {gan.step:,} ({gan.images_seen:,} images){note}")
+    print(f"{folder}: going on from step {gan.step:,} ({gan.images_seen:,} images){precision}{note}")
     return True
 
 
@@ -93,7 +98,7 @@ def _config(gan):
 
 
 def _describe(net):
-    if hasattr(net, "settings"):
+    if type(net).__module__ == nets.__name__:
         return {"net": type(net).__name__, **net.settings}
     return str(net)
 

@@ -9,7 +9,10 @@ import torch
 from torch.nn.functional import linear
 
 OPERATIONS = 32.1e6  # per image of the classic recipe
-REACHED = {"float32": 0.55, "bf16": 0.4}  # the part of the measured rate that its loop reached (benchmarks/LOG.md)
+REACHED = {
+    "float32": 0.55,
+    "bf16": 0.4,
+}  # the part of the measured rate that its loop reached (benchmarks/LOG.md, 2026-11-23)
 
 
 PRECISIONS = ("float32", "bf16")
@@ -32,9 +35,13 @@ def setup(seed=0, device=None, threads=None, precision="float32"):
     products, where a trial shows that its error is that of float32; else "highest".
     """
     torch.manual_seed(seed)
-    if device is None:
-        device = torch.accelerator.current_accelerator(check_available=True) or "cpu"
-    device = torch.device(device)
+    found = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        device = torch.device(found if device is None else device)
+    except RuntimeError:
+        raise ValueError(f"device={device!r} was given; cuda, mps or cpu is expected") from None
+    if device.type not in ("cpu", found.type):
+        raise ValueError(f"device={str(device)!r} was given, but this machine offers {found.type} only; leave it out")
     if threads is not None:
         torch.set_num_threads(threads)
     if precision == "fast":
@@ -42,8 +49,8 @@ def setup(seed=0, device=None, threads=None, precision="float32"):
     if precision not in PRECISIONS:
         raise ValueError(f'precision={precision!r} was given; "float32", "bf16" or "fast" is expected')
     choice.precision = precision
-    if device.type == "cpu":
-        torch.set_float32_matmul_precision("medium" if _medium_is_float32() else "highest")
+    medium = device.type == "cpu" and _medium_is_float32()
+    torch.set_float32_matmul_precision("medium" if medium else "highest")
     print(describe(device), flush=True)
     return device
 
@@ -54,8 +61,8 @@ def describe(device):
     if device.type == "cuda":
         card = torch.cuda.get_device_properties(device)
         return f"GPU: {card.name}, {card.total_memory / 2**30:.0f} GiB, {untimed}."
-    if device.type == "mps":
-        return f"GPU: Apple (MPS), memory shared with the CPU, {untimed}."
+    if device.type != "cpu":
+        return f"GPU: {device.type}, {untimed}."
     rate = _rate()
     minutes = OPERATIONS * 1e6 / (REACHED[choice.precision] * rate) / 60
     line = (

@@ -8,6 +8,8 @@ from torch import nn
 from .device import PRECISIONS, choice
 from .randomness import generator
 
+PLAIN = ("seed", "step", "images_seen", "history", "trained_on", "precision")  # the state beside nets and optimizers
+
 
 class GAN:
     """Everything a run changes: nets `G` and `D`, optimizers `opt_G` and `opt_D`, `step`, `images_seen`, `history`.
@@ -30,7 +32,7 @@ class GAN:
         self.precision = choice.precision if precision is None else precision
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision={precision!r} was given; {' or '.join(map(repr, PRECISIONS))} is expected")
-        self.step, self.images_seen, self.history = 0, 0, []
+        self.step, self.images_seen, self.history, self.trained_on = 0, 0, [], None
         self.opt_G, self.opt_D = (_adam(net, lr, betas) for net in (G, D))
         # batch statistics mix the images of one pass: with them, reals and fakes are judged apart
         self.one_pass = not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in D.modules())
@@ -113,12 +115,12 @@ class GAN:
     def state_dict(self):
         """The whole state of the run, as tensors and plain values."""
         nets = {name: getattr(self, name).state_dict() for name in ("G", "D", "opt_G", "opt_D")}
-        return nets | {name: getattr(self, name) for name in ("seed", "step", "images_seen", "history")}
+        return nets | {name: getattr(self, name) for name in PLAIN}
 
     def load_state_dict(self, state):
         for name in ("G", "D", "opt_G", "opt_D"):
             getattr(self, name).load_state_dict(state[name])
-        for name in ("seed", "step", "images_seen", "history"):
+        for name in PLAIN:
             setattr(self, name, state[name])
 
 

@@ -1,5 +1,6 @@
 """Pictures: grids of images, the curves of a run, and the timeline that a run leaves in its folder."""
 
+import base64
 import io
 from pathlib import Path
 
@@ -13,20 +14,27 @@ class Picture:
     """An encoded picture: Jupyter shows it as a cell's value, `save(path)` writes it."""
 
     def __init__(self, picture, text="<picture>", kind="png", width=None, **settings):
-        """Encode a Pillow image as PNG or another `kind`, to be shown `width` wide."""
+        """Encode a Pillow image as PNG or GIF, to be shown `width` wide; `settings` are those of Pillow's `save`."""
         file = io.BytesIO()
         picture.save(file, kind, **settings)
         self.data, self.mime, self.text, self.width = file.getvalue(), f"image/{kind}", text, width or picture.width
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        return {self.mime: self.data, "text/plain": self.text}, {self.mime: {"width": self.width}}  # IPython encodes
+        encoded = base64.b64encode(self.data).decode()
+        if self.mime == "image/png":
+            return {self.mime: encoded, "text/plain": self.text}, {self.mime: {"width": self.width}}
+        html = f'<img src="data:{self.mime};base64,{encoded}" width="{self.width}">'  # nbconvert shows no image/gif
+        return {"text/html": html, "text/plain": self.text}, {}
 
     def __repr__(self):
         return self.text
 
     def save(self, path):
-        """Write the picture to `path`, in one move."""
-        replace(Path(path), lambda file: file.write(self.data))
+        """Write the picture to `path`, in one move; the name has to end in .png, for a film in .gif."""
+        kind = self.mime.removeprefix("image/")
+        if Path(path).suffix != f".{kind}":
+            raise ValueError(f"{str(path)!r} was given for a {kind.upper()}; a name that ends in .{kind} is expected")
+        replace(Path(path), lambda file: file.write(self.data), durable=False)
 
 
 def show(images, columns=8, scale=2):
@@ -82,7 +90,8 @@ def curves(history):
         for name, label, colour in lines:
             points = [(row["step"], row[name]) for row in history if name in row]
             axes.plot(*zip(*points, strict=True), label=label, color=colour, linewidth=1)
-        axes.set(title=title, xlabel="step", ylim=(0, top))
+        axes.set(title=title, xlabel="step")
+        axes.set_ylim(top and 0, top)
         axes.grid(alpha=0.3)
         axes.legend(frameon=False, fontsize=9)
     file = io.BytesIO()

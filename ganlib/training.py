@@ -140,18 +140,27 @@ def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_
     on. A second one raises KeyboardInterrupt at once. Raises ValueError for nets that do not fit the data, a batch
     larger than the data, or an `until` that it cannot read.
     """
-    rules = [_rule(rule, len(data)) for rule in (until if isinstance(until, (list, tuple)) else [until])]
+    rules = [_rule(rule, len(data)) for rule in (until if isinstance(until, (list, tuple)) and until else [until])]
+    if record_every < 1:
+        raise ValueError(f"record_every={record_every} was given; a number of steps of at least 1 is expected")
     k = _batches(step)
     data = data.to(gan.device) if data.images.device != gan.device else data
     gan.check(data)
+    given = {"data": f"{data.name}, {len(data)} of {data.shape}", "batch_size": batch_size}
+    if gan.trained_on not in (None, given):
+        raise ValueError(f"this run was trained on {gan.trained_on}, {given} is given now; use the same, or start anew "
+                         "in another folder or with fresh=True (in the notebooks: FRESH = True)")  # fmt: skip
+    data.batches(gan.seed, gan.step, k, batch_size)  # raises where a batch is larger than the data
+    gan.trained_on = given
     now = Now(gan)
+    now.progress = max((rule.progress(now) for rule in rules if rule.unit), default=None)
     if done := next((rule for rule in rules if rule.of_run and rule(now)), None):
         now.reason = f"this run is finished: {done(now)}"
         if view is not None:
             view.update(now, force=True)
             view.close(now)
-        print(f"{now.reason}. To go on, raise that number; to start anew, resume(folder, gan, fresh=True) "
-              "(in the notebooks: FRESH = True).")  # fmt: skip
+        print(f"{now.reason}. To go on, raise `until` above {done.rule!r} (in the notebooks STEPS, on the command line "
+              "--steps); to start anew, resume(..., fresh=True) (FRESH = True, another --out).")  # fmt: skip
         return
     with _deferred_interrupt() as interrupted:
         if view is not None:

@@ -1,6 +1,6 @@
 """The live view: one picture and one line, renewed while a run goes on, in a notebook, a terminal or a log."""
 
-import base64
+import html
 import json
 import sys
 import time
@@ -20,7 +20,8 @@ class LiveView:
     total: the number of steps, said in the line.
     folder: the run's folder; `latest.png` and `history.json` are kept there at each update, and every
         `picture_every` steps a picture for `timeline` in `pictures/`.
-    every: seconds between two updates, at least; they are also held to 5 % of the run's time and 800 a cell.
+    every: seconds between two updates, at least; they are also held to 5 % of the run's time and 800 a cell, and so are
+        the pictures to another 5 %.
 
     In a notebook picture and line are updated in place and stay in the saved file; in a terminal there is a progress
     bar; elsewhere a line is printed at each tenth of the way.
@@ -34,10 +35,13 @@ class LiveView:
         """Called with each `Now` of the run; draws when an update is due, or at once with `force`."""
         clock = time.monotonic()
         if self._start is None:
-            self._start, self._updates, self._due = (clock, now.step, now.images), 0, 0.0
+            self._start, self._first = (clock, now.step, now.images), now.progress or 0.0
+            self._updates, self._due, self._moment_due = 0, 0.0, 0.0
             self.screen.open()
-        if self.folder and now.every(self.picture_every):
+        if self.folder and now.every(self.picture_every) and clock >= self._moment_due:
             write_moment(self.folder, now.step, now.gan.sample(64))
+            end = time.monotonic()
+            self._moment_due = end + (end - clock) / SHARE
         if not force and (clock < self._due or self._updates >= UPDATES):
             return
         self._updates += 1
@@ -45,7 +49,8 @@ class LiveView:
         self.screen.draw(picture, self._status(now, clock), now.progress or 0.0)
         if self.folder:
             picture.save(self.folder / "latest.png")
-            replace(self.folder / "history.json", lambda file: file.write(json.dumps(now.history).encode()))
+            text = json.dumps(now.history).encode()
+            replace(self.folder / "history.json", lambda file: file.write(text), durable=False)
         end = time.monotonic()
         spacing = self._left(now, end) / max(1, UPDATES - self._updates)
         self._due = end + max(self.every, (end - clock) / SHARE, spacing)
@@ -57,11 +62,8 @@ class LiveView:
 
     def _left(self, now, clock):
         """Seconds left, 0 where that is unknown."""
-        start, step, _ = self._start
-        if not now.progress or now.step == step:
-            return 0.0
-        first = now.progress * step / now.step  # the part of the way that an earlier call went
-        return (clock - start) * max(0.0, 1 - now.progress) / max(1e-9, now.progress - first)
+        done = (now.progress or 0.0) - self._first  # in this call
+        return (clock - self._start[0]) * max(0.0, 1 - now.progress) / done if done > 0 else 0.0
 
     def _status(self, now, clock):
         start, step, images = self._start
@@ -106,8 +108,8 @@ class _Cell:
         from IPython.display import display
 
         bundles = (
-            {picture.mime: base64.b64encode(picture.data).decode(), "text/plain": "<live samples>"},
-            {"text/html": f"<pre>{status}</pre>", "text/plain": status},
+            picture._repr_mimebundle_()[0] | {"text/plain": "<live samples>"},
+            {"text/html": f"<pre>{html.escape(status)}</pre>", "text/plain": status},
         )
         if self.handles is None:
             self.handles = [display(bundle, raw=True, display_id=True) for bundle in bundles]

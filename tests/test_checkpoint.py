@@ -1,6 +1,6 @@
-import errno
 import os
 import pickle
+import resource
 import subprocess
 import sys
 import time
@@ -111,17 +111,18 @@ def test_a_strangers_file_runs_no_code(small, tmp_path):
     assert not (tmp_path / "owned").exists()
 
 
-def test_a_failed_write_leaves_the_old_checkpoint_and_no_litter(small, digits, tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_old_checkpoint_and_no_litter(small, digits, tmp_path):
     ganlib.save(tmp_path, train(small(), digits, 2))
     before = (tmp_path / checkpoint.FILE).read_bytes()
 
-    def full(content, file):
-        file.write(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match=r"cannot write .*checkpoint.pt .*No space left.*as it was"):
-        ganlib.save(tmp_path, train(small(), digits, 3))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    gan = train(small(), digits, 3)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))  # a disk that is full half-way
+        with pytest.raises(OSError, match=r"cannot write .*checkpoint.pt .*as it was"):
+            ganlib.save(tmp_path, gan)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (tmp_path / checkpoint.FILE).read_bytes() == before
     assert os.listdir(tmp_path) == [checkpoint.FILE]
 
@@ -149,8 +150,9 @@ def test_threads_and_precision_come_back(small, tmp_path):
         torch.set_float32_matmul_precision(precision)
 
 
-def test_a_killed_process_leaves_a_loadable_checkpoint(small, tmp_path):
-    """SIGKILL at five moments of a process that saves all the time; what it left goes on."""
+@pytest.mark.parametrize("moments", [4, pytest.param(40, marks=pytest.mark.slow)])
+def test_a_killed_process_leaves_a_loadable_checkpoint(small, digits, tmp_path, moments):
+    """SIGKILL at several moments of a process that saves all the time; what it left goes on, and equals a run uncut."""
     code = (
         "import sys\nfrom conftest import ganlib, nets, torch\n"
         "torch.manual_seed(1)\n"
@@ -160,19 +162,49 @@ def test_a_killed_process_leaves_a_loadable_checkpoint(small, tmp_path):
         "    ganlib.save(sys.argv[1], gan)\n    print(gan.step, flush=True)\n"
     )
     reached = 0
-    for moment in range(5):
+    for moment in range(moments):
         process = subprocess.Popen(
             [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT / "tests", stdout=subprocess.PIPE, text=True
         )
         for line in process.stdout:
             if line.strip().isdigit():
                 break
-        time.sleep(0.05 + 0.07 * moment)
+        time.sleep(0.05 + 0.37 * moment % 0.3)
         process.kill()
         process.communicate()
         gan = small()
         assert ganlib.resume(tmp_path, gan) and gan.step > reached
         reached = gan.step
+    assert {p.name for p in tmp_path.iterdir()} <= {checkpoint.FILE, f".{checkpoint.FILE}.tmp"}
+    whole = small()
+    for _ in ganlib.train(whole, digits, until=reached, batch_size=10):
+        pass
+    assert same(gan.state_dict(), whole.state_dict())
+
+
+def test_a_run_goes_on_in_the_precision_it_began_with(small, digits, tmp_path, capsys):
+    ganlib.save(tmp_path, train(small(precision="bf16"), digits, 2))
+    gan = small()
+    assert ganlib.resume(tmp_path, gan) and gan.precision == "bf16"
+    assert "going on from step 2 (20 images), in bf16 as it began" in capsys.readouterr().out
+
+
+def test_nets_of_ones_own_are_told_apart_by_their_text(tmp_path, digits):
+    class Mine(nets.MLPGenerator):
+        pass
+
+    gan = ganlib.GAN(Mine(8, widths=(16, 32)), nets.MLPDiscriminator(widths=(32, 16)))
+    ganlib.save(tmp_path, gan)
+    assert ganlib.resume(tmp_path, gan)
+    with pytest.raises(ValueError, match="G of .* is a net of your own"):
+        checkpoint.rebuild(tmp_path / checkpoint.FILE)
+
+
+def test_fresh_leaves_a_folder_alone_that_is_no_run(small, tmp_path):
+    (tmp_path / "drive").mkdir()
+    (tmp_path / "drive" / "thesis.txt").write_text("years of work")
+    assert ganlib.resume(f"{tmp_path}/drive/", small(), fresh=True) is False
+    assert (tmp_path / "drive" / "thesis.txt").exists()
 
 
 def test_the_gan_is_rebuilt_from_its_file(small, digits, tmp_path):

@@ -47,6 +47,12 @@ def test_fast_is_bf16_only_where_the_cpu_has_it(monkeypatch, flags, precision):
     assert device.choice.precision == precision
 
 
+@pytest.mark.parametrize("name, message", [("gpu", "cuda, mps or cpu is expected"), ("meta", "'meta' .* offers")])
+def test_a_device_that_is_not_there(name, message):
+    with pytest.raises(ValueError, match=message):
+        ganlib.setup(device=name)
+
+
 def test_an_unknown_precision():
     with pytest.raises(ValueError, match='precision=\'fp16\'.*"float32", "bf16" or "fast"'):
         ganlib.setup(device="cpu", precision="fp16")
@@ -60,7 +66,7 @@ def test_medium_is_used_only_where_it_keeps_float32s_accuracy(monkeypatch, round
     def linear(x, weight):
         if rounding and x.dtype == torch.float32 and torch.get_float32_matmul_precision() == "medium":
             return real(x.bfloat16(), weight.bfloat16()).float()
-        return real(x, weight)
+        return real(x.double(), weight.double()).to(x.dtype)
 
     monkeypatch.setattr(device, "linear", linear)
     ganlib.setup(device="cpu")

@@ -44,15 +44,15 @@ def test_each_file_has_a_floor():
 
 
 def test_files_are_short_and_the_core_is_thin():
-    lengths = {file.stem: sum(map(bool, map(str.strip, file.read_text().splitlines()))) for file in FILES}
-    assert max(lengths.values()) <= 260, lengths
-    assert sum(lengths.values()) - lengths["__main__"] < 1200, lengths
+    """A file is at most 280 lines; the core, which is all but the command line, below 1,200 that are not blank."""
+    lines = {file.stem: file.read_text().splitlines() for file in FILES}
+    assert max(map(len, lines.values())) <= 280, {name: len(text) for name, text in lines.items()}
+    assert sum(bool(line.strip()) for name in lines if name != "__main__" for line in lines[name]) < 1200
 
 
 def test_the_front_door_is_public_names_and_nothing_else():
     tree = ast.parse((ROOT / "ganlib" / "__init__.py").read_text())
     assert all(isinstance(node, (ast.ImportFrom, ast.Assign, ast.Expr)) for node in tree.body)
-    assert sorted(ganlib.__all__) == ganlib.__all__ or set(ganlib.__all__) <= set(dir(ganlib))
     for name in ganlib.__all__:
         assert getattr(ganlib, name).__doc__, f"{name} has no docstring"
 

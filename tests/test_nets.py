@@ -86,7 +86,13 @@ def test_dropout_in_evaluation_is_the_identity():
     assert nets.Dropout(0.5).eval()(x) is x
 
 
-@pytest.mark.parametrize("p", [1, -0.1, 30])
+@pytest.mark.parametrize("p, share", [(1e-6, 1), (5e-6, 1), (1 / 65536, 1), (65535 / 65536, 1 / 65536)])
+def test_dropout_at_its_ends(p, share):
+    kept = nets.Dropout(p)(torch.ones(1_000_000)) > 0
+    assert abs(kept.double().mean() - share) < 1e-4
+
+
+@pytest.mark.parametrize("p", [1, -0.1, 30, 0.999999])
 def test_an_impossible_dropout_is_refused(p):
     with pytest.raises(ValueError, match=f"p={p}"):
         nets.Dropout(p)

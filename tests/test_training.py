@@ -1,5 +1,6 @@
 import math
 import os
+import re
 import signal
 import threading
 from functools import partial
@@ -266,10 +267,21 @@ def test_until_seconds_counts_from_this_call(small, digits):
         assert 0.3 <= now.seconds < 3 and "0.3s" in now.reason
 
 
-@pytest.mark.parametrize("until", [-1, "10 parsecs", "", 2.5, None, True, [5, "x"], "-3s"])
+def test_another_set_or_batch_size_in_mid_run_is_refused(small, digits):
+    gan = small()
+    run(gan, digits, 3)
+    with pytest.raises(ValueError, match=r"trained on .*'batch_size': 10.*'batch_size': 20.* FRESH = True"):
+        next(ganlib.train(gan, digits, until=5, batch_size=20))
+    other = ganlib.Images(digits.images[:500], name="other")
+    with pytest.raises(ValueError, match=r"digits, 10000 of \(1, 28, 28\).*other, 500 of \(1, 28, 28\)"):
+        run(gan, other, 5)
+    assert run(gan, digits, 5) == [4, 5]
+
+
+@pytest.mark.parametrize("until", [[], -1, "10 parsecs", "", 2.5, None, True, [5, "x"], "-3s"])
 def test_an_until_that_means_nothing(small, digits, until):
-    wrong = until[1] if isinstance(until, list) else until
-    with pytest.raises(ValueError, match=f'until={wrong!r} was given.*10_000.*"1M images".*"60s"'):
+    wrong = re.escape(repr(until[1] if until and isinstance(until, list) else until))
+    with pytest.raises(ValueError, match=f'until={wrong} was given.*10_000.*"1M images".*"60s"'):
         next(ganlib.train(small(), digits, until=until))
 
 
@@ -288,9 +300,8 @@ def test_a_finished_run_says_so_and_draws_its_last_picture(small, digits, capsys
     assert run(gan, digits, 5, view=View()) == []
     assert View.calls == [("update", 5, True), ("close", "this run is finished: 5 steps")]
     said = capsys.readouterr().out
-    assert (
-        "this run is finished: 5 steps. To go on, raise that number; to start anew" in said and "FRESH = True" in said
-    )
+    assert "this run is finished: 5 steps. To go on, raise `until` above 5 (in the notebooks STEPS" in said
+    assert "FRESH = True" in said
 
 
 def test_history_rows(small, digits):

@@ -1,3 +1,4 @@
+import base64
 import io
 import json
 import re
@@ -50,7 +51,7 @@ def test_show_refuses_what_is_no_image(shape):
 def test_a_picture_shows_itself_in_a_notebook_and_saves_itself(tmp_path, digits):
     picture = ganlib.show(digits.images[:2])
     assert picture._repr_mimebundle_() == (
-        {"image/png": picture.data, "text/plain": "<images>"},
+        {"image/png": base64.b64encode(picture.data).decode(), "text/plain": "<images>"},
         {"image/png": {"width": pixels(picture).width}},
     )
     picture.save(tmp_path / "new" / "two.png")
@@ -71,7 +72,8 @@ def test_curves(small, digits):
 
 
 @pytest.fixture
-def kept(small, digits, tmp_path):
+def kept(small, digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(view, "SHARE", 1e9)  # as fast as it goes
     gan = small()
     frames = {0: gan.sample(64)}
     live = LiveView(total=40, folder=tmp_path, every=0, picture_every=10)
@@ -106,7 +108,16 @@ def test_the_film_of_a_run(kept):
     folder, _, _ = kept
     picture = ganlib.timeline(folder, columns=5, rows=2, animated=True)
     film = pixels(picture)
-    assert (picture.mime, film.format, film.n_frames, film.size) == ("image/gif", "GIF", 5, (8 * 28, 2 * 28))
+    assert (film.format, film.n_frames, film.size, film.info["loop"]) == ("GIF", 5, (8 * 28, 2 * 28), 0)
+    bundle, _ = picture._repr_mimebundle_()
+    assert (
+        bundle["text/html"]
+        == f'<img src="data:image/gif;base64,{base64.b64encode(picture.data).decode()}" width="224">'
+    )
+    picture.save(folder / "run.gif")
+    assert (folder / "run.gif").read_bytes() == picture.data
+    with pytest.raises(ValueError, match="run.png.* for a GIF"):
+        picture.save(folder / "run.png")
 
 
 def test_a_folder_without_pictures(tmp_path):
@@ -155,6 +166,7 @@ def watched(small, monkeypatch):
         live = LiveView(**settings)
         live.screen = screen
         now = Now(gan)
+        now.progress = 0.0
         live.update(now, force=True)
         for gan.step in range(1, steps + 1):
             clock.now += step_seconds

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def clean(notebook):
-    """Drop what papermill and the kernel add: times, paths, versions of this machine, and carriage returns."""
+    """Drop what papermill and the kernel add: times, paths and versions of this machine."""
     for key in ("papermill", "widgets"):
         notebook["metadata"].pop(key, None)
     notebook["metadata"]["kernelspec"] = {"display_name": "Python 3", "name": "python3"}

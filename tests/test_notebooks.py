@@ -1,0 +1,310 @@
+"""The notebooks as people meet them: as files, run by papermill, run again, in a folder with nothing but the wheel."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+
+import nbformat
+import papermill
+import pytest
+import torch
+from conftest import ROOT
+
+import ganlib
+from ganlib import losses, nets
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+FIRST = ROOT / "notebooks" / "01_first_gan.ipynb"
+SHORT = {"STEPS": 60, "BATCH": 20}
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def cells(path, tag):
+    return [cell for cell in read(path).cells if tag in cell.metadata.get("tags", [])]
+
+
+def run(command, folder, **environment):
+    """Run a command as on a user's machine: ganlib is not importable from elsewhere."""
+    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | environment
+    return subprocess.run(list(map(str, command)), cwd=folder, env=bare, capture_output=True, text=True)
+
+
+def mill(notebook, out, folder, python=sys.executable, **parameters):
+    pairs = [part for name, value in parameters.items() for part in ("-p", name, value)]
+    return run([python, "-m", "papermill", notebook, out, "-k", "python3", *pairs], folder)
+
+
+# As files
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_lint(path):
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert notebook.metadata == {
+        "accelerator": "GPU",
+        "colab": {"gpuType": "T4", "provenance": [], "toc_visible": True},
+        "kernelspec": {"display_name": "Python 3", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    title, setup, parameters = notebook.cells[:3]
+    assert title.cell_type == "markdown" and title.source.startswith("# ") and "<!-- badge" in title.source
+    assert "Time:" in title.source or "*Time:*" in title.source
+    assert setup.metadata.tags == ["setup"] and parameters.metadata.tags == ["parameters"]
+    for line in parameters.source.splitlines():
+        assert re.fullmatch(r"[A-Z_]+ = .+  # @param (\{.*\}|\[.*\])", line), line
+    assert path.stat().st_size <= 500_000
+    text = path.read_text()
+    assert not re.search(r"/root/|/home/|/tmp/|/work/|C:\\\\", text), "a path of one machine"
+    assert "@@" not in text and "tqdm.notebook" not in text
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_outputs_are_those_of_one_clean_run(path):
+    code = [cell for cell in read(path).cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 3
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_imports_come_from_the_front_door(path):
+    source = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "code")
+    used = set(re.findall(r"\bganlib\.(\w+)", source)) - {"ganlib"}
+    imported = {name.strip() for names in re.findall(r"from ganlib import (.+)", source) for name in names.split(",")}
+    assert used | imported <= set(ganlib.__all__)
+    assert not re.search(r"(from|import) ganlib\.", source)
+
+
+def stamp(root, *options):
+    return subprocess.run(
+        [sys.executable, ROOT / "tools" / "stamp.py", "--root", root, *options], capture_output=True, text=True
+    )
+
+
+def test_stamps_are_up_to_date():
+    done = stamp(ROOT, "--check")
+    assert done.returncode == 0, done.stdout
+
+
+def test_one_command_stamps_address_and_release(tmp_path):
+    for name in ("README.md", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns("runs"))
+    (tmp_path / "ganlib").mkdir()
+    (tmp_path / "ganlib" / "__init__.py").write_text('__version__ = "7.8.9"\n')
+    project = tmp_path / "pyproject.toml"
+    lines = [line for line in project.read_text().splitlines() if "Repository = " not in line]
+    place = lines.index("[project.urls]") + 1
+    project.write_text("\n".join([*lines[:place], 'Repository = "https://github.com/some-one/ganlib"', *lines[place:]]))
+    assert stamp(tmp_path, "--check").returncode == 1
+    assert stamp(tmp_path).returncode == 0 and stamp(tmp_path, "--check").returncode == 0
+    for path in (tmp_path / "notebooks").glob("*.ipynb"):
+        notebook = read(path)
+        target = f"https://colab.research.google.com/github/some-one/ganlib/blob/v7.8.9/notebooks/{path.name}"
+        assert f'<a href="{target}">' in notebook.cells[0].source
+        assert 'REPOSITORY, RELEASE = "https://github.com/some-one/ganlib", "7.8.9"' in notebook.cells[1].source
+        assert f'<a href="{target}">' in (tmp_path / "README.md").read_text()
+        compile(notebook.cells[1].source, path.name, "exec")
+
+
+def test_every_notebook_has_the_same_setup_cell():
+    assert len({read(path).cells[1].source for path in NOTEBOOKS}) == 1
+
+
+# Run by papermill
+
+
+@pytest.fixture(scope="module")
+def milled(tmp_path_factory):
+    """The first notebook, short, from the repository's root."""
+    folder = tmp_path_factory.mktemp("milled")
+    done = mill(FIRST.relative_to(ROOT), folder / "out.ipynb", ROOT, RUN=folder / "run", **SHORT)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder, done
+
+
+def assert_milled(path, steps):
+    notebook = read(path)
+    assert not [o for cell in notebook.cells for o in cell.get("outputs", []) if o.output_type == "error"]
+    (training,) = cells(path, "training")
+    pictures = [o for o in training.outputs if "image/png" in o.get("data", {})]
+    lines = [o for o in training.outputs if "text/html" in o.get("data", {})]
+    assert len(pictures) == len(lines) == 1 and pictures[0].data["text/plain"] == "<live samples>"
+    assert f"step {steps} / {steps}" in lines[0].data["text/plain"]
+    return lines[0].data["text/plain"]
+
+
+def test_from_the_root(milled):
+    folder, done = milled
+    assert "60 steps" in assert_milled(folder / "out.ipynb", 60)
+    assert {"checkpoint.pt", "history.json", "latest.png", "pictures"} == {p.name for p in (folder / "run").iterdir()}
+    assert "unknown parameter" not in done.stderr.lower()
+
+
+def test_from_the_notebooks_folder(tmp_path):
+    done = mill(FIRST.name, tmp_path / "out.ipynb", FIRST.parent, RUN=tmp_path / "run", **SHORT)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert_milled(tmp_path / "out.ipynb", 60)
+
+
+def test_parameters_are_seen_and_injected_behind_the_tagged_cell(milled):
+    assert set(papermill.inspect_notebook(str(FIRST))) == {
+        "SEED", "STEPS", "BATCH", "LEARNING_RATE", "DATA", "RUN", "FRESH", "PRECISION"
+    }  # fmt: skip
+    tags = [cell.metadata.get("tags", []) for cell in read(milled[0] / "out.ipynb").cells]
+    assert tags[2:4] == [["parameters"], ["injected-parameters"]]
+
+
+def test_text_outputs_are_the_same_in_a_second_run(milled):
+    """nbval runs the fresh output again, with a fresh run folder, and compares what each cell printed."""
+    folder, _ = milled
+    shutil.rmtree(folder / "run")
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-cell-timeout=300", "-p", "no:cacheprovider", "-q"]
+    done = run([*command, f"--rootdir={folder}", "-c", os.devnull, folder / "out.ipynb"], ROOT, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert re.search(r"\d+ passed", done.stdout)
+
+
+def test_running_a_finished_notebook_again_says_so_and_draws_the_picture(milled, tmp_path):
+    folder, _ = milled
+    done = mill(FIRST, tmp_path / "again.ipynb", ROOT, RUN=folder / "run", **SHORT)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "this run is finished: 60 steps" in assert_milled(tmp_path / "again.ipynb", 60)
+    text = (tmp_path / "again.ipynb").read_text()
+    assert "going on from step 60" in text and "To go on, raise `until` above 60" in text
+
+
+def test_a_run_of_another_seed_in_the_folder_is_refused_and_fresh_starts_anew(milled, tmp_path):
+    folder, _ = milled
+    run_folder = tmp_path / "run"
+    shutil.copytree(folder / "run", run_folder)
+    done = mill(FIRST, tmp_path / "no.ipynb", ROOT, RUN=run_folder, SEED=1, **SHORT)
+    assert done.returncode != 0 and "has seed = 0, this one seed = 1" in done.stderr and "FRESH = True" in done.stderr
+    done = mill(FIRST, tmp_path / "yes.ipynb", ROOT, RUN=run_folder, SEED=1, FRESH=True, **SHORT)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "run.1" / "checkpoint.pt").exists()
+
+
+# In a folder that holds nothing else
+
+
+@pytest.fixture(scope="module")
+def bare_python(tmp_path_factory):
+    """A Python that sees the packages installed here, and into which the set-up cell may install."""
+    folder = tmp_path_factory.mktemp("bare")
+    venv.create(folder, with_pip=True, symlinks=True)
+    python = folder / "bin" / "python"
+    site = run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder).stdout.strip()
+    with open(f"{site}/packages-of-the-tests.pth", "w") as file:
+        file.write(sysconfig.get_path("purelib") + "\n")
+    return python
+
+
+def test_without_ganlib_the_setup_cell_says_what_to_do(bare_python, tmp_path):
+    shutil.copy(FIRST, tmp_path)
+    done = mill(FIRST.name, "out.ipynb", tmp_path, bare_python, **SHORT)
+    assert done.returncode != 0
+    assert "ganlib is not here. Put its wheel" in done.stderr and "python3 -m pip wheel --no-deps ." in done.stderr
+
+
+def test_with_the_wheel_beside_it_the_notebook_runs(bare_python, tmp_path):
+    source = tmp_path / "source"
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".git", ".venv*", "runs", "data"))
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, "."]
+    done = run(build, source)
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(source)
+    shutil.copy(FIRST, tmp_path)
+    done = mill(FIRST.name, "out.ipynb", tmp_path, bare_python, **SHORT)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert_milled(tmp_path / "out.ipynb", 60)
+    where = run(
+        [bare_python, "-c", "import ganlib; print(ganlib.__file__); print(len(ganlib.load('digits')))"], tmp_path
+    )
+    assert where.stdout.split()[1] == "10000" and str(bare_python.parents[1]) in where.stdout, where.stderr
+
+
+# What its cells say
+
+
+def test_the_moves_of_the_first_notebook_are_those_of_the_library(small, digits):
+    """The cells, executed as they stand, against `discriminator_step` and `generator_step`, in float64."""
+    gan, hand = small(dtype=torch.float64), small(dtype=torch.float64)
+    space = {
+        "torch": torch,
+        "softplus": torch.nn.functional.softplus,
+        "copy": __import__("copy"),
+        "LEARNING_RATE": 2e-4,
+    }
+    space |= {"G": hand.G, "D": hand.D}
+    move_cells = cells(FIRST, "move")
+    assert len(move_cells) == 2
+    for cell in move_cells:
+        exec(cell.source, space)
+    G, D = space["G_copy"], space["D_copy"]
+    gan.D.eval()
+    D.eval()
+    for step in range(5):
+        real = digits.batches(0, step, dtype=torch.float64).images[0]
+        d_loss = space["move_D"](G, D, space["opt_D"], real, gan.noise(100, "D0", step))
+        g_loss = space["move_G"](G, D, space["opt_G"], gan.noise(100, "G", step))
+        stats = ganlib.gan_step(gan, digits.batches(0, step, dtype=torch.float64))
+        assert d_loss.item() == pytest.approx(stats["d_loss"].item(), abs=1e-12)
+        assert g_loss.item() == pytest.approx(stats["g_loss"].item(), abs=1e-12)
+    for ours, theirs in zip(
+        [*gan.G.parameters(), *gan.D.parameters()], [*G.parameters(), *D.parameters()], strict=True
+    ):
+        assert torch.allclose(ours, theirs, rtol=0, atol=1e-12)
+
+
+def test_the_first_notebook_notices_a_stuck_run(digits):
+    """D is given a game it cannot lose: the rule ends the run, and names the next thing to try."""
+    source = next(cell.source for cell in read(FIRST).cells if "def stuck(now)" in cell.source)
+    space = {"SEED": 3}
+    exec(source[: source.index("\n\n\n")], space)
+
+    class Silent(nets.MLPGenerator):
+        def forward(self, z, labels=None):
+            return super().forward(0 * z)
+
+    torch.manual_seed(0)
+    gan = ganlib.GAN(Silent(8, widths=(16, 32)), nets.MLPDiscriminator(widths=(32, 16), dropout=0.0), lr=1e-2)
+    gan.opt_G.param_groups[0]["lr"] = 0.0
+    for now in ganlib.train(gan, digits, until=[4000, space["stuck"]], batch_size=10):
+        pass
+    assert 2000 <= now.step < 4000
+    assert now.reason.startswith(f"stuck at step {now.step:,}") and now.reason.endswith("SEED = 4 and FRESH = True")
+
+
+def test_a_healthy_run_is_not_called_stuck():
+    """The history of a run that learned (seed 0, 10,000 steps), and the same one with D never erring."""
+    source = next(cell.source for cell in read(FIRST).cells if "def stuck(now)" in cell.source)
+    space = {"SEED": 0}
+    exec(source[: source.index("\n\n\n")], space)
+    rows = json.loads((ROOT / "tests" / "healthy_history.json").read_text())
+
+    def verdicts(rows):
+        now = ganlib.training.Now(ganlib.GAN(nets.MLPGenerator(), nets.MLPDiscriminator()))
+        for i, row in enumerate(rows):
+            now.gan.step, now.gan.history = row["step"], rows[: i + 1]
+            yield space["stuck"](now)
+
+    assert not any(verdicts(rows))
+    won = [row | {"d_loss": 0.001, "diversity": 0.0} for row in rows]
+    assert any(verdicts(won)) and not any(verdicts([row | {"diversity": 0.25} for row in won]))
+
+
+def test_the_losses_by_hand_are_checked_in_the_notebook():
+    source = "\n".join(cell.source for cell in read(FIRST).cells)
+    assert "losses.non_saturating.d_loss" in source and "losses.non_saturating.g_loss" in source
+    assert losses.non_saturating
