@@ -1,6 +1,5 @@
 """Training: the two moves of the game, the step that plays both, and the loop around it."""
 
-import re
 import signal
 import threading
 import time
@@ -11,26 +10,43 @@ import torch
 
 from . import losses
 from .gan import GAN
+from .stopping import Rule
 
 
-def discriminator_step(gan, real, objective=losses.non_saturating, labels=None, move=0):
+def discriminator_step(gan, real, objective=losses.non_saturating, penalty=None, labels=None, move=0):
     """Play D's move: one optimizer step on `d_loss` for the reals `(B, C, H, W)` and as many fresh fakes.
 
     G takes no part in it: its fakes come without a graph. Returns detached 0-d tensors `d_loss`, `d_real`, `d_fake`
-    (mean logits), `p_real`, `p_fake` (mean probabilities) and `penalty`, all from before the step. `move` numbers
-    D's moves within one training step, so that each has noise of its own. Goodfellow et al. 2014, algorithm 1.
+    (mean logits), `p_real`, `p_fake` (mean probabilities) and `penalty` (the mean of its term, no part of `d_loss`),
+    all from before the step. `move` numbers D's moves within one training step, so that each has noise of its own.
+    Goodfellow et al. 2014, algorithm 1. Raises ValueError for a penalty on a D with batch statistics.
     """
+    stream = f"D{move}"
     with torch.no_grad():
-        fake = gan.fake(len(real), f"D{move}", labels)
+        fake = gan.fake(len(real), stream, labels)
     if gan.one_pass:
         both = None if labels is None else torch.cat([labels, labels])
-        d_real, d_fake = gan.judge(torch.cat([real, fake]), f"D{move}", both).chunk(2)
+        images = torch.cat([real, fake]).requires_grad_(penalty is not None and penalty.of_gradients)
+        logits = gan.judge(images, stream, both)
+        d_real, d_fake = logits.chunk(2)
     else:
-        d_real, d_fake = gan.judge(real, f"D{move}/real", labels), gan.judge(fake, f"D{move}/fake", labels)
+        d_real, d_fake = gan.judge(real, f"{stream}/real", labels), gan.judge(fake, f"{stream}/fake", labels)
     loss = objective.d_loss(d_real, d_fake).mean()
+    term = loss.new_zeros(())
+    if penalty is not None and penalty.term is not None:
+        if not gan.one_pass:
+            raise ValueError(f"{penalty.name} was asked of a D with BatchNorm, whose verdict on an image depends on "
+                             "the others of its batch: there is no gradient of one image; use a D without")  # fmt: skip
+
+        def judge(x):
+            return gan.judge(x, stream, labels if both is None or len(x) == len(real) else both)
+
+        term = penalty.term(judge, images, logits, gan.draws(f"{stream}/penalty")).mean()
     gan.opt_D.zero_grad()
-    loss.backward()
+    (loss + term).backward()
     gan.opt_D.step()
+    if penalty is not None and penalty.bound is not None:
+        penalty.bound(gan.D)
     d_real, d_fake = d_real.detach(), d_fake.detach()
     return {
         "d_loss": loss.detach(),
@@ -38,7 +54,7 @@ def discriminator_step(gan, real, objective=losses.non_saturating, labels=None, 
         "d_fake": d_fake.mean(),
         "p_real": d_real.sigmoid().mean(),
         "p_fake": d_fake.sigmoid().mean(),
-        "penalty": loss.new_zeros(()),
+        "penalty": term.detach(),
     }
 
 
@@ -64,7 +80,7 @@ def generator_step(gan, real, objective=losses.non_saturating, labels=None):
     return {"g_loss": loss.detach()}
 
 
-def gan_step(gan, batches, objective=losses.non_saturating, n_critic=1):
+def gan_step(gan, batches, objective=losses.non_saturating, n_critic=1, penalty=None):
     """Play both: `n_critic` moves of D, then one of G; returns the last D move's figures and G's, on the device.
 
     `batches` holds `images (k, B, C, H, W)` and `labels (k, B)` or None, one batch for each D move and one more if
@@ -75,14 +91,14 @@ def gan_step(gan, batches, objective=losses.non_saturating, n_critic=1):
     images, labels = batches.images, batches.labels
     labels = [None] * len(images) if labels is None else labels
     for move in range(n_critic):
-        stats = discriminator_step(gan, images[move], objective, labels[move], move)
+        stats = discriminator_step(gan, images[move], objective, penalty, labels[move], move)
     stats |= generator_step(gan, images[-1], objective, labels[-1])
     gan.step += 1
     gan.images_seen += n_critic * images.shape[1]
     return stats
 
 
-gan_step.batches = lambda objective=losses.non_saturating, n_critic=1: n_critic + objective.paired
+gan_step.batches = lambda objective=losses.non_saturating, n_critic=1, penalty=None: n_critic + objective.paired
 
 
 def _batches(step):
@@ -140,7 +156,7 @@ def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_
     on. A second one raises KeyboardInterrupt at once. Raises ValueError for nets that do not fit the data, a batch
     larger than the data, or an `until` that it cannot read.
     """
-    rules = [_rule(rule, len(data)) for rule in (until if isinstance(until, (list, tuple)) and until else [until])]
+    rules = [Rule(rule, len(data)) for rule in (until if isinstance(until, (list, tuple)) and until else [until])]
     if record_every < 1:
         raise ValueError(f"record_every={record_every} was given; a number of steps of at least 1 is expected")
     k = _batches(step)
@@ -199,44 +215,6 @@ def _record(now):
     figures = now.stats | norms | {"diversity": gan.sample(64).std(0).mean()}
     values = torch.stack([torch.as_tensor(value, device=gan.device).float() for value in figures.values()]).tolist()
     return {"step": now.step, "images": now.images} | dict(zip(figures, values, strict=True))
-
-
-UNTIL = re.compile(r"(\d+\.?\d*) *([kM]?) *(images?|epochs?|s|min|h)")
-
-
-class _rule:
-    """One entry of `until`: says why the run ends once it holds, None before. `goal` is None for a callable."""
-
-    def __init__(self, rule, epoch):
-        self.rule, self.goal, self.unit = rule, None, None
-        if isinstance(rule, int) and not isinstance(rule, bool) and rule >= 0:
-            self.goal, self.unit = rule, "step"
-        elif isinstance(rule, str) and (match := UNTIL.fullmatch(rule.replace(",", "").strip())):
-            number, thousands, unit = match.groups()
-            sizes = {"s": 1, "min": 60, "h": 3600, "epoch": epoch, "epochs": epoch}
-            self.goal = float(number) * {"": 1, "k": 1e3, "M": 1e6}[thousands] * sizes.get(unit, 1)
-            self.unit = "second" if unit in ("s", "min", "h") else "image"
-        elif not callable(rule):
-            raise ValueError(f'until={rule!r} was given; a number of steps (10_000), "1M images", "100 epochs", '
-                             '"60s", a callable of `now`, or a list of these is expected')  # fmt: skip
-
-    @property
-    def of_run(self):
-        """Whether it counts from the run's beginning, so that a run can be finished before it starts."""
-        return self.unit in ("step", "image")
-
-    def progress(self, now):
-        done = {"step": now.step, "second": now.seconds, "image": now.images}[self.unit]
-        return done / self.goal if self.goal else 1.0
-
-    def __call__(self, now):
-        if self.goal is None:
-            held = self.rule(now)
-            name = getattr(self.rule, "__name__", type(self.rule).__name__)
-            return held if isinstance(held, str) else f"{name} at step {now.step:,}" if held else None
-        if self.progress(now) < 1:
-            return None
-        return f"{now.step:,} steps" if self.unit == "step" else f"{self.rule}, at step {now.step:,}"
 
 
 class _deferred_interrupt:

@@ -12,7 +12,7 @@ import ganlib
 
 FLOORS = {
     "__init__": 9, "__main__": 4, "training": 3, "checkpoint": 2, "gan": 1,
-    "device": 0, "randomness": 0, "data": 0, "losses": 0, "nets": 0, "files": 0,
+    "device": 0, "randomness": 0, "data": 0, "losses": 0, "nets": 0, "files": 0, "stopping": 0,
     "pictures": 0, "view": 0,
 }  # fmt: skip
 SIDEWAYS = {  # within floor 0, and why: DECISIONS.md
