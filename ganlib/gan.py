@@ -57,6 +57,10 @@ class GAN:
         draws = generator(self.device, self.seed, step, f"noise/{stream}")
         return torch.randn(n, self.latent_dim, generator=draws, device=self.device, dtype=self.dtype)
 
+    def draws(self, stream):
+        """Return the generator of the present step and `stream`, from its start."""
+        return generator(self.device, self.seed, self.step, stream)
+
     def fake(self, n, stream, labels=None):
         """Return `n` fakes of the present step, `(n, C, H, W)`, with their graph where gradients are on."""
         with self._drawing(self.G, stream):
@@ -71,7 +75,7 @@ class GAN:
     def _drawing(self, net, stream):
         """Let the net's random layers (those with a `generator`) draw as (seed, step, stream) says."""
         layers = [layer for layer in net.modules() if hasattr(layer, "generator")]
-        draws = generator(self.device, self.seed, self.step, f"layers/{stream}")
+        draws = self.draws(f"layers/{stream}")
         for layer in layers:
             layer.generator = draws
         try:
