@@ -1,6 +1,6 @@
 """ganlib: learn, train and judge generative adversarial networks in a notebook."""
 
-from . import losses, nets
+from . import losses, metrics, nets
 from .checkpoint import resume, save
 from .data import Images, load
 from .device import setup
@@ -11,6 +11,6 @@ from .view import LiveView
 
 __version__ = "0.1.0"
 __all__ = [
-    "GAN", "Images", "LiveView", "curves", "discriminator_step", "gan_step", "generator_step", "load", "losses", "nets",
-    "resume", "save", "setup", "show", "timeline", "train",
+    "GAN", "Images", "LiveView", "curves", "discriminator_step", "gan_step", "generator_step", "load", "losses",
+    "metrics", "nets", "resume", "save", "setup", "show", "timeline", "train",
 ]  # fmt: skip
