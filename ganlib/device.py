@@ -9,11 +9,8 @@ import torch
 from torch.nn.functional import linear
 
 OPERATIONS = 32.1e6  # per image of the classic recipe
-REACHED = {
-    "float32": 0.55,
-    "bf16": 0.4,
-}  # the part of the measured rate that its loop reached (benchmarks/LOG.md, 2026-11-23)
-
+# the part of the measured rate that the classic loop reached in quiet minutes: benchmarks/LOG.md, 2026-11-23
+REACHED = {"float32": 0.55, "bf16": 0.4}
 
 PRECISIONS = ("float32", "bf16")
 
