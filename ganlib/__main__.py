@@ -4,12 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import checkpoint, data, nets
+from . import checkpoint, data, downloads, parallel, sharing
 from .checkpoint import resume, save
 from .device import setup
 from .files import replace
-from .gan import GAN
 from .pictures import show
+from .recipes import RECIPES, recipe
 from .training import train
 from .view import LiveView
 
@@ -18,13 +18,19 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m ganlib", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     defaults = {"formatter_class": argparse.ArgumentDefaultsHelpFormatter}
-    add = commands.add_parser("train", help="train the classic recipe, or go on with the run in a folder", **defaults)
-    add.add_argument("--data", default="digits", help=f"digits, {', '.join(data.TORCHVISION)}")
+    add = commands.add_parser("train", help="train a recipe, or go on with the run in a folder", **defaults)
+    add.add_argument("--data", default="digits", help=f"digits, {', '.join(downloads.TORCHVISION)}")
     add.add_argument("--fallback", choices=["digits"], help="go on with the digits where a download fails")
+    add.add_argument("--recipe", default="classic", help=", ".join(RECIPES))
+    add.add_argument("--conditional", action="store_true", help="ask for images by class, where the data have labels")
+    add.add_argument("--plan", type=int, metavar="IMAGES", help="stretch the recipe's schedules to so many images")
     add.add_argument("--steps", type=int, default=10_000, help="steps, counted from the run's beginning")
     add.add_argument("--until", metavar="LIMIT", help='instead of --steps: "1M images", "100 epochs", "60s", ...')
     add.add_argument("--seed", type=int, default=0, help="decides weights, noise and the order of the data")
-    add.add_argument("--batch-size", type=int, default=100, help="images per step")
+    add.add_argument("--batch-size", type=int, help="images per step (and process); the recipe's own by default")
+    add.add_argument(
+        "--precision", default="float32", help="float32, bf16, or fast: bf16 where the CPU has units for it"
+    )
     add.add_argument("--save-every", type=int, default=500, metavar="STEPS", help="steps between two checkpoints")
     add.add_argument("--device", help="cuda, mps or cpu; the fastest there is by default")
     add.add_argument("--out", default="runs/first", metavar="FOLDER", help="the run's folder")
@@ -32,6 +38,7 @@ def main(arguments=None):
     add = commands.add_parser("sample", help="draw images from a trained run", **defaults)
     add.add_argument("folder", help="the run's folder")
     add.add_argument("--n", type=int, default=64, help="how many images")
+    add.add_argument("--label", type=int, help="the class to draw, of a conditional run; each in turn by default")
     add.add_argument("--out", default="grid.png", help="grid.png, or samples.npy: uint8 (N, C, H, W)")
     add.set_defaults(run=_sample)
     options = parser.parse_args(arguments)
@@ -48,22 +55,39 @@ def main(arguments=None):
 def _train(options):
     if options.save_every < 1:
         raise ValueError(f"--save-every {options.save_every} was given; a number of steps of at least 1 is expected")
-    device = setup(options.seed, options.device)
+    device = parallel.start(options.device)
+    device = setup(options.seed, device, precision=options.precision)
+    first = parallel.place()[0] == 0  # of several processes one writes and talks
+    if not first:
+        parallel.wait()  # one of them downloads
     images = data.load(options.data, device, fallback=options.fallback)
-    gan = GAN(nets.MLPGenerator(shape=images.shape), nets.MLPDiscriminator(shape=images.shape), seed=options.seed)
-    gan.to(device)
+    if first:
+        parallel.wait()
+    classes = (len(images.classes) if images.labels is not None else 0) if options.conditional else 0
+    if options.conditional and not classes:
+        raise ValueError(f"--conditional was given, and {images.name!r} has no labels; leave it out")
+    chosen = recipe(options.recipe, images.shape, classes, options.plan)
+    batch_size = chosen.batch_size if options.batch_size is None else options.batch_size
+    length = options.steps * batch_size * parallel.place()[1] * chosen.n_critic
+    if chosen.images and options.until is None and not 0.8 < length / chosen.images < 1.25:
+        print(f"{chosen.name}: its schedules are planned for {chosen.images:,} images, this run has {length:,}; "
+              f"--plan {length} stretches them")  # fmt: skip
+    gan = chosen.gan(options.seed).to(device)
     resume(options.out, gan)
     until = options.until or options.steps
-    view = LiveView(total=None if options.until else options.steps, folder=options.out)
+    view = LiveView(total=None if options.until else options.steps, folder=options.out) if first else None
     now = None
-    for now in train(gan, images, until=until, view=view, batch_size=options.batch_size):
-        if now.every(options.save_every):
+    for now in train(gan, images, chosen.step, until=until, view=view, batch_size=batch_size):
+        if first and now.every(options.save_every):
             save(options.out, gan)
-    if now is not None and not now.every(options.save_every):
+    if first and now is not None and not now.every(options.save_every):
         save(options.out, gan)
-    if now is not None:
+    if first and now is not None:
         print(f"{options.out}: saved at step {gan.step:,}")
-    return 130 if now is not None and "interrupted" in now.reason else 0
+    parallel.wait()
+    status = 130 if now is not None and "interrupted" in now.reason else 0
+    parallel.end(status)
+    return status
 
 
 def _sample(options):
@@ -74,8 +98,10 @@ def _sample(options):
     if not file.exists():
         raise OSError(f"{options.folder} holds no run: there is no {checkpoint.FILE} in it; train one with "
                       f"python -m ganlib train --out {options.folder}")  # fmt: skip
-    gan = checkpoint.rebuild(file)
-    images = data.as_uint8(gan.sample(options.n))
+    gan = sharing.rebuild(file)
+    if options.label is not None and not gan.classes:
+        raise ValueError(f"--label {options.label} was given, and the run in {options.folder} is not conditional")
+    images = data.as_uint8(gan.sample(options.n, options.label))
     if options.out.endswith(".png"):
         show(images).save(options.out)
     else:

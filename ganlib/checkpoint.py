@@ -8,9 +8,10 @@ import torch
 
 from . import nets
 from .files import replace
-from .gan import GAN
+from .parallel import place
+from .schedules import text
 
-FORMAT = 1
+FORMAT = 2
 FILE = "checkpoint.pt"
 
 
@@ -51,7 +52,11 @@ def resume(folder, gan, fresh=False):
     wanted = gan.precision
     gan.load_state_dict(content["state"])
     then, today = content["machine"], _machine(gan)
-    changed = [f"{name} {today[name]} (was {then[name]})" for name in ("device", "torch") if then[name] != today[name]]
+    changed = [
+        f"{name} {today[name]} (was {then[name]})"
+        for name in ("device", "torch", "processes")
+        if then[name] != today[name]
+    ]
     precision = f", in {gan.precision} as it began" if gan.precision != wanted else ""
     if then["device"] == "cpu" == today["device"]:
         torch.set_num_threads(then["threads"])
@@ -59,22 +64,6 @@ def resume(folder, gan, fresh=False):
     note = f"; not bit for bit: {', '.join(changed)}" if changed else ""
     print(f"{folder}: going on from step {gan.step:,} ({gan.images_seen:,} images){precision}{note}")
     return True
-
-
-def rebuild(file):
-    """Return the GAN of a checkpoint on the CPU, its nets built anew: for nets of ganlib, which keep their settings."""
-    content = read(file)
-    built = []
-    for name in ("G", "D"):
-        settings = content["config"][name]
-        if not isinstance(settings, dict):
-            raise ValueError(
-                f"{name} of {file} is a net of your own; build it, then resume(folder, gan) and gan.sample()"
-            )
-        built.append(getattr(nets, settings["net"])(**{key: settings[key] for key in settings if key != "net"}))
-    gan = GAN(*built)
-    gan.load_state_dict(content["state"])
-    return gan
 
 
 def read(file, device="cpu"):
@@ -93,12 +82,12 @@ def read(file, device="cpu"):
 def _config(gan):
     """What must agree between a run and a GAN that goes on with it. A net of ours can be built again from it."""
     nets = {name: _describe(getattr(gan, name)) for name in ("G", "D")}
-    settings = gan.opt_G.param_groups[0]
-    return nets | {"seed": gan.seed, "lr": settings["lr"], "betas": list(settings["betas"])}
+    betas = [text(beta) for beta in gan.betas]
+    return nets | {"seed": gan.seed, "lr": text(gan.lr), "ema": text(gan.ema), "betas": betas}
 
 
 def _describe(net):
-    if type(net).__module__ == nets.__name__:
+    if getattr(nets, type(net).__name__, None) is type(net):
         return {"net": type(net).__name__, **net.settings}
     return str(net)
 
@@ -108,6 +97,7 @@ def _machine(gan):
     return {
         "torch": torch.__version__.split("+")[0],
         "device": gan.device.type,
+        "processes": place()[1],
         "threads": torch.get_num_threads(),
         "precision": torch.get_float32_matmul_precision(),
     }

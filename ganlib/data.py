@@ -3,9 +3,6 @@
 import difflib
 import gzip
 import hashlib
-import math
-import socket
-import zlib
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -13,13 +10,13 @@ from typing import NamedTuple
 
 import torch
 
+from .downloads import TORCHVISION, fetch, idx, sources
 from .randomness import generator
 
 DIGITS = {  # made by tools/make_digits.py
     "digits-images-idx3-ubyte.gz": "11a772a6dc925b05dd399880865d80fdc378f1482a27072a7fe2c10be2367eda",
     "digits-labels-idx1-ubyte.gz": "4e8b4ac90e302aa725dd50c14268e8630d3941e30cf889ea15dfa1a6dedf8665",
 }
-TORCHVISION = {"mnist": "MNIST", "fashion": "FashionMNIST", "kmnist": "KMNIST", "cifar10": "CIFAR10"}
 
 
 class Batches(NamedTuple):
@@ -27,6 +24,10 @@ class Batches(NamedTuple):
 
     images: torch.Tensor
     labels: torch.Tensor | None
+
+    def part(self, rank, world):
+        """Return the share of process `rank` of `world`: B / world images of each batch, the first ones for rank 0."""
+        return Batches(*(None if x is None else x.chunk(world, 1)[rank] for x in self))
 
 
 @dataclass
@@ -59,6 +60,10 @@ class Images:
         """Return the set on `device`."""
         labels = None if self.labels is None else self.labels.to(device)
         return Images(self.images.to(device), labels, self.classes, self.name)
+
+    def floats(self, index, device=None):
+        """Return the images at `index` as floats in [-1, 1] on `device`."""
+        return as_float(self.images[index].to(device))
 
     def batches(self, seed, step, k=1, size=100, dtype=torch.float32):
         """Return the `k` batches of `size` images for training step `step` (0, 1, ...): `Batches`.
@@ -122,12 +127,10 @@ def load(name, device=None, root="data", split="train", fallback=None):
         data = _digits()
     else:
         try:
-            data = _torchvision(name, Path(root), split == "train")
+            data = Images(*fetch(name, Path(root), split == "train"), name)
         except Exception as error:  # torchvision raises RuntimeError, URLError, ValueError, ... for a failed download
-            sources = ", ".join(_sources(name))
-            tried = (
-                f"{name!r} could not be loaded into {str(root)!r}; tried {sources} ({type(error).__name__}: {error})"
-            )
+            asked = ", ".join(sources(name))
+            tried = f"{name!r} could not be loaded into {str(root)!r}; tried {asked} ({type(error).__name__}: {error})"
             if fallback is None:
                 raise OSError(f'{tried}. To go on without a network: load("digits"), or fallback="digits"') from error
             print(f"{tried}.\nGoing on with the embedded 10,000 digits instead, as fallback='digits' asks.")
@@ -143,62 +146,5 @@ def _digits():
         if found != expected:
             raise OSError(f"ganlib/assets/{name} is corrupt: its SHA-256 is {found}, {expected} is expected; "
                           "install ganlib again")  # fmt: skip
-        raw.append(_idx(gzip.decompress(packed), name))
+        raw.append(idx(gzip.decompress(packed), name))
     return Images(raw[0].unsqueeze(1), raw[1].long(), tuple("0123456789"), "digits")
-
-
-def _torchvision(name, root, train):
-    from torchvision import datasets  # imported here: it costs more than the rest of ganlib together
-
-    kind = getattr(datasets, TORCHVISION[name])
-    if name == "cifar10":
-        with _impatient():
-            found = kind(root, train=train, download=True)
-        images = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()  # (N, 32, 32, 3) -> (N, 3, 32, 32)
-        return Images(images, torch.tensor(found.targets), tuple(found.classes), name)
-    folder = root / kind.__name__ / "raw"
-    wanted = [file for file, _ in kind.resources if file.startswith("train" if train else "t10k")]
-    if None in [_read(folder / file) for file in wanted]:
-        with _impatient():
-            kind(root, train=train, download=True)
-    images, labels = (_idx(_read(folder / file), folder / file) for file in wanted)
-    return Images(images.unsqueeze(1), labels.long(), tuple(kind.classes), name)
-
-
-def _read(packed):
-    """The content of an IDX file, from itself or from the .gz (whose own checksum is tested); None if neither."""
-    plain = packed.with_suffix("")
-    if plain.exists():
-        return plain.read_bytes()
-    try:
-        return gzip.decompress(packed.read_bytes()) if packed.exists() else None
-    except (EOFError, gzip.BadGzipFile, zlib.error):  # cut short or damaged: torchvision fetches it anew
-        return None
-
-
-def _idx(raw, name):
-    """Parse MNIST's IDX format: two zero bytes, the type (8 is uint8), the number of axes, the sizes, the values."""
-    sizes = [int.from_bytes(raw[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(raw[3] if len(raw) > 3 else 0)]
-    values = raw[4 + 4 * len(sizes) :]
-    if raw[:3] != b"\0\0\x08" or not values or len(values) != math.prod(sizes):
-        raise OSError(f"{name} is corrupt: its {len(raw)} bytes are no IDX file; delete it and load again")
-    return torch.frombuffer(bytearray(values), dtype=torch.uint8).view(sizes)
-
-
-def _sources(name):
-    """The addresses that torchvision asks."""
-    from torchvision import datasets
-
-    kind = getattr(datasets, TORCHVISION[name])
-    return getattr(kind, "mirrors", None) or [kind.url]
-
-
-class _impatient:
-    """A server that accepts a connection and never answers is given up after 30 s instead of never."""
-
-    def __enter__(self):
-        self.before = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(30)
-
-    def __exit__(self, *_):
-        socket.setdefaulttimeout(self.before)

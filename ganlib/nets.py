@@ -6,6 +6,9 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+from .convolutions import ConvDiscriminator, ConvGenerator, Verdict, scale  # noqa: F401  # isort: skip
+from .convolutions import ResidualDiscriminator, ResidualGenerator  # noqa: F401  # isort: skip
+
 
 class Dropout(nn.Module):
     """Dropout (Srivastava et al. 2014) that draws from `self.generator`, so that a step's masks can be drawn again.
@@ -73,4 +76,6 @@ class MLPDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
 
     def forward(self, images, labels=None):
-        return self.layers(images.flatten(1)).flatten(0)  # (N, 1) -> (N,): one logit per image
+        features = self.layers[:-1](images.flatten(1))
+        with torch.autocast(features.device.type, enabled=False):  # the last layer in float32, also in a bf16 run
+            return self.layers[-1](features.to(self.layers[-1].weight.dtype)).flatten(0)  # (N, 1) -> (N,)

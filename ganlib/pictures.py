@@ -105,7 +105,7 @@ def timeline(folder, columns=10, rows=5, animated=False, scale=1):
 
     Time runs from left to right over `columns` moments (more of them early, when more happens), each row is one noise
     vector, each pixel is shown `scale` times as large. `animated=True` makes it a GIF of `columns` frames in eight
-    shades instead, each a grid of `rows` rows of 8.
+    shades instead, each a grid of `rows` rows.
     Raises ValueError where the folder holds no pictures of a run.
     """
     files = {int(path.stem): path for path in (Path(folder) / "pictures").glob("*.png")}
@@ -115,14 +115,16 @@ def timeline(folder, columns=10, rows=5, animated=False, scale=1):
     if len(steps) > columns:
         wanted = [steps[-1] * (i / max(1, columns - 1)) ** 1.5 for i in range(columns)]
         steps = sorted({min(files, key=lambda step, at=at: abs(step - at)) for at in wanted})
-    moments = [read_moment(files[step])[: rows * 8 if animated else rows] for step in steps]
+    moments, columns = zip(*(read_moment(files[step]) for step in steps), strict=True)
     if animated:
-        first, *others = (_pillow(mosaic(images, 8)).quantize(8) for images in moments)
+        first, *others = (_pillow(mosaic(images[: rows * n], n)).quantize(8)
+                          for images, n in zip(moments, columns, strict=True))  # fmt: skip
         film = {"save_all": True, "append_images": others, "duration": [150] * len(others) + [2000], "loop": 0}
         return Picture(first, "<timeline>", "gif", first.width * scale, **film)
     from PIL import Image, ImageDraw
 
-    strip = _pillow(mosaic(torch.stack(moments, dim=1).flatten(0, 1), len(steps), gap=1), scale)
+    images = torch.stack([images[:rows] for images in moments], dim=1).flatten(0, 1)
+    strip = _pillow(mosaic(images, len(steps), gap=1), scale)
     picture = Image.new(strip.mode, (strip.width, strip.height + 14), "white")
     picture.paste(strip, (0, 14))
     for column, step in enumerate(steps):  # the step stands over its column
@@ -132,21 +134,22 @@ def timeline(folder, columns=10, rows=5, animated=False, scale=1):
     return Picture(picture, "<timeline>")
 
 
-def write_moment(folder, step, images):
+def write_moment(folder, step, images, columns=8):
     """Keep images `(N, C, H, W)` of one step for `timeline`, as one PNG that remembers the size of its cells."""
     from PIL.PngImagePlugin import PngInfo
 
     note = PngInfo()
     note.add_text("cell", "x".join(map(str, images.shape[2:])))
-    Picture(_pillow(mosaic(images, 8)), pnginfo=note).save(Path(folder) / "pictures" / f"{step:07}.png")
+    Picture(_pillow(mosaic(images, columns)), pnginfo=note).save(Path(folder) / "pictures" / f"{step:07}.png")
 
 
 def read_moment(path):
-    """The images (N, C, H, W) of a picture that `write_moment` wrote."""
+    """The images (N, C, H, W) of a picture that `write_moment` wrote, and in how many columns they stood."""
     from PIL import Image
     from torchvision.transforms.functional import pil_to_tensor
 
     with Image.open(path) as picture:
         height, width = map(int, picture.text["cell"].split("x"))
         grid = pil_to_tensor(picture)  # (C, rows * H, columns * W)
-    return grid.unfold(1, height, height).unfold(2, width, width).permute(1, 2, 0, 3, 4).flatten(0, 1)
+    cells = grid.unfold(1, height, height).unfold(2, width, width)  # (C, rows, columns, H, W)
+    return cells.permute(1, 2, 0, 3, 4).flatten(0, 1), cells.shape[2]

@@ -1,5 +1,6 @@
-"""Training: the two moves of the game, the step that plays both, and the loop around it."""
+"""Training: the loop around the step, what it records, and how it ends."""
 
+import inspect
 import signal
 import threading
 import time
@@ -8,108 +9,25 @@ from functools import partial
 
 import torch
 
-from . import losses
+from . import parallel
 from .gan import GAN
+from .schedules import text
+from .steps import gan_step
 from .stopping import Rule
 
 
-def discriminator_step(gan, real, objective=losses.non_saturating, penalty=None, labels=None, move=0):
-    """Play D's move: one optimizer step on `d_loss` for the reals `(B, C, H, W)` and as many fresh fakes.
-
-    G takes no part in it: its fakes come without a graph. Returns detached 0-d tensors `d_loss`, `d_real`, `d_fake`
-    (mean logits), `p_real`, `p_fake` (mean probabilities) and `penalty` (the mean of its term, no part of `d_loss`),
-    all from before the step. `move` numbers D's moves within one training step, so that each has noise of its own.
-    Goodfellow et al. 2014, algorithm 1. Raises ValueError for a penalty on a D with batch statistics.
-    """
-    stream = f"D{move}"
-    with torch.no_grad():
-        fake = gan.fake(len(real), stream, labels)
-    if gan.one_pass:
-        both = None if labels is None else torch.cat([labels, labels])
-        images = torch.cat([real, fake]).requires_grad_(penalty is not None and penalty.of_gradients)
-        logits = gan.judge(images, stream, both)
-        d_real, d_fake = logits.chunk(2)
-    else:
-        d_real, d_fake = gan.judge(real, f"{stream}/real", labels), gan.judge(fake, f"{stream}/fake", labels)
-    loss = objective.d_loss(d_real, d_fake).mean()
-    term = loss.new_zeros(())
-    if penalty is not None and penalty.term is not None:
-        if not gan.one_pass:
-            raise ValueError(f"{penalty.name} was asked of a D with BatchNorm, whose verdict on an image depends on "
-                             "the others of its batch: there is no gradient of one image; use a D without")  # fmt: skip
-
-        def judge(x):
-            return gan.judge(x, stream, labels if both is None or len(x) == len(real) else both)
-
-        term = penalty.term(judge, images, logits, gan.draws(f"{stream}/penalty")).mean()
-    gan.opt_D.zero_grad()
-    (loss + term).backward()
-    gan.opt_D.step()
-    if penalty is not None and penalty.bound is not None:
-        penalty.bound(gan.D)
-    d_real, d_fake = d_real.detach(), d_fake.detach()
-    return {
-        "d_loss": loss.detach(),
-        "d_real": d_real.mean(),
-        "d_fake": d_fake.mean(),
-        "p_real": d_real.sigmoid().mean(),
-        "p_fake": d_fake.sigmoid().mean(),
-        "penalty": term.detach(),
-    }
-
-
-def generator_step(gan, real, objective=losses.non_saturating, labels=None):
-    """Play G's move: one optimizer step on `g_loss` for as many fresh fakes as there are reals `(B, C, H, W)`.
-
-    The gradient passes through D, whose weights are frozen meanwhile; the reals themselves are judged only where
-    the objective is `paired`. Returns the detached 0-d tensor `g_loss`. Goodfellow et al. 2014, algorithm 1.
-    """
-    weights = [weight for weight in gan.D.parameters() if weight.requires_grad]
-    for weight in weights:
-        weight.requires_grad_(False)
-    try:
-        d_fake = gan.judge(gan.fake(len(real), "G", labels), "G", labels)
-        d_real = gan.judge(real, "G/real", labels) if objective.paired else None
-        loss = objective.g_loss(d_real, d_fake).mean()
-        gan.opt_G.zero_grad()
-        loss.backward()
-    finally:
-        for weight in weights:
-            weight.requires_grad_(True)
-    gan.opt_G.step()
-    return {"g_loss": loss.detach()}
-
-
-def gan_step(gan, batches, objective=losses.non_saturating, n_critic=1, penalty=None):
-    """Play both: `n_critic` moves of D, then one of G; returns the last D move's figures and G's, on the device.
-
-    `batches` holds `images (k, B, C, H, W)` and `labels (k, B)` or None, one batch for each D move and one more if
-    the objective is `paired`. Counts the step in `gan.step` and the images that D saw in `gan.images_seen`.
-    """
-    if n_critic < 1:
-        raise ValueError(f"n_critic={n_critic} was given; at least 1 move of D per move of G is expected")
-    images, labels = batches.images, batches.labels
-    labels = [None] * len(images) if labels is None else labels
-    for move in range(n_critic):
-        stats = discriminator_step(gan, images[move], objective, penalty, labels[move], move)
-    stats |= generator_step(gan, images[-1], objective, labels[-1])
-    gan.step += 1
-    gan.images_seen += n_critic * images.shape[1]
-    return stats
-
-
-gan_step.batches = lambda objective=losses.non_saturating, n_critic=1, penalty=None: n_critic + objective.paired
-
-
-def _batches(step):
-    """How many batches `step` wants: its `batches`, a number or a function of the arguments bound by `partial`."""
+def _read(step):
+    """How many batches `step` wants, and what it plays: from its `batches`, a number or a function of what it binds."""
     bound = {}
     while isinstance(step, partial) and not hasattr(step, "batches"):
         if step.args:
             raise ValueError("partial(step, ...) binds positional arguments; name them: partial(step, objective=...)")
         step, bound = step.func, step.keywords | bound
     wanted = getattr(step, "batches", 1)
-    return wanted(**bound) if callable(wanted) else wanted
+    if not callable(wanted):
+        return wanted, {}
+    names = inspect.signature(wanted).parameters.values()
+    return wanted(**bound), {name.name: text(bound.get(name.name, name.default)) for name in names}
 
 
 @dataclass
@@ -149,6 +67,7 @@ def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_
         by returning True, or a sentence that says why), or a list of these: the first that holds ends the run, and
         `now.reason` names it. Steps, images and epochs count from the run's beginning, seconds from this call.
     view: told of each step by `view.update(now)` and of the end by `view.close(now)`.
+    batch_size: of each process, where torchrun started several: they share out each batch and average their gradients.
     record_every: every so many steps a row of figures joins `gan.history`: the step's own, both gradient norms and
         the diversity of 64 fakes of one fixed noise (their standard deviation over the batch, mean over the pixels).
 
@@ -159,15 +78,20 @@ def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_
     rules = [Rule(rule, len(data)) for rule in (until if isinstance(until, (list, tuple)) and until else [until])]
     if record_every < 1:
         raise ValueError(f"record_every={record_every} was given; a number of steps of at least 1 is expected")
-    k = _batches(step)
+    k, game = _read(step)
     data = data.to(gan.device) if data.images.device != gan.device else data
     gan.check(data)
-    given = {"data": f"{data.name}, {len(data)} of {data.shape}", "batch_size": batch_size}
-    if gan.trained_on not in (None, given):
-        raise ValueError(f"this run was trained on {gan.trained_on}, {given} is given now; use the same, or start anew "
-                         "in another folder or with fresh=True (in the notebooks: FRESH = True)")  # fmt: skip
-    data.batches(gan.seed, gan.step, k, batch_size)  # raises where a batch is larger than the data
+    rank, world = parallel.place()
+    size = batch_size * world
+    given = {"data": f"{data.name}, {len(data)} of {data.shape}", "batch_size": size} | game
+    then = gan.trained_on or given
+    if changed := [name for name in given | then if given.get(name) != then.get(name)]:
+        was, now = (", ".join(f"{name} = {what.get(name)}" for name in changed) for what in (then, given))
+        raise ValueError(f"this run was trained with {was}, and is given {now} now; use the same, or start anew in "
+                         "another folder or with fresh=True (in the notebooks: FRESH = True)")  # fmt: skip
+    data.batches(gan.seed, gan.step, k, size)  # raises where a batch is larger than the data
     gan.trained_on = given
+    parallel.share([weight for net in (gan.G, gan.D, gan.G_ema) if net for weight in net.state_dict().values()])
     now = Now(gan)
     now.progress = max((rule.progress(now) for rule in rules if rule.unit), default=None)
     if done := next((rule for rule in rules if rule.of_run and rule(now)), None):
@@ -185,18 +109,19 @@ def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_
         try:
             while now.reason is None:
                 before = gan.step
-                now.stats = step(gan, data.batches(gan.seed, gan.step, k, batch_size, gan.dtype))
+                batches = data.batches(gan.seed, gan.step, k, size, gan.dtype)
+                now.stats = step(gan, batches.part(rank, world) if world > 1 else batches)
                 if gan.step == before:  # a step of the user's own that leaves the counting to us
-                    gan.step, gan.images_seen = gan.step + 1, gan.images_seen + k * batch_size
+                    gan.step, gan.images_seen = gan.step + 1, gan.images_seen + k * size
                 now.seconds = time.monotonic() - start
                 if now.every(record_every) or gan.step == 1:
                     gan.history.append(_record(now))
                 now.progress = max((rule.progress(now) for rule in rules if rule.unit), default=None)
-                now.reason = next((reason for rule in rules if (reason := rule(now))), None) or interrupted(now)
+                now.reason = parallel.agree(next(filter(None, (rule(now) for rule in rules)), None) or interrupted(now))
                 if view is not None:
                     view.update(now, force=now.reason is not None)
                 yield now
-                if now.reason is None and interrupted(now):  # it came while the loop's body ran
+                if now.reason is None and world == 1 and interrupted(now):  # it came while the loop's body ran
                     now.reason = interrupted(now)
                     if view is not None:
                         view.update(now, force=True)
@@ -213,8 +138,9 @@ def _record(now):
         for player, net in (("d", gan.D), ("g", gan.G))
     }
     figures = now.stats | norms | {"diversity": gan.sample(64).std(0).mean()}
-    values = torch.stack([torch.as_tensor(value, device=gan.device).float() for value in figures.values()]).tolist()
-    return {"step": now.step, "images": now.images} | dict(zip(figures, values, strict=True))
+    values = torch.stack([torch.as_tensor(value, device=gan.device).float() for value in figures.values()])
+    parallel.average([values])
+    return {"step": now.step, "images": now.images} | dict(zip(figures, values.tolist(), strict=True))
 
 
 class _deferred_interrupt:

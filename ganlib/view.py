@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .files import replace
 from .pictures import show, write_moment
+from .terminal import Bar, Lines
 
 UPDATES = 800  # at most, per cell: the saved file's messages have their limits (nbval gives up past 2,000)
 SHARE = 0.05  # of the run's time, at most, goes into the live picture
@@ -17,11 +18,13 @@ STATUS = {"p_real": "D(real) {:.2f}", "p_fake": "D(fake) {:.2f}", "d_loss": "los
 class LiveView:
     """One picture of what G draws from one fixed noise, and one line of figures, renewed while a run goes on.
 
+    Of a conditional G each column is a class and each row one noise.
+
     total: the number of steps, said in the line.
     folder: the run's folder; `latest.png` and `history.json` are kept there at each update, and every
         `picture_every` steps a picture for `timeline` in `pictures/`.
     every: seconds between two updates, at least; they are also held to 5 % of the run's time and 800 a cell, and so are
-        the pictures to another 5 %.
+        the pictures to another 5 %, but for the first and the last.
 
     In a notebook picture and line are updated in place and stay in the saved file; in a terminal there is a progress
     bar; elsewhere a line is printed at each tenth of the way.
@@ -38,14 +41,15 @@ class LiveView:
             self._start, self._first = (clock, now.step, now.images), now.progress or 0.0
             self._updates, self._due, self._moment_due = 0, 0.0, 0.0
             self.screen.open()
-        if self.folder and now.every(self.picture_every) and clock >= self._moment_due:
-            write_moment(self.folder, now.step, now.gan.sample(64))
+        if self.folder and now.every(self.picture_every) and (force or clock >= self._moment_due):
+            write_moment(self.folder, now.step, *_samples(now.gan))
             end = time.monotonic()
             self._moment_due = end + (end - clock) / SHARE
         if not force and (clock < self._due or self._updates >= UPDATES):
             return
         self._updates += 1
-        picture = show(now.gan.sample(64))
+        images, columns = _samples(now.gan)
+        picture = show(images, columns)
         self.screen.draw(picture, self._status(now, clock), now.progress or 0.0)
         if self.folder:
             picture.save(self.folder / "latest.png")
@@ -71,13 +75,7 @@ class LiveView:
         if now.stats:  # the only place where the view waits for the device, once an update
             last = {name: float(now.stats[name]) for name in STATUS if name in now.stats}
         parts = [f"step {now.step:,}" + (f" / {self.total:,}" if self.total else "")]
-        names = {
-            "p_real": "D(real) {:.2f}",
-            "p_fake": "D(fake) {:.2f}",
-            "d_loss": "loss D {:.3f}",
-            "g_loss": "loss G {:.3f}",
-        }
-        parts += [text.format(last[name]) for name, text in names.items() if name in last]
+        parts += [text.format(last[name]) for name, text in STATUS.items() if name in last]
         if now.step > step:
             parts.append(f"{(now.images - images) / max(1e-9, clock - start):,.0f} images/s")
         if now.reason:
@@ -87,15 +85,20 @@ class LiveView:
         return " · ".join(parts)
 
 
+def _samples(gan):
+    """What is drawn, and in how many columns: 64 images, or of up to 12 classes a column each."""
+    return (gan.class_grid(), gan.classes) if 0 < gan.classes <= 12 else (gan.sample(64), 8)
+
+
 def _screen():
     """Where pictures and lines go: a notebook's cell, a terminal's bar, or plain lines."""
     try:
         from IPython import get_ipython
     except ImportError:
-        return _Bar() if sys.stderr.isatty() else _Lines()
+        return Bar() if sys.stderr.isatty() else Lines()
     if getattr(get_ipython(), "kernel", None) is not None:
         return _Cell()
-    return _Bar() if sys.stderr.isatty() else _Lines()
+    return Bar() if sys.stderr.isatty() else Lines()
 
 
 class _Cell:
@@ -119,34 +122,3 @@ class _Cell:
 
     def close(self, reason):
         """The last line says it."""
-
-
-class _Bar:
-    """A progress bar in a terminal."""
-
-    def open(self):
-        from tqdm import tqdm
-
-        self.bar = tqdm(total=1, bar_format="{percentage:3.0f}%|{bar:20}| {desc}")
-
-    def draw(self, picture, status, progress):
-        self.bar.n = min(1.0, progress)
-        self.bar.set_description_str(status)
-
-    def close(self, reason):
-        self.bar.close()
-
-
-class _Lines:
-    """A line at each tenth of the way, and why it ended."""
-
-    def open(self):
-        self.tenth = -1
-
-    def draw(self, picture, status, progress):
-        if int(10 * progress) > self.tenth:
-            self.tenth = int(10 * progress)
-            print(status, flush=True)
-
-    def close(self, reason):
-        print(f"ended: {reason}", flush=True)

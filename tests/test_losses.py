@@ -112,7 +112,7 @@ class Quadratic(nn.Module):
 
 def term(penalty, D, x):
     x = x.clone().requires_grad_(penalty.of_gradients)
-    return penalty.term(D, x, D(x), draws())
+    return penalty.weight * penalty.term(D, x, D(x), draws())
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from conftest import ROOT
 from PIL import Image
 
 import ganlib
+from ganlib import sharing
 from ganlib.__main__ import main
 
 
@@ -37,6 +38,24 @@ def test_train_go_on_and_sample(tmp_path):
     a, b = numpy.load(tmp_path / "a.npy"), numpy.load(tmp_path / "b.npy")
     assert (a.shape, a.dtype) == ((10, 1, 28, 28), numpy.uint8) and (a == b).all()  # two processes equal one
     assert Image.open(tmp_path / "a.png").size == (2 * (8 * 29 - 1), 2 * (2 * 29 - 1))
+
+
+def test_a_conditional_run_of_a_recipe(tmp_path, capsys):
+    out = str(tmp_path / "run")
+    options = ["train", "--recipe", "small", "--conditional", "--steps", "2", "--device", "cpu", "--out", out]
+    assert main(options) == 0 and "saved at step 2" in capsys.readouterr().out
+    gan = sharing.rebuild(tmp_path / "run" / "checkpoint.pt")
+    assert gan.classes == 10 and gan.trained_on["batch_size"] == ganlib.recipe("small").batch_size
+    assert Image.open(tmp_path / "run" / "latest.png").width == 2 * (10 * 29 - 1)  # a column for each class
+    for label, labels in ((3, 3), (None, None)):
+        asked = [] if label is None else ["--label", str(label)]
+        assert main(["sample", out, "--n", "12", "--out", str(tmp_path / "a.npy"), *asked]) == 0
+        expected = ganlib.data.as_uint8(gan.sample(12, labels)).numpy()
+        assert (numpy.load(tmp_path / "a.npy") == expected).all()
+    assert main([*options, "--plan", "500"]) == 1
+    assert "has lr = Linear(points=" in capsys.readouterr().err
+    assert main([*options, "--recipe", "dcgan"]) == 1
+    assert "has G = {'net': 'ConvGenerator'" in capsys.readouterr().err
 
 
 def test_a_finished_run_is_left_as_it_is(tmp_path, capsys):
@@ -67,13 +86,16 @@ def test_ctrl_c_saves_and_exits_cleanly(tmp_path):
     said, errors = process.communicate(timeout=60)
     step = int(re.search(r"saved at step ([\d,]+)", said)[1].replace(",", ""))
     assert process.returncode == 130 and f"interrupted at step {step:,}" in said and "Traceback" not in errors
-    assert ganlib.checkpoint.rebuild(tmp_path / "run" / "checkpoint.pt").step == step
+    assert sharing.rebuild(tmp_path / "run" / "checkpoint.pt").step == step
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
         (["train", "--data", "mnits"], "did you mean 'mnist'"),
+        (["train", "--recipe", "clasic"], "did you mean 'classic'"),
+        (["train", "--recipe", "classic", "--conditional"], "has no conditional nets"),
+        (["train", "--precision", "half"], "precision='half'"),
         (["train", "--steps", "-5"], "until=-5"),
         (["train", "--until", "tomorrow"], "until='tomorrow'"),
         (["train", "--batch-size", "20000"], "10000 images"),
@@ -97,5 +119,5 @@ def test_help_shows_the_defaults(capsys):
         main(["train", "--help"])
     said = capsys.readouterr().out
     assert ended.value.code == 0
-    for default in ("digits", "10000", "runs/first", "100"):
+    for default in ("digits", "classic", "10000", "runs/first", "500"):
         assert f"(default: {default})" in " ".join(said.split())

@@ -3,6 +3,7 @@ import os
 import re
 import signal
 import threading
+from contextlib import nullcontext
 from functools import partial
 
 import pytest
@@ -267,10 +268,23 @@ def test_until_seconds_counts_from_this_call(small, digits):
         assert 0.3 <= now.seconds < 3 and "0.3s" in now.reason
 
 
+def test_another_game_in_mid_run_is_refused(small, digits):
+    gan = small()
+    step = partial(ganlib.gan_step, objective=losses.hinge, penalty=losses.r1(1.0))
+    for until, other in ((1, step), (2, partial(ganlib.gan_step, penalty=losses.r1(1), objective=losses.hinge))):
+        with pytest.raises(ValueError, match=r"r1\(1\)") if until == 2 else nullcontext():
+            assert len(list(ganlib.train(gan, digits, other, until=until, batch_size=10))) == 1
+    message = "trained with objective = losses.hinge, penalty = losses.r1.*given objective = losses.non_saturating"
+    with pytest.raises(ValueError, match=message):
+        next(ganlib.train(gan, digits, until=3, batch_size=10))
+    (last,) = ganlib.train(gan, digits, step, until=2, batch_size=10)
+    assert last.step == 2
+
+
 def test_another_set_or_batch_size_in_mid_run_is_refused(small, digits):
     gan = small()
     run(gan, digits, 3)
-    with pytest.raises(ValueError, match=r"trained on .*'batch_size': 10.*'batch_size': 20.* FRESH = True"):
+    with pytest.raises(ValueError, match=r"trained with .*batch_size = 10, .* batch_size = 20 now.* FRESH = True"):
         next(ganlib.train(gan, digits, until=5, batch_size=20))
     other = ganlib.Images(digits.images[:500], name="other")
     with pytest.raises(ValueError, match=r"digits, 10000 of \(1, 28, 28\).*other, 500 of \(1, 28, 28\)"):

@@ -91,7 +91,9 @@ def test_the_runs_folder(kept):
         f"{step:07}.png" for step in range(0, 41, 10)
     ]
     for step, images in frames.items():
-        assert torch.equal(pictures.read_moment(folder / "pictures" / f"{step:07}.png"), ganlib.data.as_uint8(images))
+        assert torch.equal(
+            pictures.read_moment(folder / "pictures" / f"{step:07}.png")[0], ganlib.data.as_uint8(images)
+        )
 
 
 def test_timeline_shows_the_same_noise_over_the_run(kept):
@@ -154,7 +156,7 @@ def watched(small, monkeypatch):
     """A view with a clock and a screen of the test's own, and a run that takes `step_seconds` per step."""
     clock, screen = Clock(), Screen()
     monkeypatch.setattr(view.time, "monotonic", clock)
-    monkeypatch.setattr(view, "show", lambda images: None)
+    monkeypatch.setattr(view, "show", lambda images, columns=8: None)
 
     def watch(steps, step_seconds, draw_seconds=0.0, **settings):
         gan = small()
@@ -228,7 +230,7 @@ def test_a_notebook_cell_is_updated_in_place(small, digits, monkeypatch):
 
 def test_lines_where_there_is_no_notebook_and_no_terminal(small, digits, capsys):
     live = LiveView(total=40, every=0)
-    assert isinstance(live.screen, view._Lines)
+    assert isinstance(live.screen, view.Lines)
     for _ in ganlib.train(small(), digits, until=40, view=live, batch_size=10):
         pass
     lines = capsys.readouterr().out.splitlines()
@@ -239,8 +241,23 @@ def test_lines_where_there_is_no_notebook_and_no_terminal(small, digits, capsys)
 def test_a_bar_in_a_terminal(small, digits, monkeypatch, capsys):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     live = LiveView(every=0)
-    assert isinstance(live.screen, view._Bar)
+    assert isinstance(live.screen, view.Bar)
     for _ in ganlib.train(small(), digits, until=20, view=live, batch_size=10):
         pass
     bar = capsys.readouterr().err
     assert "100%" in bar and "step 20 · D(real)" in bar
+
+
+def test_of_a_conditional_g_each_column_is_a_class(digits, tmp_path):
+    torch.manual_seed(0)
+    G, D = (
+        ganlib.nets.ConvGenerator(8, widths=(8, 8), classes=10),
+        ganlib.nets.ConvDiscriminator(widths=(8, 8), classes=10),
+    )
+    gan = ganlib.GAN(G, D, seed=0)
+    live = ganlib.LiveView(folder=tmp_path, every=0, picture_every=1)
+    for _ in ganlib.train(gan, digits, until=2, batch_size=10, view=live):
+        pass
+    images, columns = pictures.read_moment(tmp_path / "pictures" / "0000002.png")
+    assert columns == 10 and torch.equal(images, ganlib.data.as_uint8(gan.class_grid()))
+    assert ganlib.timeline(tmp_path, animated=True).data and ganlib.timeline(tmp_path).data

@@ -1,0 +1,70 @@
+"""Schedules: values that change with the images seen. Wherever one is taken, a plain number does as well."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """From `start` to `end` on half a cosine over the first `images` images, then constant.
+
+    The burn-in of Huang et al. 2024 (R3GAN), appendix; Loshchilov & Hutter 2017, equation 5, without restarts.
+    """
+
+    start: float
+    end: float
+    images: float
+
+    def __post_init__(self):
+        if not self.images > 0:
+            raise ValueError(f"images={self.images} was given; a burn-in of more than 0 images is expected")
+
+    def __call__(self, seen):
+        done = min(1.0, seen / self.images)
+        return self.end + (self.start - self.end) * (1 + math.cos(math.pi * done)) / 2
+
+    @property
+    def values(self):
+        """The values between which it stays."""
+        return self.start, self.end
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Straight lines through `points`, pairs of (images seen, value); constant before the first and after the last."""
+
+    points: tuple
+
+    def __post_init__(self):
+        places = [place for place, _ in self.points]
+        if not places or places != sorted(set(places)):
+            raise ValueError(f"points={self.points} was given; pairs (images, value) with growing images are expected")
+
+    def __call__(self, seen):
+        before = [point for point in self.points if point[0] <= seen]
+        after = self.points[len(before) :]
+        if not before or not after:
+            return (before[-1:] or after)[0][1]
+        (x0, y0), (x1, y1) = before[-1], after[0]
+        return y0 + (y1 - y0) * (seen - x0) / (x1 - x0)
+
+    @property
+    def values(self):
+        return tuple(value for _, value in self.points)
+
+
+def at(value, seen):
+    """What a number or schedule is after `seen` images."""
+    return value(seen) if callable(value) else value
+
+
+def text(value):
+    """A number as it is; a schedule or an objective as one would type it; a function of the user's own by its name."""
+    if callable(value) and not hasattr(value, "values"):
+        return getattr(value, "__qualname__", type(value).__name__)
+    return value if value is None or isinstance(value, (int, float, str)) else repr(value)
+
+
+def extremes(value):
+    """The numbers that decide whether a number or schedule is in range; none for a function of the user's own."""
+    return getattr(value, "values", ()) if callable(value) else (value,)

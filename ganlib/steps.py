@@ -1,0 +1,133 @@
+"""The moves of the game: D's, G's, and the step that plays both."""
+
+import torch
+from torch.nn.utils import parametrize
+
+from . import losses, parallel
+from .schedules import at
+
+
+def discriminator_step(gan, real, objective=losses.non_saturating, penalty=None, labels=None, move=0, augment=None,
+                       question=None):  # fmt: skip
+    """Play D's move: one optimizer step on `d_loss` for the reals `(B, C, H, W)` and as many fresh fakes.
+
+    G takes no part in it: its fakes come without a graph, from the reals' `labels`. `augment` changes what D sees of
+    both, `penalty` and `question` (see `losses`) join the loss. Returns detached 0-d tensors `d_loss`, `d_real`,
+    `d_fake` (mean logits), `p_real`, `p_fake` (mean probabilities) and `penalty` (the mean of its term, no part of
+    `d_loss`), all from before the step; with a question also `question`, the mean of its loss on the fakes. `move`
+    numbers D's moves within one training step, so that each has noise of its own. Goodfellow et al. 2014, algorithm 1.
+    Raises ValueError for a penalty on a D with batch statistics, and for a loss that is not one per image.
+    """
+    stream, asked = f"D{move}", question is not None
+    if asked:
+        question.check(gan)
+    with torch.no_grad():
+        fake = gan.fake(len(real), stream, labels)
+    both = None if labels is None else torch.cat([labels, labels])
+    with parametrize.cached():  # spectral norm moves on with each use: one and the same weight for the whole move
+        if gan.one_pass:
+            images = torch.cat([real, fake]).requires_grad_(penalty is not None and penalty.of_gradients)
+            judged = gan.judge(images, stream, both, augment, asked)
+            logits, answers = judged if asked else (judged, None)
+        else:
+            judged = [gan.judge(x, f"{stream}/{name}", labels, augment, asked)
+                      for x, name in ((real, "real"), (fake, "fake"))]  # fmt: skip
+            logits, answers = map(torch.cat, zip(*judged, strict=True)) if asked else (torch.cat(judged), None)
+        d_real, d_fake = logits.chunk(2)
+        loss = _mean(objective.d_loss(d_real, d_fake), real, f"{objective.name}.d_loss")
+        term = answered = loss.new_zeros(())
+        if penalty is not None and penalty.term is not None:
+            if not gan.one_pass:
+                raise ValueError(
+                    f"{penalty.name} was asked of a D with BatchNorm, whose verdict on an image depends on the others "
+                    "of its batch: there is no gradient of one image; use a D without"
+                )
+
+            def judge(x):
+                return gan.judge(
+                    x, stream, labels if len(x) == len(real) else both, augment, exact=penalty.of_differences
+                )
+
+            values = penalty.term(judge, images, logits, gan.draws(f"{stream}/penalty"))
+            term = at(penalty.weight, gan.images_seen) * _mean(values, real, penalty.name)
+        if asked:
+            of_real, of_fake = answers.chunk(2)
+            answered = _mean(question.loss(of_fake, gan.noise_now(len(real), stream), labels), real, question.name)
+            known = _mean(question.loss(of_real, None, labels), real, question.name) if question.of_reals else 0.0
+    gan.move("D", loss + term + (at(question.weight, gan.images_seen) * (answered + known) if asked else 0.0))
+    if penalty is not None and penalty.bound is not None:
+        penalty.bound(gan.D)
+    d_real, d_fake = d_real.detach(), d_fake.detach()
+    if augment is not None and augment.target is not None and move == 0:
+        sign = (d_real - d_fake if objective.paired else d_real).sign().mean()
+        parallel.average([sign])
+        augment.adapt(gan, sign, len(real) * gan.world)
+    return {
+        "d_loss": loss.detach(),
+        "d_real": d_real.mean(),
+        "d_fake": d_fake.mean(),
+        "p_real": d_real.sigmoid().mean(),
+        "p_fake": d_fake.sigmoid().mean(),
+        "penalty": term.detach(),
+    } | ({"question": answered.detach()} if asked else {})
+
+
+def generator_step(gan, real, objective=losses.non_saturating, labels=None, augment=None, question=None):
+    """Play G's move: one optimizer step on `g_loss` for as many fresh fakes as there are reals `(B, C, H, W)`.
+
+    The gradient passes through D, whose weights are frozen meanwhile; the reals themselves are judged only where
+    the objective is `paired`. `augment` and `question` as in D's move. `gan.G_ema` follows, where there is one. Returns
+    the detached 0-d tensor `g_loss`. Goodfellow et al. 2014, algorithm 1.
+    """
+    asked, weights = question is not None, [weight for weight in gan.D.parameters() if weight.requires_grad]
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        with parametrize.cached():
+            judged = gan.judge(gan.fake(len(real), "G", labels), "G", labels, augment, asked)
+            d_fake, answers = judged if asked else (judged, None)
+            d_real = gan.judge(real, "G/real", labels, augment) if objective.paired else None
+        loss = _mean(objective.g_loss(d_real, d_fake), real, f"{objective.name}.g_loss")
+        term = 0.0
+        if asked:
+            values = question.loss(answers, gan.noise_now(len(real), "G"), labels)
+            term = at(question.weight, gan.images_seen) * _mean(values, real, question.name)
+        gan.move("G", loss + term)
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)
+    gan.average(len(real) * gan.world)
+    return {"g_loss": loss.detach()}
+
+
+def _mean(values, images, name):
+    """The mean over the batch, of a loss that has to be one per image."""
+    if values.shape != (len(images),):
+        raise ValueError(f"{name} returned {tuple(values.shape)} for {len(images)} images; one loss per image, "
+                         f"({len(images)},), is expected: the step itself takes the mean")  # fmt: skip
+    return values.mean()
+
+
+def gan_step(gan, batches, objective=losses.non_saturating, n_critic=1, penalty=None, augment=None, question=None):
+    """Play both: `n_critic` moves of D, then one of G; returns the last D move's figures and G's, on the device.
+
+    `batches` holds `images (k, B, C, H, W)` and `labels (k, B)` or None, one batch for each D move and one more if
+    the objective is `paired`. Counts the step in `gan.step` and the images that D saw in `gan.images_seen`.
+    """
+    if n_critic < 1:
+        raise ValueError(f"n_critic={n_critic} was given; at least 1 move of D per move of G is expected")
+    images, labels = batches.images, batches.labels
+    labels = [None] * len(images) if labels is None else labels
+    for move in range(n_critic):
+        stats = discriminator_step(gan, images[move], objective, penalty, labels[move], move, augment, question)
+    stats |= generator_step(gan, images[-1], objective, labels[-1], augment, question)
+    gan.step += 1
+    gan.images_seen += n_critic * images.shape[1] * gan.world
+    return stats
+
+
+def _wanted(objective=losses.non_saturating, n_critic=1, penalty=None, augment=None, question=None):
+    return n_critic + objective.paired
+
+
+gan_step.batches = _wanted
