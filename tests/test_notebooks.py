@@ -19,8 +19,10 @@ import ganlib
 from ganlib import losses, nets
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-FIRST = ROOT / "notebooks" / "01_first_gan.ipynb"
+FIRST, MODERN, CHOOSE = (ROOT / "notebooks" / name for name in ("01_first_gan.ipynb", "03_modern_gan.ipynb",
+                                                               "04_choose_the_digit.ipynb"))  # fmt: skip
 SHORT = {"STEPS": 60, "BATCH": 20}
+LATER = {"IMAGES": 300, "SAMPLES": 200}
 
 
 def read(path):
@@ -175,6 +177,43 @@ def test_text_outputs_are_the_same_in_a_second_run(milled):
     assert re.search(r"\d+ passed", done.stdout)
 
 
+@pytest.mark.parametrize("path, more", [(MODERN, {"BAKE_IMAGES": 100, "BAKE_OFF": "sngan, small"}), (CHOOSE, {})],
+                         ids=lambda value: getattr(value, "stem", ""))  # fmt: skip
+@pytest.mark.parametrize("place", [ROOT, ROOT / "notebooks"], ids=["root", "notebooks"])
+def test_the_later_notebooks(path, more, place, tmp_path):
+    """From both folders; from the root also a second time, on finished runs, and again by nbval."""
+    source = path.relative_to(ROOT) if place == ROOT else path.name
+    assert {"SEED", "IMAGES", "RUN", "FRESH", "SAMPLES", *more} <= set(papermill.inspect_notebook(str(path)))
+    for again in (False, True) if place == ROOT else (False,):
+        done = mill(source, tmp_path / "out.ipynb", place, RUN=tmp_path / "run", **LATER, **more)
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert "unknown parameter" not in done.stderr.lower()
+        notebook = read(tmp_path / "out.ipynb")
+        assert "widgets" not in notebook.metadata or path == CHOOSE
+        for cell in cells(tmp_path / "out.ipynb", "training"):
+            pictures = [o for o in cell.outputs if "image/png" in o.get("data", {})]
+            lines = [o for o in cell.outputs if "text/html" in o.get("data", {})]
+            assert len(pictures) == len(lines) == 1
+            assert "00 images, at step" in lines[0].data["text/plain"]
+            assert ("this run is finished" in lines[0].data["text/plain"]) == again
+    if place == ROOT:
+        shutil.rmtree(tmp_path / "run")
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--nbval",
+            "--nbval-cell-timeout=300",
+            "-p",
+            "no:cacheprovider",
+            "-q",
+        ]
+        done = run(
+            [*command, f"--rootdir={tmp_path}", "-c", os.devnull, tmp_path / "out.ipynb"], ROOT, PYTHONPATH=str(ROOT)
+        )
+        assert done.returncode == 0, done.stdout[-5000:]
+
+
 def test_running_a_finished_notebook_again_says_so_and_draws_the_picture(milled, tmp_path):
     folder, _ = milled
     done = mill(FIRST, tmp_path / "again.ipynb", ROOT, RUN=folder / "run", **SHORT)
@@ -270,15 +309,15 @@ def test_the_moves_of_the_first_notebook_are_those_of_the_library(small, digits)
 def test_the_first_notebook_notices_a_stuck_run(digits):
     """D is given a game it cannot lose: the rule ends the run, and names the next thing to try."""
     source = next(cell.source for cell in read(FIRST).cells if "def stuck(now)" in cell.source)
-    space = {"SEED": 3}
-    exec(source[: source.index("\n\n\n")], space)
+    space = {}
+    exec(source[: source.index("\n\n\ngan = ")], space)
 
     class Silent(nets.MLPGenerator):
         def forward(self, z, labels=None):
             return super().forward(0 * z)
 
     torch.manual_seed(0)
-    gan = ganlib.GAN(Silent(8, widths=(16, 32)), nets.MLPDiscriminator(widths=(32, 16), dropout=0.0), lr=1e-2)
+    gan = ganlib.GAN(Silent(8, widths=(16, 32)), nets.MLPDiscriminator(widths=(32, 16), dropout=0.0), lr=1e-2, seed=3)
     gan.opt_G.param_groups[0]["lr"] = 0.0
     for now in ganlib.train(gan, digits, until=[4000, space["stuck"]], batch_size=10):
         pass
@@ -286,11 +325,26 @@ def test_the_first_notebook_notices_a_stuck_run(digits):
     assert now.reason.startswith(f"stuck at step {now.step:,}") and now.reason.endswith("SEED = 4 and FRESH = True")
 
 
+def test_a_stuck_run_is_given_another_start_in_a_folder_of_its_own(digits, tmp_path):
+    """The cell behind the training, as it stands: three more seeds where all get stuck, none where the run learned."""
+    source = next(cell.source for cell in read(FIRST).cells if "for seed in range(SEED + 1" in cell.source)
+    gan = ganlib.GAN(nets.MLPGenerator(), nets.MLPDiscriminator(), seed=5)
+    names = {"torch": torch, "ganlib": ganlib, "nets": nets, "digits": digits, "device": "cpu", "LEARNING_RATE": 2e-4}
+    names |= {"SEED": 5, "STEPS": 2, "BATCH": 10, "FRESH": False, "stuck": lambda now: None}
+    for verdicts, seed in (([False], 5), ([True, False], 6), ([True] * 3, 8)):
+        answers = iter(verdicts)
+        space = names | {"gan": gan, "RUN": str(tmp_path / "run"), "hopeless": lambda history: next(answers)}  # noqa: B023
+        exec(source, space)
+        assert space["gan"].seed == seed and (seed == 5) == (space["gan"] is gan)
+        assert space["RUN"] == str(tmp_path / "run") + ("" if seed == 5 else f"-seed-{seed}")
+    assert {path.name for path in tmp_path.iterdir()} == {"run-seed-6", "run-seed-7", "run-seed-8"}
+
+
 def test_a_healthy_run_is_not_called_stuck():
     """The history of a run that learned (seed 0, 10,000 steps), and the same one with D never erring."""
     source = next(cell.source for cell in read(FIRST).cells if "def stuck(now)" in cell.source)
     space = {"SEED": 0}
-    exec(source[: source.index("\n\n\n")], space)
+    exec(source[: source.index("\n\n\ngan = ")], space)
     rows = json.loads((ROOT / "tests" / "healthy_history.json").read_text())
 
     def verdicts(rows):
@@ -308,3 +362,18 @@ def test_the_losses_by_hand_are_checked_in_the_notebook():
     source = "\n".join(cell.source for cell in read(FIRST).cells)
     assert "losses.non_saturating.d_loss" in source and "losses.non_saturating.g_loss" in source
     assert losses.non_saturating
+
+
+def test_the_sliders_change_the_picture():
+    """The cells of the fourth notebook as they stand, on untrained nets: each slider draws another picture."""
+    torch.manual_seed(0)
+    space = {"gan": ganlib.recipe("small", classes=10).gan(0), "info": ganlib.recipe("infogan").gan(0)}
+    space |= {"ganlib": ganlib, "torch": torch, "widgets": __import__("ipywidgets"), "display": lambda *_: None}
+    (sliders,) = cells(CHOOSE, "sliders")
+    exec(next(cell.source for cell in read(CHOOSE).cells if "def draw(" in cell.source), space)
+    exec(sliders.source, space)
+    seen = {space["picture"].value}
+    for name, value in (("digit", 7), ("style", 5), ("code_1", 1.5), ("code_2", -1.5)):
+        space["sliders"][name].value = value
+        seen.add(space["picture"].value)
+    assert len(seen) == 5
