@@ -26,12 +26,12 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 
 @pytest.fixture
 def lab(tmp_path):
-    """JupyterLab on the first notebook, set to train for ever, with all cells kept in the page."""
+    """JupyterLab on the first notebook, set to train for longer than the test looks, with all cells kept in the page."""
     notebook = nbformat.read(ROOT / "notebooks" / "01_first_gan.ipynb", as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-            cell.source = re.sub(r"^STEPS = \d+", "STEPS = 1000000", cell.source, flags=re.MULTILINE)
+            cell.source = re.sub(r"^STEPS = \d+", "STEPS = 50000", cell.source, flags=re.MULTILINE)
     nbformat.write(notebook, tmp_path / "first.ipynb")
     import matplotlib.font_manager  # noqa: F401 builds its cache now, not with a warning in a cell
 
