@@ -26,7 +26,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 
 @pytest.fixture
 def lab(tmp_path):
-    """JupyterLab on the first notebook, set to train for longer than the test looks, with all cells kept in the page."""
+    """JupyterLab on the first notebook, training for longer than the test looks, with all cells kept in the page."""
     notebook = nbformat.read(ROOT / "notebooks" / "01_first_gan.ipynb", as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":
