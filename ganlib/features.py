@@ -1,10 +1,14 @@
 """Features: what a metric looks at. The digit classifier ships with ganlib; any module of your own will do too."""
 
+import difflib
 import hashlib
 from importlib.resources import files
 
 import torch
-from torch import nn
+
+from . import extractors
+from .classifiers import Classifier, load_classifier, ready, save_classifier, train_classifier  # noqa: F401
+from .extractors import extract  # noqa: F401
 
 DIGITS = (
     "digit-classifier.safetensors",
@@ -12,28 +16,14 @@ DIGITS = (
 )  # made by tools/train_classifier.py
 
 
-class DigitClassifier(nn.Module):
-    """A small convolutional net that reads MNIST's digits: images `(N, 1, 28, 28)` in [-1, 1] to 64 features.
+class DigitClassifier(Classifier):
+    """The `Classifier` that reads MNIST's digits: images `(N, 1, 28, 28)` in [-1, 1] to 64 features."""
 
-    `forward(images)` returns the features `(N, 64)` that the metrics take, `logits(features)` the ten classes'.
-    `name` and `sha256` say which weights they are: print them beside every figure.
-    """
+    fit_for = "Fit for MNIST's digits, white on black, 28 x 28; not for other images, clothes and letters included."
+    fits = ("digits", "mnist")
 
     def __init__(self):
-        super().__init__()
-        self.name = self.sha256 = "untrained"
-        layers = []
-        for inputs, outputs, pool in ((1, 24, False), (24, 24, True), (24, 48, False), (48, 48, True), (48, 64, False)):
-            layers += [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
-            layers += [nn.MaxPool2d(2)] if pool else []
-        self.layers = nn.Sequential(*layers)  # (N, 1, 28, 28) -> (N, 64, 7, 7)
-        self.logits = nn.Linear(64, 10)
-
-    def forward(self, images):
-        if images.shape[1:] != (1, 28, 28) or not images.is_floating_point():
-            raise ValueError(f"images of {images.dtype} {tuple(images.shape)} were given; the digit classifier reads "
-                             "float (N, 1, 28, 28) in [-1, 1], and digits only")  # fmt: skip
-        return self.layers(images).mean((2, 3))  # (N, 64, 7, 7) -> (N, 64)
+        super().__init__((1, 28, 28), "0123456789")
 
 
 def digit_classifier(device=None):
@@ -51,10 +41,27 @@ def digit_classifier(device=None):
     weights = {key: value.float() if value.is_floating_point() else value for key, value in load(packed).items()}
     net.load_state_dict(weights, assign=True)
     net.name, net.sha256 = name, found
-    return net.to(device).eval().requires_grad_(False)
+    return ready(net, device)
 
 
-@torch.no_grad()
-def extract(extractor, images, batch=1000):
-    """Return the features `(N, d)` float32 of `images` `(N, C, H, W)` in [-1, 1], on the CPU, `batch` at a time."""
-    return torch.cat([extractor(part).float().cpu() for part in images.split(batch)])
+EXTRACTORS = {
+    "digits": digit_classifier,
+    "efficientnet-lite0": extractors.efficientnet_lite0,
+    "inception": extractors.inception,
+}
+
+
+def extractor(name, device=None):
+    """Return an extractor by name, in evaluation mode on `device`: float images in [-1, 1] to features `(N, d)`.
+
+    "digits": the classifier that ships with ganlib, 64 features. "efficientnet-lite0": 1,280 features of a small net
+    trained on ImageNet, for colour photographs; works offline. "inception": the 2,048 of published FIDs; its weights
+    are downloaded. Each has `name`, `sha256` (of its weights), `fit_for` (a sentence) and `fits` (data sets, or None).
+    Raises ValueError for another name, ImportError with the pip command where a package is missing, OSError where
+    weights are corrupt or cannot be downloaded.
+    """
+    if name not in EXTRACTORS:
+        near = difflib.get_close_matches(str(name), EXTRACTORS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "; a module of your own needs no name: give it itself"
+        raise ValueError(f"unknown extractor {name!r}; {', '.join(map(repr, EXTRACTORS))} are known{hint}")
+    return EXTRACTORS[name](device)
