@@ -1,7 +1,7 @@
 """Is the doctor right? Play the labelled runs of doctor_runs.py, and compare what `ganlib.diagnose` says of them.
 
-    python -m benchmarks.doctor play [--only TEXT] [--pictures FOLDER]   trains all runs; writes doctor_histories.json.gz
-    python -m benchmarks.doctor judge [--half a | b]                     the confusion matrix, with intervals
+python -m benchmarks.doctor play [--only TEXT] [--pictures FOLDER]   trains all runs; writes doctor_histories.json.gz
+python -m benchmarks.doctor judge [--half a | b]                     the confusion matrix, with intervals
 """
 
 import argparse
@@ -30,15 +30,19 @@ class Enlarged(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.net, self.name = digit_classifier(), "digit classifier on enlarged digits"
+        self.sha256 = self.net.sha256
 
     def forward(self, images):
-        return self.net(torch.nn.functional.interpolate(images, size=28, mode="bilinear") if images.shape[-1] != 28 else images)
+        return self.net(
+            torch.nn.functional.interpolate(images, size=28, mode="bilinear") if images.shape[-1] != 28 else images
+        )
 
 
 def play(task):
     name, pictures = task
     run = next(run for run in runs() if run.name == name)
     torch.set_num_threads(1)
+    torch.set_float32_matmul_precision("medium")
     digits, start = ganlib.load("digits"), time.monotonic()
     gan, step, batch, only = run.make()
     if gan.sample(2).shape[-1] == 14:
@@ -106,11 +110,11 @@ def main():
     if options.what == "judge":
         return judge(options.half)
     histories = json.loads(gzip.decompress(HISTORIES.read_bytes())) if HISTORIES.exists() else {}
-    tasks = [(run.name, options.pictures) for run in runs() if options.only in run.name]
+    tasks = [(run.name, options.pictures) for run in runs() if options.only in run.name and run.name not in histories]
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         for name, history in pool.imap_unordered(play, tasks):
             histories[name] = history
-    HISTORIES.write_bytes(gzip.compress(json.dumps(histories).encode(), mtime=0))
+            HISTORIES.write_bytes(gzip.compress(json.dumps(histories, sort_keys=True).encode(), mtime=0))
 
 
 if __name__ == "__main__":

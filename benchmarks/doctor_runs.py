@@ -135,51 +135,54 @@ GAMES = {
 
 CONV = ("relativistic", "r1", "dcgan", "lsgan", "spectral", "wgan-gp")
 MLP = ("mlp-r1", "mlp-relativistic")
-FINE = ("healthy", "undertrained")  # a healthy run of these lengths is nearly always still getting better: both are right
+FINE = (
+    "healthy",
+    "undertrained",
+)  # a healthy run of these lengths is nearly always still getting better: both are right
 
 
 def runs():
     """Return all runs, in a fixed order: the two halves take turns within each kind."""
     made = []
 
-    def add(kind, answers, name, make, steps=800, evaluate_every=None):
+    def add(kind, answers, name, make, steps=500, evaluate_every=None):
         half = "ab"[sum(run.kind == kind for run in made) % 2]
         made.append(Run(f"{kind}/{name}", kind, tuple(answers), make, steps, evaluate_every, half))
 
     # healthy: 48, half of them with evaluations
     for seed in range(6):
         for name in CONV:
-            every = 200 if seed % 3 == 0 else None
-            add("healthy", FINE, f"{name}-{seed}", partial(GAMES[name], seed=seed), 800, every)
+            every = seed % 3 == 0
+            add("healthy", FINE, f"{name}-{seed}", partial(GAMES[name], seed=seed), 500, 125 if every else None)
         for name in MLP:
-            add("healthy", FINE, f"{name}-{seed}", partial(GAMES[name], seed=seed), 1500, 300 if seed % 2 else None)
+            add("healthy", FINE, f"{name}-{seed}", partial(GAMES[name], seed=seed), 1000, 250 if seed % 2 else None)
     # undertrained: a healthy game that has hardly begun
     for seed, name in enumerate((*CONV, *MLP)):
         steps = 60 if name in CONV else 150
         add("undertrained", FINE, name, partial(GAMES[name], seed=10 + seed), steps, steps // 3 if seed % 2 else None)
     # done: the learning rate has gone to nothing, nothing more will come
     for seed, name in enumerate(("relativistic", "r1", "dcgan", "spectral", "relativistic", "r1", "wgan-gp", "lsgan")):
-        lr = schedules.Linear(((0, 1e-3), (60_000, 1e-3), (75_000, 1e-6)))
-        steps = 2500 // (3 if name == "wgan-gp" else 1)
-        add("done", ("done",), f"{name}-{seed}", partial(GAMES[name], seed=20 + seed, lr=lr), steps, steps // 20)
+        lr = schedules.Linear(((0, 1e-3), (30_000, 1e-3), (40_000, 1e-6)))
+        steps = 1500 // (3 if name == "wgan-gp" else 1)
+        add("done", ("done",), f"{name}-{seed}", partial(GAMES[name], seed=20 + seed, lr=lr), steps, steps // 12)
     # D wins: G moves a thousand times less, or D moves ten times for each move of G at ten times the rate
     for seed, name in enumerate(("r1", "dcgan", "lsgan", "mlp-relativistic", "relativistic", "mlp-r1")):
         weak = {} if name in ("dcgan", "lsgan") else {"penalty": None}  # a penalty is what keeps D from winning
-        add("d_wins", ("d_wins",), f"slow-G-{name}", partial(GAMES[name], seed=30 + seed, lr_G=2e-6, **weak), 600)
+        add("d_wins", ("d_wins",), f"slow-G-{name}", partial(GAMES[name], seed=30 + seed, lr_G=2e-6, **weak), 400)
     for seed, name in enumerate(("r1", "mlp-relativistic", "mlp-r1", "relativistic")):
         weak = {"penalty": None, "n_critic": 8, "lr_G": 1e-5, "lr_D": 3e-3}
         add("d_wins", ("d_wins",), f"fast-D-{name}", partial(GAMES[name], seed=40 + seed, **weak), 300)
     # G wins, or D cannot learn: D's rate is next to nothing, D is one linear layer, D sees hardly anything
     for seed, name in enumerate(("r1", "dcgan", "relativistic", "mlp-r1", "lsgan", "spectral")):
-        add("g_wins", ("g_wins",), f"slow-D-{name}", partial(GAMES[name], seed=50 + seed, lr_D=1e-7), 600)
+        add("g_wins", ("g_wins",), f"slow-D-{name}", partial(GAMES[name], seed=50 + seed, lr_D=1e-7), 400)
     for seed, name in enumerate(("r1", "mlp-r1", "relativistic", "mlp-relativistic")):
         blind = {"wrap_D": partial(Noisy, sigma=20.0), "penalty": None}
-        add("g_wins", ("g_wins",), f"blind-D-{name}", partial(GAMES[name], seed=60 + seed, **blind), 500)
+        add("g_wins", ("g_wins",), f"blind-D-{name}", partial(GAMES[name], seed=60 + seed, **blind), 400)
     # total mode collapse: G cannot hear its noise; or has long been stuck with one shape
     for seed, name in enumerate((*CONV, "mlp-r1", "mlp-relativistic")):
         answers = ("total_collapse",)
         deaf = {"wrap_G": partial(Deaf, share=0.002 if name in MLP else 0.0)}
-        add("total_collapse", answers, f"deaf-G-{name}", partial(GAMES[name], seed=70 + seed, **deaf), 600)
+        add("total_collapse", answers, f"deaf-G-{name}", partial(GAMES[name], seed=70 + seed, **deaf), 400)
     for seed in range(4):  # the classic recipe at five times its rate: D wins, G has one shape; both are right
         stuck = partial(mlp, seed=80 + seed, objective=losses.non_saturating, lr=1e-3)
         add("total_collapse", ("total_collapse", "d_wins", "lr_too_high"), f"stuck-{seed}", stuck, 800)
@@ -188,9 +191,11 @@ def runs():
         modes = (3, 4, 6, 8, 10, 12, 4, 6, 8, 3, 5, 10)[seed]
         few = {"wrap_G": partial(Few, modes=modes)}
         add("partial_collapse", ("partial_collapse",), f"{modes}-modes-{name}-{seed}",
-            partial(GAMES[name], seed=90 + seed, **few), 800)  # fmt: skip
+            partial(GAMES[name], seed=90 + seed, **few), 500)  # fmt: skip
     # oscillation: an undamped game, after the Dirac GAN of Mescheder et al. 2018: D is linear, no penalty, momentum
-    for seed, objective in enumerate((losses.non_saturating, losses.wasserstein, losses.relativistic, losses.hinge) * 2):
+    for seed, objective in enumerate(
+        (losses.non_saturating, losses.wasserstein, losses.relativistic, losses.hinge) * 2
+    ):
         undamped = {"lr": 1e-3, "betas": (0.9, 0.99)} if seed < 4 else {"lr": 3e-3, "betas": (0.8, 0.99)}
         add("oscillation", ("oscillation",), f"linear-D-{objective.name}-{seed}",
             partial(mlp, seed=110 + seed, objective=objective, D=Linear, **undamped), 1000)  # fmt: skip
@@ -205,21 +210,24 @@ def runs():
         add("vanishing_gradients", ("vanishing_gradients", "d_wins"), f"saturated-{name}-{seed}",
             partial(GAMES[name], seed=130 + seed, **loud), 400)  # fmt: skip
     # learning rate too high
-    for seed, (name, lr) in enumerate((("r1", 0.1), ("dcgan", 0.3), ("relativistic", 0.1), ("mlp-r1", 0.1), ("lsgan", 0.3),
-                                       ("spectral", 0.5), ("mlp-relativistic", 0.1), ("wgan-gp", 0.1))):  # fmt: skip
-        add("lr_too_high", ("lr_too_high",), f"{name}-{lr}", partial(GAMES[name], seed=140 + seed, lr=lr), 500)
+    high = (("r1", 0.1), ("dcgan", 0.3), ("relativistic", 0.1), ("mlp-r1", 0.1), ("lsgan", 0.3), ("spectral", 0.5),
+            ("mlp-relativistic", 0.1), ("wgan-gp", 0.1))  # fmt: skip
+    for seed, (name, lr) in enumerate(high):
+        add("lr_too_high", ("lr_too_high",), f"{name}-{lr}", partial(GAMES[name], seed=140 + seed, lr=lr), 400)
     # not finite: a layer that divides 0 by 0 after so many calls, weights that overflow, a penalty that overflows
     for seed, (name, player) in enumerate((("r1", "G"), ("dcgan", "D"), ("mlp-relativistic", "D"), ("spectral", "G"))):
         failing = {f"wrap_{player}": partial(Failing, calls=250 + 20 * seed)}
-        add("not_finite", ("not_finite",), f"zero-by-zero-{name}", partial(GAMES[name], seed=150 + seed, **failing), 400)
+        add(
+            "not_finite", ("not_finite",), f"zero-by-zero-{name}", partial(GAMES[name], seed=150 + seed, **failing), 400
+        )
     for seed, name in enumerate(("mlp-r1", "r1", "mlp-relativistic", "lsgan")):
         add("not_finite", ("not_finite",), f"overflow-{name}", partial(GAMES[name], seed=160 + seed, lr=1e18), 200)
     # memorising: a few images, again and again
-    for seed, (name, only) in enumerate((("mlp-r1", 8), ("mlp-relativistic", 8), ("mlp-r1", 16), ("mlp-relativistic", 16),
-                                         ("r1", 5), ("dcgan", 5), ("relativistic", 5), ("spectral", 5))):  # fmt: skip
-        few = {"only": only, "batch": only}
-        add("memorising", ("memorising",), f"{only}-images-{name}-{seed}", partial(GAMES[name], seed=170 + seed, **few),
-            3000, 375)  # fmt: skip
+    few = (("mlp-r1", 8), ("mlp-relativistic", 8), ("mlp-r1", 16), ("mlp-relativistic", 16), ("r1", 5), ("dcgan", 5),
+           ("relativistic", 5), ("spectral", 5))  # fmt: skip
+    for seed, (name, only) in enumerate(few):
+        make = partial(GAMES[name], seed=170 + seed, only=only, batch=only)
+        add("memorising", ("memorising",), f"{only}-images-{name}-{seed}", make, 3000, 1000)
     return made
 
 

@@ -1,6 +1,6 @@
 """ganlib: learn, train and judge generative adversarial networks in a notebook."""
 
-from . import augment, losses, metrics, nets, schedules
+from . import augment, features, losses, metrics, nets, schedules
 from .checkpoint import resume, save
 from .data import Images, load
 from .device import setup
@@ -9,11 +9,13 @@ from .gan import GAN
 from .pictures import curves, show, timeline
 from .recipes import recipe
 from .steps import discriminator_step, gan_step, generator_step
+from .stopping import below, equilibrium, plateau
 from .training import train
 from .view import LiveView
 
 __version__ = "0.1.0"
 __all__ = [
-    "GAN", "Images", "LiveView", "augment", "curves", "discriminator_step", "evaluate", "gan_step", "generator_step",
-    "load", "losses", "metrics", "nets", "recipe", "resume", "save", "schedules", "setup", "show", "timeline", "train",
+    "GAN", "Images", "LiveView", "augment", "below", "curves", "discriminator_step", "equilibrium", "evaluate",
+    "features", "gan_step", "generator_step", "load", "losses", "metrics", "nets", "plateau", "recipe", "resume",
+    "save", "schedules", "setup", "show", "timeline", "train",
 ]  # fmt: skip

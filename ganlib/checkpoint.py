@@ -52,11 +52,8 @@ def resume(folder, gan, fresh=False):
     wanted = gan.precision
     gan.load_state_dict(content["state"])
     then, today = content["machine"], _machine(gan)
-    changed = [
-        f"{name} {today[name]} (was {then[name]})"
-        for name in ("device", "torch", "processes")
-        if then[name] != today[name]
-    ]
+    names = (name for name in ("device", "torch", "processes") if then[name] != today[name])
+    changed = [f"{name} {today[name]} (was {then[name]})" for name in names]
     precision = f", in {gan.precision} as it began" if gan.precision != wanted else ""
     if then["device"] == "cpu" == today["device"]:
         torch.set_num_threads(then["threads"])

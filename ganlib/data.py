@@ -39,6 +39,7 @@ class Images:
     classes: tuple = ()
     name: str = "images"
     _orders: dict = field(default_factory=dict, repr=False, compare=False)
+    _features: dict = field(default_factory=dict, repr=False, compare=False)  # what an extractor saw in them
 
     def __post_init__(self):
         given = f"{self.images.dtype} {tuple(self.images.shape)}"

@@ -1,52 +1,240 @@
-"""Evaluation: how far G's images are from the real ones, with all that a reader needs to trust the figure."""
+"""Evaluation: how good G's images are, with all that a reader needs to trust the figures."""
+
+import hashlib
+import json
+import struct
+from importlib.resources import files
 
 import torch
 
-from . import metrics
-from .features import digit_classifier, extract
+from . import features, metrics
+from .data import as_float, as_uint8
+from .gan import evaluating
+
+REFERENCE = (
+    "mnist-features.safetensors",
+    "dbfb8900e4fbe61310d10a2a399a56990d77888294c6e3b6cc6a29a4feb1cba5",
+)  # made by tools/make_reference.py
+BETTER = {"frechet_distance": "lower", "kid": "lower", "precision": "higher", "recall": "higher", "density": "near 1",
+          "coverage": "higher", "inception_score": "higher", "class_kl": "lower", "class_diversity": "near 1",
+          "accuracy": "higher", "cross_entropy": "lower", "memorised": "near 0.5"}  # fmt: skip
+
+
+class Evaluation(dict):
+    """What `evaluate` found; prints as a table. `figures` are the plain numbers, as they join a run's history."""
+
+    @property
+    def figures(self):
+        return {name: value for name, value in self.items() if isinstance(value, float)}
+
+    def __str__(self):
+        weights = f"{self['weights']} weights, step {self['step']:,}, seed {self['seed']}"
+        sha256 = f", SHA-256 {self['sha256'][:12]}" if self["sha256"] else ""
+        lines = [f"{self['n_fake']:,} fakes ({weights}) and {self['n_real']:,} real images of {self['reference']}",
+                 f"features: {self['extractor']}{sha256}", "",
+                 f"{'':18}{'G':>9}  {'95 % interval':>18}{'real images':>13}  best"]  # fmt: skip
+        for name in BETTER:
+            if name in self:
+                low, high = (
+                    (f"{x:.4g}" for x in self["intervals"].get(name, ())) if name in self["intervals"] else ("", "")
+                )
+                between = f"{low} to {high}" if low else "-"
+                floor = self["floors"].get(name)
+                floor = "-" if floor is None else f"{floor:.4g}"
+                lines.append(f"{name:18}{self[name]:>9.4g}  {between:>18}{floor:>13}  {BETTER[name]}")
+        if "classes" in self:
+            lines += [
+                "",
+                "share of each class among the fakes: " + " ".join(f"{share:.3f}" for share in self["classes"]),
+            ]
+        return "\n".join(lines)
 
 
 @torch.no_grad()
-def evaluate(gan, data, n=5_000, extractor=None, ema=True):
-    """Return how far `n` images of G are from `n` of `data`: a dict with `frechet_distance` and its conditions.
+def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=False):
+    """Judge `n` fakes of G against `n` real images; returns an `Evaluation`, a dict, and prints it as one table.
 
-    It holds `floor` (the distance of `n` other images of `data` from the same ones: what a perfect G would score, since
-    the bias of few samples is the same), `n_real`, `n_fake`, `extractor`, `sha256`, `weights` ("EMA" or "raw"), `seed`,
-    `step`, and `classes`, the share of each class among the fakes as the extractor's own head sees them, and of a
-    conditional G `accuracy`, how often that is the class that was asked for. `extractor` maps images to features
-    `(N, d)`; by default the digit classifier that ships with ganlib. A conditional G is asked for the labels of the
-    real images. Leaves nets and random generators as they were. Raises ValueError for fewer than 128 images (64
-    features need more for a covariance), for data of fewer than 2n, and for data without labels where G needs them.
+    The real images are those of `held_out`, an `Images` that G was not trained on; for data named "digits" and "mnist"
+    MNIST's 10,000 test digits, whose features ship with ganlib; else a half of `data`. `n` is 10,000 by default, or as
+    many as there are. `extractor` maps images to features `(N, d)`: a module of yours, or the name of one in
+    `features`; by default the digit classifier, which is refused for other data than digits.
+
+    Figures, with paper and definition in `metrics`: `frechet_distance`, `kid`, `precision`, `recall`, `density`,
+    `coverage`; with an extractor that has `logits`, a classifier, `inception_score` (of digits the 'MNIST score'),
+    `class_kl` (of the fakes' classes from the real ones', nats), `class_diversity` (within a class, in units of the
+    real one, mean over the classes), `classes` (their shares), and of a conditional G `accuracy` and `cross_entropy` of
+    the classes that it was asked for; where there are held-out images `memorised`, the share of fakes that are nearer
+    to the training images (10,000 of them at most) than to as many held-out ones.
+    `floors` are the same figures of other real images in the fakes' place: what a perfect G would have; `floor` is that
+    of the distance. `intervals` are value +- 1.96 standard errors: of 50 bootstrap samples, of KID's subsets, or of a
+    share of n. Beside them `n_real`, `n_fake`, `reference`, `extractor`, `sha256`, `weights` ("EMA" or "raw"), `seed`,
+    `step`. Fakes are rounded to 8 bits, as a file would hold them. Nets and random generators stay as they were.
+
+    Raises ValueError for fewer than 128 images, more than there are, a conditional G and data without labels, and
+    an extractor that is not fit for the data.
     """
-    if n < 128:
-        raise ValueError(f"n={n} was given; at least 128 images are needed, 5,000 and more are usual")
-    if len(data) < 2 * n:
-        raise ValueError(f"n={n} was given, and {data.name!r} has {len(data)} images; twice n are needed, for the "
-                         f"distance and for its floor: n={len(data) // 2} at most")  # fmt: skip
     if gan.classes and data.labels is None:
         raise ValueError(f"G is conditional on {gan.classes} classes, and {data.name!r} has no labels to ask it for")
-    extractor = digit_classifier(gan.device) if extractor is None else extractor
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[: 2 * n].to(data.images.device)
-    real = torch.cat([extract(extractor, data.floats(part, gan.device)) for part in order.split(1000)])
-    labels = data.labels[order[:n]].to(gan.device) if gan.classes else None
-    parts = range(0, n, 1000)
-    fake = torch.cat([extract(extractor, gan.sample(min(1000, n - i), None if labels is None else
-                      labels[i : i + 1000], stream=f"evaluation/{i}", ema=ema)) for i in parts])  # fmt: skip
-    real, others = real.split(n)
-    found = {
-        "frechet_distance": metrics.frechet_distance(real, fake),
-        "floor": metrics.frechet_distance(real, others),
-        "n_real": len(real),
-        "n_fake": len(fake),
+    extractor, shipped = _reader(extractor, data, gan.device)
+    shipped = shipped and held_out is None
+    there = 10_000 if shipped else len(data) // 2 if held_out is None else len(held_out)
+    n = min(10_000, there) if n is None else n
+    if n < 128:
+        raise ValueError(f"n={n}: at least 128 images are needed on each side, 10,000 are usual")
+    if n > there:
+        half = ", and one half of them is for the floor" if held_out is None and not shipped else ""
+        raise ValueError(f"n={n} was given, and there are {there} real images to compare with: {data.name!r} has "
+                         f"{len(data)}{half}")  # fmt: skip
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0)).to(data.images.device)
+    train = _seen(extractor, data, order[: 10_000 if shipped or held_out is not None else 2 * n], gan.device)
+    if shipped:
+        stored = reference(extractor.sha256)
+        real, others, of = stored["test"][:n], stored["train"][:n], "MNIST's test digits"
+    elif held_out is not None:
+        real = _seen(extractor, held_out, torch.arange(n, device=held_out.images.device), gan.device)
+        others, of = train[:n] if len(train) >= n else None, f"{held_out.name!r}, held out"
+    else:
+        real, others, of = train[:n], train[n : 2 * n], repr(data.name)
+    labels = data.labels[order.repeat(-(-n // len(data)))[:n]].to(gan.device) if gan.classes else None
+
+    def fakes(part):
+        asked = None if labels is None else labels[part]
+        return as_float(as_uint8(gan.sample(len(part), asked, stream=f"evaluation/{part[0]}", ema=ema)))
+
+    fake = torch.cat([_read(extractor, fakes(part)) for part in torch.arange(n).split(1000)])
+    found, intervals = _figures(extractor, real, fake, labels)
+    found = Evaluation(found, floors={}, intervals=intervals | _intervals(extractor, real, fake, found))
+    if others is not None:
+        sha256 = getattr(extractor, "sha256", None) or object()  # an extractor without a hash is never known again
+        floors = _known(data, (sha256, n, of), lambda: _figures(extractor, real, others, None)[0])
+        found["floors"] = {name: value for name, value in floors.items() if name != "classes"}
+    if shipped or held_out is not None:
+        size = min(len(train), len(real))
+        found["memorised"] = share = metrics.memorisation(fake, train[:size], real[:size]).share
+        found["floors"]["memorised"] = 0.5
+        found["intervals"]["memorised"] = _around(share, (share * (1 - share) / n) ** 0.5)
+    found["floor"] = found["floors"].get("frechet_distance")
+    found |= {
+        "n_real": n,
+        "n_fake": n,
+        "reference": of,
         "extractor": getattr(extractor, "name", type(extractor).__name__),
         "sha256": getattr(extractor, "sha256", None),
         "weights": "EMA" if ema and gan.G_ema is not None else "raw",
         "seed": gan.seed,
         "step": gan.step,
     }
-    if hasattr(extractor, "logits"):
-        classes = extractor.logits(fake.to(gan.device)).argmax(1)
-        if labels is not None:
-            found["accuracy"] = (classes == labels.to(classes.device)).double().mean().item()
-        found["classes"] = (classes.bincount(minlength=extractor.logits.out_features) / len(classes)).tolist()
+    if not quiet:
+        print(found)
     return found
+
+
+def quick(gan, data):
+    """`evaluate` as `train` does it: at most 2,000 fakes, and nothing is printed."""
+    return evaluate(gan, data, n=2000 if len(data) >= 4000 else None, quiet=True)
+
+
+def reference(extractor):
+    """Return the shipped features of MNIST, "train" and "test" `(10_000, 64)`, for the classifier of this SHA-256.
+
+    Raises ValueError for another classifier than the one that made them, OSError where the file is corrupt.
+    """
+    from safetensors.torch import load
+
+    name, expected = REFERENCE
+    packed = (files(__package__) / "assets" / name).read_bytes()
+    if (found := hashlib.sha256(packed).hexdigest()) != expected:
+        raise OSError(f"ganlib/assets/{name} is corrupt: its SHA-256 is {found}, {expected} is expected; "
+                      "install ganlib again")  # fmt: skip
+    header = json.loads(packed[8 : 8 + struct.unpack("<Q", packed[:8])[0]])
+    if (maker := header["__metadata__"]["extractor"]) != extractor:
+        raise ValueError(f"the stored features of MNIST were made by the extractor {maker[:12]}, the fakes are read by "
+                         f"{extractor[:12]}: their features cannot be compared; use the shipped digit classifier, or "
+                         "give held_out=")  # fmt: skip
+    return {split: values.float() for split, values in load(packed).items()}
+
+
+def _reader(extractor, data, device):
+    """The extractor, and whether MNIST's shipped features go with it and with the data."""
+    fits = data.name in features.DigitClassifier.fits
+    if extractor is None and not fits:
+        raise ValueError(
+            f"{data.name!r} is neither of {' and '.join(map(repr, features.DigitClassifier.fits))}, and the digit "
+            'classifier says nothing about other images. Give extractor="efficientnet-lite0" for colour photographs, '
+            'features.train_classifier(data) for data with labels, a module of your own, or "digits" if they are digits'
+        )
+    if extractor is None or isinstance(extractor, str):
+        extractor = features.extractor(extractor or "digits", device)
+    return extractor, fits and isinstance(extractor, features.DigitClassifier)
+
+
+def _known(data, key, make):
+    """What `make()` returned for these data and this key the first time: real images do not change."""
+    if key not in data._features:
+        if len(data._features) > 8:
+            data._features.clear()
+        data._features[key] = make()
+    return data._features[key]
+
+
+def _seen(extractor, data, index, device):
+    """The features of the real images at `index`, kept with the data where the extractor has a hash to know it by."""
+
+    def make():
+        return torch.cat([_read(extractor, data.floats(part, device)) for part in index.split(1000)])
+
+    sha256 = getattr(extractor, "sha256", None)
+    return make() if sha256 is None else _known(data, (sha256, len(index)), make)
+
+
+def _read(extractor, images):
+    with evaluating(*[extractor] * isinstance(extractor, torch.nn.Module)):
+        return features.extract(extractor, images)
+
+
+def _logits(extractor, x):
+    return extractor.logits(x.to(next(extractor.logits.parameters()).device)).cpu()
+
+
+def _figures(extractor, real, fake, labels):
+    kid = metrics.kid(real, fake, size=min(1000, len(real)))
+    found = {"frechet_distance": metrics.frechet_distance(real, fake), "kid": kid.value}
+    found |= metrics.manifold(real, fake)._asdict()
+    if hasattr(extractor, "logits"):
+        ours, theirs = _logits(extractor, fake), _logits(extractor, real)
+        classes, expected = ours.argmax(1), theirs.argmax(1)
+        share = metrics.class_histogram(expected, theirs.shape[1]).shares
+        found["inception_score"] = metrics.inception_score(ours)
+        found["classes"] = metrics.class_histogram(classes, ours.shape[1]).shares
+        if all(share[c] for c in classes.unique()):
+            found["class_kl"] = metrics.class_histogram(classes, ours.shape[1], share).kl
+            apart = [x for x in metrics.class_diversity(fake, classes, real, expected) if x is not None]
+            if apart:
+                found["class_diversity"] = sum(apart) / len(apart)
+        if labels is not None:
+            found["accuracy"] = (classes == labels.cpu()).double().mean().item()
+            found["cross_entropy"] = metrics.cross_entropy(ours, labels.cpu())
+    return found, {"kid": _around(kid.value, kid.error)}
+
+
+def _around(value, error):
+    return value - 1.96 * error, value + 1.96 * error
+
+
+def _intervals(extractor, real, fake, found):
+    """Value +- 1.96 standard errors. A bootstrap's own mean is shifted by its copies: only its spread is used."""
+    n, intervals = len(fake), {}
+    for name in ("precision", "recall", "coverage", "accuracy"):
+        if name in found:
+            intervals[name] = _around(found[name], (found[name] * (1 - found[name]) / n) ** 0.5)
+    again, draws = [], torch.Generator().manual_seed(0)
+    logits = _logits(extractor, fake) if hasattr(extractor, "logits") else None
+    for _ in range(50 if real.shape[1] <= 256 else 0):  # wider ones take minutes
+        a, b = (torch.randint(n, (n,), generator=draws) for _ in range(2))
+        again.append([metrics.frechet_distance(real[a], fake[b])])
+        if logits is not None:
+            again[-1].append(metrics.inception_score(logits[b]))
+    for i, name in enumerate(("frechet_distance", "inception_score")):
+        if again and name in found:
+            intervals[name] = _around(found[name], torch.tensor([row[i] for row in again]).std().item())
+    return intervals

@@ -27,45 +27,26 @@ class Objective:
         return f"losses.{self.name}"
 
 
-saturating = Objective(
-    "saturating",
-    d_loss=lambda real, fake: softplus(-real) + softplus(fake),
-    g_loss=lambda real, fake: -softplus(fake),
-)
+saturating = Objective("saturating", d_loss=lambda real, fake: softplus(-real) + softplus(fake),
+                       g_loss=lambda real, fake: -softplus(fake))  # fmt: skip
 """The minimax game itself, G minimising log(1 - D): Goodfellow et al. 2014, equation 1. Vanishes where D is sure."""
 
-non_saturating = Objective(
-    "non_saturating",
-    d_loss=lambda real, fake: softplus(-real) + softplus(fake),
-    g_loss=lambda real, fake: softplus(-fake),
-)
+non_saturating = Objective("non_saturating", d_loss=lambda real, fake: softplus(-real) + softplus(fake),
+                           g_loss=lambda real, fake: softplus(-fake))  # fmt: skip
 """Binary cross-entropy with logits, G asking for the label 'real': Goodfellow et al. 2014, section 3."""
 
-least_squares = Objective(
-    "least_squares",
-    d_loss=lambda real, fake: (real - 1) ** 2 + fake**2,
-    g_loss=lambda real, fake: (fake - 1) ** 2,
-)
+least_squares = Objective("least_squares", d_loss=lambda real, fake: (real - 1) ** 2 + fake**2,
+                          g_loss=lambda real, fake: (fake - 1) ** 2)  # fmt: skip
 """Squared distance to the labels 1 and 0: Mao et al. 2016, equation 9 (which halves both)."""
 
-hinge = Objective(
-    "hinge",
-    d_loss=lambda real, fake: relu(1 - real) + relu(1 + fake),
-    g_loss=lambda real, fake: -fake,
-)
+hinge = Objective("hinge", d_loss=lambda real, fake: relu(1 - real) + relu(1 + fake),
+                  g_loss=lambda real, fake: -fake)  # fmt: skip
 """D stops where it is right by a margin of 1: Lim & Ye 2017; Miyato et al. 2018, equations 16 and 17."""
 
-wasserstein = Objective(
-    "wasserstein",
-    d_loss=lambda real, fake: fake - real,
-    g_loss=lambda real, fake: -fake,
-)
+wasserstein = Objective("wasserstein", d_loss=lambda real, fake: fake - real,
+                        g_loss=lambda real, fake: -fake)  # fmt: skip
 """D is a critic, not a probability; it needs a Lipschitz bound (a penalty): Arjovsky et al. 2017, algorithm 1."""
 
-relativistic = Objective(
-    "relativistic",
-    d_loss=lambda real, fake: softplus(fake - real),
-    g_loss=lambda real, fake: softplus(real - fake),
-    paired=True,
-)
+relativistic = Objective("relativistic", d_loss=lambda real, fake: softplus(fake - real),
+                         g_loss=lambda real, fake: softplus(real - fake), paired=True)  # fmt: skip
 """Each fake against one real: Jolicoeur-Martineau 2018; Huang et al. 2024 (R3GAN), equation 2."""

@@ -7,13 +7,12 @@ import time
 from dataclasses import dataclass, field
 from functools import partial
 
-import torch
-
-from . import parallel
+from . import evaluation, parallel
 from .gan import GAN
+from .records import Records
 from .schedules import text
 from .steps import gan_step
-from .stopping import Rule
+from .until import Rule
 
 
 def _read(step):
@@ -59,8 +58,14 @@ class Now:
         """True at every `n`-th step of the run."""
         return self.step % n == 0
 
+    def best(self, name="frechet_distance"):
+        """True where this step's evaluation gave the lowest `name` of the run: `if now.best(): save(...)`."""
+        found = [row[name] for row in self.history if name in row]
+        return bool(found) and self.history[-1]["step"] == self.step and self.history[-1].get(name) == min(found)
 
-def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_every=50):
+
+def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_every=50, evaluate_every=None,
+          evaluate=evaluation.quick):  # fmt: skip
     """Train, and hand the loop a `Now` after each step: `for now in train(gan, data, step, until=10_000): ...`
 
     until: a number of steps, "1M images", "100 epochs", "60s" ("5 min", "1h"), any callable of `now` (it ends the run
@@ -68,16 +73,21 @@ def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_
         `now.reason` names it. Steps, images and epochs count from the run's beginning, seconds from this call.
     view: told of each step by `view.update(now)` and of the end by `view.close(now)`.
     batch_size: of each process, where torchrun started several: they share out each batch and average their gradients.
-    record_every: every so many steps a row of figures joins `gan.history`: the step's own, both gradient norms and
-        the diversity of 64 fakes of one fixed noise (their standard deviation over the batch, mean over the pixels).
+    record_every: every so many steps a row of figures joins `gan.history`: the step's own and those of `records.row`.
+    evaluate_every: every so many steps the figures of `evaluate(gan, data)`, a dict, join it as well, so that
+        `now.best("frechet_distance")` tells whether these weights are the best so far, and `below` and `plateau` can
+        end the run. By default 2,000 fakes are judged; `partial(ganlib.evaluate, n=..., extractor=...)` says otherwise.
 
     An interrupt (the kernel's stop button, Ctrl-C) lets the step finish and ends the loop cleanly; the next call goes
-    on. A second one raises KeyboardInterrupt at once. Raises ValueError for nets that do not fit the data, a batch
-    larger than the data, or an `until` that it cannot read.
+    on. A second one raises KeyboardInterrupt at once. Where a figure stops being finite the run ends: it goes back to
+    its last finite row, and the reason names the step and the layer. Raises ValueError for nets that do not fit the
+    data, a batch larger than the data, an `until` that it cannot read or that needs figures nobody asked for.
     """
     rules = [Rule(rule, len(data)) for rule in (until if isinstance(until, (list, tuple)) and until else [until])]
     if record_every < 1:
         raise ValueError(f"record_every={record_every} was given; a number of steps of at least 1 is expected")
+    if evaluate_every is None and (needs := [rule.rule.needs for rule in rules if hasattr(rule.rule, "needs")]):
+        raise ValueError(f"until waits for {needs[0]!r}, and nothing evaluates: give evaluate_every=...")
     k, game = _read(step)
     data = data.to(gan.device) if data.images.device != gan.device else data
     gan.check(data)
@@ -102,22 +112,33 @@ def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_
         print(f"{now.reason}. To go on, raise `until` above {done.rule!r} (in the notebooks STEPS, on the command line "
               "--steps); to start anew, resume(..., fresh=True) (FRESH = True, another --out).")  # fmt: skip
         return
+
+    def play():
+        before = gan.step
+        batches = data.batches(gan.seed, gan.step, k, size, gan.dtype)
+        stats = step(gan, batches.part(rank, world) if world > 1 else batches)
+        if gan.step == before:  # a step of the user's own that leaves the counting to us
+            gan.step, gan.images_seen = gan.step + 1, gan.images_seen + k * size
+        return stats
+
+    records = Records(gan, data, game.get("objective", "a step of your own"), play)
     with _deferred_interrupt() as interrupted:
         if view is not None:
             view.update(now, force=True)
         start = time.monotonic()
         try:
             while now.reason is None:
-                before = gan.step
-                batches = data.batches(gan.seed, gan.step, k, size, gan.dtype)
-                now.stats = step(gan, batches.part(rank, world) if world > 1 else batches)
-                if gan.step == before:  # a step of the user's own that leaves the counting to us
-                    gan.step, gan.images_seen = gan.step + 1, gan.images_seen + k * size
+                now.stats = play()
+                records.saw(now.stats)
                 now.seconds = time.monotonic() - start
-                if now.every(record_every) or gan.step == 1:
-                    gan.history.append(_record(now))
+                judged = evaluate_every is not None and now.every(evaluate_every)
+                broken = records.add(now) if now.every(record_every) or gan.step == 1 or judged else None
                 now.progress = max((rule.progress(now) for rule in rules if rule.unit), default=None)
-                now.reason = parallel.agree(next(filter(None, (rule(now) for rule in rules)), None) or interrupted(now))
+                if judged and not broken:
+                    figures = evaluate(gan, data).items()
+                    gan.history[-1] |= {name: value for name, value in figures if isinstance(value, float)}
+                now.reason = broken or next(filter(None, (rule(now) for rule in rules)), None) or interrupted(now)
+                now.reason = parallel.agree(now.reason)
                 if view is not None:
                     view.update(now, force=now.reason is not None)
                 yield now
@@ -128,19 +149,6 @@ def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_
         finally:
             if view is not None:
                 view.close(now)
-
-
-def _record(now):
-    """One row of the history. The only place where the loop waits for the device, once in `record_every` steps."""
-    gan = now.gan
-    norms = {
-        f"grad_norm_{player}": torch.nn.utils.get_total_norm([p.grad for p in net.parameters() if p.grad is not None])
-        for player, net in (("d", gan.D), ("g", gan.G))
-    }
-    figures = now.stats | norms | {"diversity": gan.sample(64).std(0).mean()}
-    values = torch.stack([torch.as_tensor(value, device=gan.device).float() for value in figures.values()])
-    parallel.average([values])
-    return {"step": now.step, "images": now.images} | dict(zip(figures, values.tolist(), strict=True))
 
 
 class _deferred_interrupt:

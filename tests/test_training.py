@@ -322,8 +322,10 @@ def test_history_rows(small, digits):
     gan = small()
     run(gan, digits, 12, record_every=5)
     assert [row["step"] for row in gan.history] == [1, 5, 10] and gan.history[-1]["images"] == 100
-    names = "step images d_loss d_real d_fake p_real p_fake penalty g_loss grad_norm_d grad_norm_g diversity"
-    assert list(gan.history[0]) == names.split() and all(math.isfinite(v) for row in gan.history for v in row.values())
+    names = "step images objective d_loss d_real d_fake p_real p_fake penalty g_loss grad_norm_d grad_norm_g "
+    names += "update_d update_g diversity variety real_diversity real_variety"
+    assert list(gan.history[0]) == names.split() and gan.history[0].pop("objective") == "losses.non_saturating"
+    assert all(math.isfinite(value) for value in gan.history[0].values())
     run(gan, digits, 15, record_every=5)
     expected = gan.sample(64).std(0).mean().item()
     assert gan.history[-1]["diversity"] == pytest.approx(expected)

@@ -1,0 +1,122 @@
+"""Records: the figures of a step that join a run's history, and the place where they stopped being numbers."""
+
+import copy
+import math
+from functools import partial
+
+import torch
+
+from . import parallel
+
+
+def row(now, reals, objective, finite):
+    """Return one row of the history. The only place where a run waits for the device, once in `record_every` steps.
+
+    Beside the step's own figures: the norms of both gradients; `update_d` and `update_g`, the length of the last
+    update as a share of the weights'; of 64 fakes from one fixed noise their `diversity` (the standard deviation of a
+    pixel over them, mean over the pixels) and `variety` (the mean distance of each to its nearest neighbour among
+    them); `real_diversity` and `real_variety` are the same of as many images of the data; the `objective`'s name.
+    """
+    gan, found = now.gan, dict(now.stats)
+    for player, net in (("d", gan.D), ("g", gan.G)):
+        gradients = [weight.grad for weight in net.parameters() if weight.grad is not None]
+        found[f"grad_norm_{player}"] = torch.nn.utils.get_total_norm(gradients)
+    found |= _update(gan.opt_D, "d") | _update(gan.opt_G, "g")
+    for prefix, images in (("", gan.sample(64)), ("real_", reals)):
+        flat = images[: len(reals)].flatten(1).float()
+        apart = torch.cdist(flat, flat).fill_diagonal_(torch.inf).amin(1)
+        found |= {f"{prefix}diversity": images.std(0).mean(), f"{prefix}variety": apart.mean()}
+    found["finite"] = finite
+    values = torch.stack([torch.as_tensor(value, device=gan.device).float() for value in found.values()])
+    parallel.average([values])
+    found = dict(zip(found, values.tolist(), strict=True))
+    return {"step": now.step, "images": now.images, "objective": objective} | found
+
+
+def _update(optimizer, player):
+    """The length of Adam's last step (Kingma & Ba 2014, algorithm 1) as a share of that of all its weights."""
+    moved, weights = [], []
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            state = optimizer.state.get(weight, {})
+            if "exp_avg_sq" in state:  # else frozen, or an optimizer of the user's own
+                first, second = (1 - beta ** state["step"] for beta in group["betas"])
+                step = state["exp_avg"] / first / ((state["exp_avg_sq"] / second).sqrt() + group["eps"])
+                moved.append(step * group["lr"])
+                weights.append(weight.detach())
+    length = torch.nn.utils.get_total_norm
+    return {f"update_{player}": length(moved) / length(weights)} if moved else {}
+
+
+class Records:
+    """Adds rows to a run's history, and ends the run where a figure stops being finite, at a state that still is.
+
+    `play()` plays one step and returns its figures; `objective` is its name. Each step's figures are watched without a
+    host read. A run is a function of its state, so the steps since the last finite row can be played again, from a copy
+    in memory, to name the step and the layer.
+    """
+
+    def __init__(self, gan, data, objective, play):
+        self.gan, self.objective, self.play = gan, objective, play
+        self.reals = data.floats(torch.arange(min(64, len(data)), device=data.images.device))
+        self._keep()
+
+    def saw(self, stats):
+        for value in stats.values():
+            self.finite &= torch.as_tensor(value, device=self.finite.device).isfinite().all()
+
+    def add(self, now):
+        """Add a row. Returns None, or the reason to end: the run is back at its last finite row then."""
+        found, history = row(now, self.reals, self.objective, self.finite), self.gan.history
+        if found.pop("finite") == 1 and all(math.isfinite(x) for x in found.values() if not isinstance(x, str)):
+            self._keep()
+            history.append(found)
+            return None
+        where = self._find()
+        self.gan.history[-1:] = [(history or [found])[-1] | {"not_finite": where}]
+        return f"not finite {where}; the run is back at step {self.gan.step:,}"
+
+    def _keep(self):
+        state = self.gan.state_dict()
+        del state["history"]
+        self.state, self.finite = copy.deepcopy(state), torch.ones((), dtype=torch.bool, device=self.gan.device)
+
+    def _back(self):
+        self.gan.load_state_dict(copy.deepcopy(self.state) | {"history": self.gan.history})
+
+    def _find(self):
+        """Say at which step and in what the figures stopped being finite; the run is then back at the kept state."""
+        gan, first, last = self.gan, self.state["step"] + 1, self.gan.step
+        where = f"between steps {first:,} and {last:,}"
+        self._back()
+        while gan.world == 1 and gan.step < last:
+            seen = []
+            hooks = [module.register_forward_hook(partial(_look, seen, f"{player}.{name}".rstrip(".")))
+                     for player in "GD" for name, module in getattr(gan, player).named_modules()]  # fmt: skip
+            stats = self.play()
+            for hook in hooks:
+                hook.remove()
+            if seen or (seen := [name for name, x in stats.items() if not math.isfinite(x)] + _bad(gan)):
+                where = f"at step {gan.step:,}, in {seen[0]}"
+                break
+        self._back()
+        return where
+
+
+def _look(seen, name, module, inputs, output):
+    """A forward hook: notes the first layer whose output is not finite, and whether its weights are to blame."""
+    if seen or not isinstance(output, torch.Tensor) or output.isfinite().all():
+        return
+    weights = list(module.parameters(recurse=False))
+    if any(weight.grad is not None and not weight.grad.isfinite().all() for weight in weights):
+        what = "the gradient of the weights of"
+    else:
+        what = "the output of" if all(weight.isfinite().all() for weight in weights) else "the weights of"
+    seen.append(f"{what} {name} ({type(module).__name__})")
+
+
+def _bad(gan):
+    """The names of all weights that are not finite or whose gradient is not."""
+    return [f"the weights {player}.{name}"
+            for player in "DG" for name, weight in getattr(gan, player).named_parameters()
+            if not (weight if weight.grad is None else weight + weight.grad).isfinite().all()]  # fmt: skip

@@ -1,0 +1,125 @@
+import math
+
+import pytest
+import torch
+from conftest import same
+
+import ganlib
+from ganlib import nets
+
+
+def run(gan, data, until, **settings):
+    return list(ganlib.train(gan, data, until=until, batch_size=10, **settings))
+
+
+def vector(net):
+    return torch.cat([weight.detach().flatten() for weight in net.parameters()])
+
+
+@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.0, 0.9)])
+def test_the_length_of_an_update(small, digits, betas):
+    """Against the weights before and after the step."""
+    gan = small(betas=betas)
+    run(gan, digits, 4)
+    before = {player: vector(getattr(gan, player)) for player in "GD"}
+    run(gan, digits, 5, record_every=5)
+    for player in "GD":
+        after = vector(getattr(gan, player))
+        expected = (after - before[player]).norm() / after.norm()
+        assert gan.history[-1][f"update_{player.lower()}"] == pytest.approx(expected.item(), rel=1e-3)
+
+
+def test_an_optimizer_of_ones_own_has_no_update_ratio(small, digits):
+    gan = small()
+    gan.opt_D = torch.optim.SGD(gan.D.parameters(), lr=1e-3)
+    run(gan, digits, 1)
+    assert "update_g" in gan.history[0] and "update_d" not in gan.history[0]
+
+
+def test_variety_is_the_mean_distance_to_the_nearest_other(small, digits):
+    gan = small()
+    run(gan, digits, 5, record_every=5)
+    row = gan.history[-1]
+    for name, images in (("variety", gan.sample(64)), ("real_variety", digits.floats(torch.arange(64)))):
+        nearest = [min((a - b).norm().item() for j, b in enumerate(images) if j != i) for i, a in enumerate(images)]
+        assert row[name] == pytest.approx(sum(nearest) / 64, rel=1e-4)
+    assert row["real_diversity"] == pytest.approx(digits.floats(torch.arange(64)).std(0).mean().item())
+    assert row["objective"] == "losses.non_saturating"
+
+
+class Breaks(torch.nn.Module):
+    """A layer whose output is not a number at its `at`-th call with a graph, and what it is from its gradient."""
+
+    def __init__(self, at, gradient=False):
+        super().__init__()
+        self.at, self.gradient = at, gradient
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x):
+        if not (self.training and torch.is_grad_enabled()):
+            return x
+        self.calls += 1
+        nothing = torch.where(self.calls == self.at, 0.0, 1.0)
+        return (
+            x * (x.square().sum() * 0 + nothing).sqrt() / nothing.sqrt()
+            if not self.gradient
+            else _Bad.apply(x, nothing)
+        )
+
+
+class _Bad(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, nothing):
+        ctx.save_for_backward(nothing)
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient / ctx.saved_tensors[0], None
+
+
+def broken(where, at, gradient=False, **settings):
+    torch.manual_seed(0)
+    G, D = nets.MLPGenerator(8, widths=(16,)), nets.MLPDiscriminator(widths=(16,))
+    net = {"G": G, "D": D}[where]
+    net.layers.insert(2, Breaks(at, gradient))
+    return ganlib.GAN(G, D, seed=1, **settings)
+
+
+@pytest.mark.parametrize("where, at, gradient, step, what", [
+    ("G", 7, False, 7, "the output of G.layers.2 (Breaks)"),
+    ("D", 9, False, 5, "the output of D.layers.2 (Breaks)"),  # two calls a step: D's move and G's
+    ("D", 9, True, 5, "the gradient of the weights of D.layers.0 (Linear)"),
+    ("G", 1, False, 1, "the output of G.layers.2 (Breaks)"),
+])  # fmt: skip
+def test_a_figure_that_is_not_finite_ends_the_run_and_is_traced(digits, where, at, gradient, step, what):
+    gan, whole = broken(where, at, gradient), broken(where, at=10**9)
+    nows = run(gan, digits, 20, record_every=4)
+    back = 4 if step > 4 else 0
+    expected = f"at step {step}, in {what}"
+    assert nows[-1].reason == f"not finite {expected}; the run is back at step {back}"
+    assert gan.step == back and gan.history[-1]["not_finite"] == expected
+    assert all(weight.isfinite().all() for net in (gan.G, gan.D) for weight in net.parameters())
+    if back:
+        run(whole, digits, back, record_every=4)
+        assert same(dict(whole.G.state_dict()), {k: v for k, v in gan.G.state_dict().items() if "calls" not in k} |
+                    {k: v for k, v in whole.G.state_dict().items() if "calls" in k})  # fmt: skip
+        assert all(math.isfinite(v) for row in gan.history for v in row.values() if isinstance(v, float))
+
+
+def test_what_the_loop_itself_breaks_is_not_blamed_on_a_step(small, digits):
+    gan = small()
+    for now in ganlib.train(gan, digits, until=20, batch_size=10, record_every=5):
+        if now.step == 7:
+            with torch.no_grad():
+                next(gan.D.parameters()).fill_(math.nan)
+    assert now.reason == "not finite between steps 6 and 10; the run is back at step 5"
+
+
+def test_a_run_that_is_broken_can_be_saved_and_goes_on(digits, tmp_path):
+    gan = broken("D", 9)
+    run(gan, digits, 20, record_every=4)
+    ganlib.save(tmp_path, gan)
+    again = broken("D", 9)
+    assert ganlib.resume(tmp_path, again) and again.history == gan.history
+    assert "not finite at step 5" in run(again, digits, 20, record_every=4)[-1].reason
