@@ -1,7 +1,7 @@
 """The labelled runs on which the doctor is judged: what was done to each, and which answers are right for it.
 
 The answers stand here before any rule of the doctor was written; `benchmarks/doctor.py` plays the runs and judges.
-Every other run of each kind (`half` "a") may be looked at while rules are written; the others ("b") are judged once.
+Half of the runs of each kind (`half` "a") may be looked at while rules are written; the others ("b") are judged once.
 """
 
 from dataclasses import dataclass, field
@@ -146,7 +146,8 @@ def runs():
     made = []
 
     def add(kind, answers, name, make, steps=500, evaluate_every=None):
-        half = "ab"[sum(run.kind == kind for run in made) % 2]
+        count = sum(run.kind == kind for run in made)
+        half = "ab"[(count + count // 8) % 2]  # there are eight games: each is in both halves
         made.append(Run(f"{kind}/{name}", kind, tuple(answers), make, steps, evaluate_every, half))
 
     # healthy: 48, half of them with evaluations

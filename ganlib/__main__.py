@@ -1,4 +1,4 @@
-"""The command line: python -m ganlib train | sample. Exit status 0 only where the work was done."""
+"""The command line: python -m ganlib train | sample | evaluate. Exit status 0 only where the work was done."""
 
 import argparse
 import sys
@@ -7,6 +7,9 @@ from pathlib import Path
 from . import checkpoint, data, downloads, parallel, sharing
 from .checkpoint import resume, save
 from .device import setup
+from .doctor import diagnose
+from .evaluation import evaluate
+from .features import EXTRACTORS
 from .files import replace
 from .pictures import show
 from .recipes import RECIPES, recipe
@@ -31,6 +34,7 @@ def main(arguments=None):
     add.add_argument(
         "--precision", default="float32", help="float32, bf16, or fast: bf16 where the CPU has units for it"
     )
+    add.add_argument("--evaluate-every", type=int, metavar="STEPS", help="judge 2,000 fakes so often; keeps the best run in FOLDER/best")
     add.add_argument("--save-every", type=int, default=500, metavar="STEPS", help="steps between two checkpoints")
     add.add_argument("--device", help="cuda, mps or cpu; the fastest there is by default")
     add.add_argument("--out", default="runs/first", metavar="FOLDER", help="the run's folder")
@@ -41,6 +45,12 @@ def main(arguments=None):
     add.add_argument("--label", type=int, help="the class to draw, of a conditional run; each in turn by default")
     add.add_argument("--out", default="grid.png", help="grid.png, or samples.npy: uint8 (N, C, H, W)")
     add.set_defaults(run=_sample)
+    add = commands.add_parser("evaluate", help="judge a trained run: one table, and a diagnosis", **defaults)
+    add.add_argument("folder", help="the run's folder")
+    add.add_argument("--data", default="digits", help="the data set to compare with")
+    add.add_argument("--n", type=int, help="how many fakes; 10,000, or as many as there are real images, by default")
+    add.add_argument("--extractor", help=f"{', '.join(EXTRACTORS)}; the digit classifier for digits by default")
+    add.set_defaults(run=_evaluate)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
@@ -53,8 +63,9 @@ def main(arguments=None):
 
 
 def _train(options):
-    if options.save_every < 1:
-        raise ValueError(f"--save-every {options.save_every} was given; a number of steps of at least 1 is expected")
+    for name in ("save_every", "evaluate_every"):
+        if (every := getattr(options, name)) is not None and every < 1:
+            raise ValueError(f"--{name.replace('_', '-')} {every} was given; a number of steps of at least 1 is expected")
     device = parallel.start(options.device)
     device = setup(options.seed, device, precision=options.precision)
     first = parallel.place()[0] == 0  # of several processes one writes and talks
@@ -77,7 +88,10 @@ def _train(options):
     until = options.until or options.steps
     view = LiveView(total=None if options.until else options.steps, folder=options.out) if first else None
     now = None
-    for now in train(gan, images, chosen.step, until=until, view=view, batch_size=batch_size):
+    for now in train(gan, images, chosen.step, until=until, view=view, batch_size=batch_size,
+                     evaluate_every=options.evaluate_every):  # fmt: skip
+        if first and now.best():
+            save(Path(options.out) / "best", gan)
         if first and now.every(options.save_every):
             save(options.out, gan)
     if first and now is not None and not now.every(options.save_every):
@@ -94,11 +108,7 @@ def _sample(options):
     if options.n < 1 or not options.out.endswith((".png", ".npy")):
         raise ValueError(f"--n {options.n} --out {options.out} was given; at least 1 image, and a name that ends in "
                          ".png or .npy, are expected")  # fmt: skip
-    file = Path(options.folder) / checkpoint.FILE
-    if not file.exists():
-        raise OSError(f"{options.folder} holds no run: there is no {checkpoint.FILE} in it; train one with "
-                      f"python -m ganlib train --out {options.folder}")  # fmt: skip
-    gan = sharing.rebuild(file)
+    gan = _run(options.folder)
     if options.label is not None and not gan.classes:
         raise ValueError(f"--label {options.label} was given, and the run in {options.folder} is not conditional")
     images = data.as_uint8(gan.sample(options.n, options.label))
@@ -110,6 +120,22 @@ def _sample(options):
         replace(Path(options.out), lambda out: numpy.save(out, images.numpy()))
     print(f"{options.out}: {options.n} images drawn by the run in {options.folder} at step {gan.step:,}")
     return 0
+
+
+def _evaluate(options):
+    gan = _run(options.folder).to(setup(0))
+    evaluate(gan, data.load(options.data, gan.device), options.n, options.extractor)
+    if gan.history:
+        print(f"\n{diagnose(gan.history)}")
+    return 0
+
+
+def _run(folder):
+    file = Path(folder) / checkpoint.FILE
+    if not file.exists():
+        raise OSError(f"{folder} holds no run: there is no {checkpoint.FILE} in it; train one with "
+                      f"python -m ganlib train --out {folder}")  # fmt: skip
+    return sharing.rebuild(file)
 
 
 if __name__ == "__main__":
