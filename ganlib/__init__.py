@@ -4,6 +4,7 @@ from . import augment, features, losses, metrics, nets, schedules
 from .checkpoint import resume, save
 from .data import Images, load
 from .device import setup
+from .doctor import diagnose
 from .evaluation import evaluate
 from .gan import GAN
 from .pictures import curves, show, timeline
@@ -15,7 +16,7 @@ from .view import LiveView
 
 __version__ = "0.1.0"
 __all__ = [
-    "GAN", "Images", "LiveView", "augment", "below", "curves", "discriminator_step", "equilibrium", "evaluate",
-    "features", "gan_step", "generator_step", "load", "losses", "metrics", "nets", "plateau", "recipe", "resume",
-    "save", "schedules", "setup", "show", "timeline", "train",
+    "GAN", "Images", "LiveView", "augment", "below", "curves", "diagnose", "discriminator_step", "equilibrium",
+    "evaluate", "features", "gan_step", "generator_step", "load", "losses", "metrics", "nets", "plateau", "recipe",
+    "resume", "save", "schedules", "setup", "show", "timeline", "train",
 ]  # fmt: skip

@@ -34,7 +34,12 @@ def main(arguments=None):
     add.add_argument(
         "--precision", default="float32", help="float32, bf16, or fast: bf16 where the CPU has units for it"
     )
-    add.add_argument("--evaluate-every", type=int, metavar="STEPS", help="judge 2,000 fakes so often; keeps the best run in FOLDER/best")
+    add.add_argument(
+        "--evaluate-every",
+        type=int,
+        metavar="STEPS",
+        help="judge 2,000 fakes so often; keeps the best run in FOLDER/best",
+    )
     add.add_argument("--save-every", type=int, default=500, metavar="STEPS", help="steps between two checkpoints")
     add.add_argument("--device", help="cuda, mps or cpu; the fastest there is by default")
     add.add_argument("--out", default="runs/first", metavar="FOLDER", help="the run's folder")
@@ -65,7 +70,9 @@ def main(arguments=None):
 def _train(options):
     for name in ("save_every", "evaluate_every"):
         if (every := getattr(options, name)) is not None and every < 1:
-            raise ValueError(f"--{name.replace('_', '-')} {every} was given; a number of steps of at least 1 is expected")
+            raise ValueError(
+                f"--{name.replace('_', '-')} {every} was given; a number of steps of at least 1 is expected"
+            )
     device = parallel.start(options.device)
     device = setup(options.seed, device, precision=options.precision)
     first = parallel.place()[0] == 0  # of several processes one writes and talks

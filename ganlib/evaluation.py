@@ -114,6 +114,8 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
         found["floors"]["memorised"] = 0.5
         found["intervals"]["memorised"] = _around(share, (share * (1 - share) / n) ** 0.5)
     found["floor"] = found["floors"].get("frechet_distance")
+    if "inception_score" in found["floors"]:
+        found["real_inception_score"] = found["floors"]["inception_score"]  # the real images' line in `curves`
     found |= {
         "n_real": n,
         "n_fake": n,

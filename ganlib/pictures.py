@@ -70,27 +70,42 @@ def _pillow(grid, scale=1):
 PANELS = (  # title, upper end, lines: a history's column, label, colour
     ("losses", None, (("d_loss", "D", "tab:blue"), ("g_loss", "G", "tab:orange"))),
     ("D's mean probability of 'real'", 1, (("p_real", "reals", "tab:green"), ("p_fake", "fakes", "tab:red"))),
-    ("diversity of the fakes", None, (("diversity", "64 fakes", "tab:purple"),)),
+    (
+        "diversity of the fakes",
+        None,
+        (("diversity", "64 fakes", "tab:purple"), ("real_diversity", "reals", "tab:green")),
+    ),
 )
+JUDGED = (  # a second row, where there were evaluations
+    ("Frechet distance", None, (("frechet_distance", "G", "tab:blue"), ("floor", "real images", "tab:green"))),
+    ("score of the classes", None, (("inception_score", "G", "tab:blue"),
+                                    ("real_inception_score", "real images", "tab:green"))),
+    ("shares", 1, (("precision", "precision", "tab:orange"), ("recall", "recall", "tab:red"),
+                   ("coverage", "coverage", "tab:purple"))),
+)  # fmt: skip
 
 
 def curves(history):
     """Return the curves of a run (`gan.history`, or `history.json` read back) as a `Picture`.
 
     Left both losses, in the middle what D believes of reals and fakes, as mean probabilities, right the diversity of
-    the fakes: the standard deviation of one pixel over 64 of them, mean over the pixels.
+    the fakes: the standard deviation of one pixel over 64 of them, mean over the pixels. Where the run was evaluated, a
+    second row: Frechet distance and score, each beside that of real images, and precision, recall and coverage.
     """
     if not history:
         raise ValueError("the history is empty; train first: it is recorded every 50 steps")
     from matplotlib.figure import Figure  # not pyplot, which would show the figure a second time
     from PIL import Image
 
-    figure = Figure(figsize=(11, 3), layout="constrained")
-    for axes, (title, top, lines) in zip(figure.subplots(1, 3), PANELS, strict=True):
+    panels = PANELS + JUDGED * any("frechet_distance" in row for row in history)
+    figure = Figure(figsize=(11, len(panels)), layout="constrained")
+    for axes, (title, top, lines) in zip(figure.subplots(len(panels) // 3, 3).flat, panels, strict=True):
         for name, label, colour in lines:
             points = [(row["step"], row[name]) for row in history if name in row]
-            axes.plot(*zip(*points, strict=True), label=label, color=colour, linewidth=1)
-        axes.set(title=title, xlabel="step")
+            style = "--" if name.startswith("real_") or name == "floor" else "-"
+            if points:
+                axes.plot(*zip(*points, strict=True), style, label=label, color=colour, linewidth=1)
+        axes.set(title=title, xlabel="step", yscale="log" if title == "Frechet distance" else "linear")
         axes.set_ylim(top and 0, top)
         axes.grid(alpha=0.3)
         axes.legend(frameon=False, fontsize=9)
