@@ -1,7 +1,7 @@
 """Is the doctor right? Play the labelled runs of doctor_runs.py, and compare what `ganlib.diagnose` says of them.
 
 python -m benchmarks.doctor play [--only TEXT] [--pictures FOLDER]   trains all runs; writes doctor_histories.json.gz
-python -m benchmarks.doctor judge [--half a | b]                     the confusion matrix, with intervals
+python -m benchmarks.doctor judge [--half a | b | c]                     the confusion matrix, with intervals
 """
 
 import argparse
@@ -103,7 +103,7 @@ def judge(half):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["play", "judge"])
-    parser.add_argument("--half", choices=["a", "b"])
+    parser.add_argument("--half", choices=["a", "b", "c"])
     parser.add_argument("--only", default="", help="runs whose name holds this text")
     parser.add_argument("--pictures", help="a folder for the last picture of each run")
     options = parser.parse_args()

@@ -1,10 +1,11 @@
 """The labelled runs on which the doctor is judged: what was done to each, and which answers are right for it.
 
 The answers stand here before any rule of the doctor was written; `benchmarks/doctor.py` plays the runs and judges.
-Half of the runs of each kind (`half` "a") may be looked at while rules are written; the others ("b") are judged once.
+Half of the runs of each kind (`half` "a") may be looked at while rules are written; the others ("b", and later "c") are
+judged once.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -229,6 +230,12 @@ def runs():
     for seed, (name, only) in enumerate(few):
         make = partial(GAMES[name], seed=170 + seed, only=only, batch=only)
         add("memorising", ("memorising",), f"{only}-images-{name}-{seed}", make, 3000, 1000)
+    # half "c": one rule was changed after half b had been judged (memorising needs fakes that look like something)
+    for seed, name in enumerate((*CONV, *MLP)):
+        steps, hardly = (500, 60) if name in CONV else (1000, 150)
+        for kind, length in (("healthy", steps), ("undertrained", hardly)):
+            add(kind, FINE, f"again-{name}", partial(GAMES[name], seed=300 + seed), length, length // 3)
+            made[-1] = replace(made[-1], half="c")
     return made
 
 

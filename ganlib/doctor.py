@@ -10,6 +10,7 @@ from .stopping import even
 ROWS = 6  # of a run's last third, at least, to say anything
 JUMP = 0.4  # an update, as a share of the weights after it, that is no small step any more
 MEMORY = 0.75  # share of fakes that are nearer to a training image than to a held-out one
+LIKE = 0.2  # precision, the share of fakes that look like some real image, below which that means nothing
 SURE = 0.12  # D's loss, in units of its loss where it cannot tell, below which D hardly errs
 LOST = 0.98  # the same, above which D tells nothing
 FAINT = 0.03  # the norm of G's gradient, below which D says little to G
@@ -133,8 +134,9 @@ def _lr_too_high(signs, history):
 
 
 def _memorising(signs, history):
-    share = signs.judged[-1].get("memorised", 0.5) if signs.judged else 0.5
-    if share > MEMORY:
+    last = signs.judged[-1] if signs.judged else {}
+    share = last.get("memorised", 0.5)
+    if share > MEMORY and last.get("precision", 1.0) > LIKE:  # static has a nearest image too
         return Diagnosis(
             "memorising", f"{_percent(share)} of the fakes are nearer to a training image than to a held-out one",
             "more images; augment=augment.DiffAugment() or ADA; a stronger penalty; an earlier stop",
@@ -154,10 +156,10 @@ def _g_wins(signs, history):
 def _oscillation(signs, history):
     if signs.turns > TURNS and signs.swing > SWING:
         return Diagnosis(
-            "oscillation", f"D's lead changed sides at {_percent(signs.turns)} of the rows, and its loss swings by "
-            f"{_percent(signs.swing)} of what a guess costs",
-            "a gradient penalty (losses.r1 or approximate_r1_r2); betas=(0.0, 0.99); a lower learning rate; a D that can "
-            "do more. An average of G (ema) hides what is left",
+            "oscillation", f"D's lead changed sides at {_percent(signs.turns)} of the rows, and its loss swings "
+            f"by {_percent(signs.swing)} of what a guess costs",
+            "a gradient penalty (losses.r1 or approximate_r1_r2); betas=(0.0, 0.99); a lower learning rate; a D that "
+            "can do more. An average of G (ema) hides what is left",
         )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ class Bar:
 
         self.bar = tqdm(total=1, bar_format="{percentage:3.0f}%|{bar:20}| {desc}")
 
-    def draw(self, picture, status, progress):
+    def draw(self, picture, status, progress, verdict):
         self.bar.n = min(1.0, progress)
         self.bar.set_description_str(status)
 
@@ -23,10 +23,10 @@ class Lines:
     def open(self):
         self.tenth = -1
 
-    def draw(self, picture, status, progress):
+    def draw(self, picture, status, progress, verdict):
         if int(10 * progress) > self.tenth:
             self.tenth = int(10 * progress)
-            print(status, flush=True)
+            print(status, *[f"   {verdict}"] * bool(verdict), sep="\n", flush=True)
 
     def close(self, reason):
         print(f"ended: {reason}", flush=True)

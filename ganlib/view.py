@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+from .doctor import ROWS, diagnose
 from .files import replace
 from .pictures import show, write_moment
 from .terminal import Bar, Lines
@@ -26,7 +27,8 @@ class LiveView:
     every: seconds between two updates, at least; they are also held to 5 % of the run's time and 800 a cell, and so are
         the pictures to another 5 %, but for the first and the last.
 
-    In a notebook picture and line are updated in place and stay in the saved file; in a terminal there is a progress
+    Under the line stands the doctor's verdict (`diagnose`), once there are rows enough in the history.
+    In a notebook picture and lines are updated in place and stay in the saved file; in a terminal there is a progress
     bar; elsewhere a line is printed at each tenth of the way.
     """
 
@@ -50,7 +52,8 @@ class LiveView:
         self._updates += 1
         images, columns = _samples(now.gan)
         picture = show(images, columns)
-        self.screen.draw(picture, self._status(now, clock), now.progress or 0.0)
+        verdict = diagnose(now.history).line if len(now.history) > ROWS else ""
+        self.screen.draw(picture, self._status(now, clock), now.progress or 0.0, verdict)
         if self.folder:
             picture.save(self.folder / "latest.png")
             text = json.dumps(now.history).encode()
@@ -107,9 +110,10 @@ class _Cell:
     def open(self):
         self.handles = None
 
-    def draw(self, picture, status, progress):
+    def draw(self, picture, status, progress, verdict):
         from IPython.display import display
 
+        status += f"\n{verdict}" if verdict else ""
         bundles = (
             picture._repr_mimebundle_()[0] | {"text/plain": "<live samples>"},
             {"text/html": f"<pre>{html.escape(status)}</pre>", "text/plain": status},

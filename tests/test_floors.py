@@ -21,8 +21,8 @@ SIDEWAYS = {  # within floor 0, and why: DECISIONS.md
     ("data", "randomness"), ("pictures", "data"), ("pictures", "files"), ("view", "pictures"), ("view", "files"),
     ("losses", "terms"), ("terms", "schedules"), ("nets", "convolutions"), ("data", "downloads"), ("view", "terminal"),
     ("features", "extractors"), ("features", "classifiers"), ("extractors", "data"), ("classifiers", "extractors"),
-    ("classifiers", "data"), ("classifiers", "files"), ("classifiers", "randomness"), ("stopping", "losses"), ("doctor", "stopping"),
-    ("view", "doctor"),
+    ("classifiers", "data"), ("classifiers", "files"), ("classifiers", "randomness"), ("stopping", "losses"),
+    ("doctor", "stopping"), ("view", "doctor"),
 }  # fmt: skip
 FILES = sorted((ROOT / "ganlib").rglob("*.py"))
 

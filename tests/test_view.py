@@ -144,7 +144,7 @@ class Screen:
     def open(self):
         pass
 
-    def draw(self, picture, status, progress):
+    def draw(self, picture, status, progress, verdict):
         self.drawn.append((status, progress))
 
     def close(self, reason):

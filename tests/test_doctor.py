@@ -1,0 +1,119 @@
+import gzip
+import json
+import math
+
+import pytest
+import torch
+from conftest import ROOT
+
+import ganlib
+from benchmarks.doctor import HISTORIES, ILL
+from benchmarks.doctor_runs import runs
+from ganlib import doctor
+
+FINE = {
+    "objective": "losses.non_saturating", "d_loss": 1.2, "d_real": 0.5, "d_fake": -0.5, "grad_norm_g": 1.0,
+    "update_d": 0.01, "update_g": 0.01, "diversity": 0.35, "real_diversity": 0.36, "variety": 12.0,
+    "real_variety": 13.0,
+}  # fmt: skip
+
+
+def history(n=30, **changes):
+    """Rows like those of a healthy run, with some columns changed: to a value, or to a function of the row's number."""
+    rows = [{"step": 50 * (i + 1)} | FINE for i in range(n)]
+    for name, value in changes.items():
+        for i, row in enumerate(rows):
+            row[name] = value(i) if callable(value) else value
+    return rows
+
+
+def evaluated(*distances, **more):
+    rows = history()
+    for row, value in zip(rows[-len(distances) :], distances, strict=True):
+        row |= {"frechet_distance": value, "floor": 0.5} | more
+    return rows
+
+
+@pytest.mark.parametrize("rows, name, number", [
+    (history(), "healthy", f"{100 * 12 / 13:.3g} %"),
+    (history(5), "undertrained", "only 5 rows"),
+    (history(variety=5.2), "undertrained", "40 %"),
+    (history(variety=lambda i: 0.5 + 0.5 * i), "undertrained", "%"),
+    (history(d_loss=0.05), "d_wins", f"{100 * 0.05 / (2 * math.log(2)):.3g} %"),
+    (history(d_loss=0.01, grad_norm_g=3e-7), "vanishing_gradients", "3e-07"),
+    (history(grad_norm_g=0.0), "vanishing_gradients", "0"),
+    (history(d_loss=3.0, d_real=-1.0, d_fake=1.0, variety=2.6), "g_wins", "100 %"),
+    (history(d_loss=2 * math.log(2), grad_norm_g=0.004), "g_wins", "0.004"),
+    (history(diversity=0.001, variety=0.01), "total_collapse", "0.278 %"),
+    (history(variety=0.13), "partial_collapse", "1 %"),
+    (history(d_loss=lambda i: 1.4 + math.sin(i), d_real=lambda i: -2 * math.sin(i)), "oscillation", "%"),
+    (history(update_d=lambda i: 0.9 if i == 3 else 0.01, variety=0.5), "lr_too_high", "90 %"),
+    (history(update_d=lambda i: 0.9 if i == 0 else 0.01), "healthy", "%"),  # it came to nothing
+    (evaluated(9.0, memorised=0.93, precision=0.6), "memorising", "93 %"),
+    (evaluated(90.0, memorised=0.93, precision=0.01), "healthy", "%"),  # static has a nearest image too
+    (evaluated(9.0, 7.0, 5.0, 4.1, 4.0, 4.2, 4.1, 4.0), "done", "between 4 and 4.2"),
+    (evaluated(9.0, 7.0, 5.0), "undertrained", "from 7 to 5"),
+    (history() + [FINE | {"step": 9, "not_finite": "at step 8, in the output of G.layers.2 (Linear)"}], "not_finite",
+     "at step 8, in the output of G.layers.2"),
+])  # fmt: skip
+def test_each_diagnosis_names_its_number(rows, name, number):
+    found = ganlib.diagnose(rows)
+    assert (found.name, number in found.evidence) == (name, True), found
+    assert str(found) == f"{doctor.TITLES[name]}: {found.evidence}.\nNext: {found.advice}." and found.advice
+
+
+@pytest.mark.parametrize("objective, guess", [("relativistic", math.log(2)), ("hinge", 2), ("least_squares", 0.5)])
+def test_each_objective_is_read_in_its_own_scale(objective, guess):
+    for share, name in ((0.8, "healthy"), (0.05, "d_wins")):
+        rows = history(d_loss=share * guess, objective=f"losses.{objective}")
+        assert ganlib.diagnose(rows).name == name
+        assert f"{100 * share:.3g} %" in ganlib.diagnose(rows).evidence
+
+
+@pytest.mark.parametrize("objective", ["losses.wasserstein", "a step of your own", "losses.mine"])
+def test_a_critic_is_no_probability(objective):
+    """D's loss has no scale: -50 and 0.001 mean nothing by themselves."""
+    for loss in (-50.0, 0.001, 7.0):
+        found = ganlib.diagnose(history(d_loss=loss, objective=objective, d_real=50.0, d_fake=0.0))
+        assert found.name == "healthy" and "guess" not in found.evidence
+
+
+def test_an_empty_history():
+    with pytest.raises(ValueError, match="the history is empty"):
+        ganlib.diagnose([])
+
+
+def test_the_labelled_runs():
+    """What benchmarks/LOG.md reports; a rule that is changed must not lose it."""
+    stored = json.loads(gzip.decompress(HISTORIES.read_bytes()))
+    said = {name: ganlib.diagnose(rows).name for name, rows in stored.items()}
+    labelled = runs()
+    assert {run.name for run in labelled} == set(said) and len(labelled) >= 120
+    assert sum(run.kind == "healthy" for run in labelled) >= len(labelled) / 3
+    wrong = [run.name for run in labelled if said[run.name] not in run.answers]
+    assert len(wrong) <= 0.03 * len(labelled), wrong
+    assert not [
+        run.name for run in labelled if run.kind in ("healthy", "undertrained", "done") and said[run.name] in ILL
+    ]
+    assert {name for run in labelled for name in run.answers} == set(doctor.TITLES)
+
+
+def test_the_live_view_shows_the_verdict(small, digits, capsys):
+    for _ in ganlib.train(small(), digits, until=40, batch_size=10, record_every=2, view=ganlib.LiveView(every=0)):
+        pass
+    lines = capsys.readouterr().out.splitlines()
+    verdicts = [line for line in lines if any(line.startswith(f"   {title}:") for title in doctor.TITLES.values())]
+    assert verdicts and lines[-1] == "ended: 40 steps"
+
+
+def test_the_runs_can_be_played_again():
+    """One short run, as `python -m benchmarks.doctor play` plays it, against its stored history: the same numbers."""
+    from benchmarks.doctor import play
+
+    precision = torch.get_float32_matmul_precision()
+    name, rows = play(("undertrained/mlp-r1", None))
+    torch.set_float32_matmul_precision(precision)
+    stored = json.loads(gzip.decompress(HISTORIES.read_bytes()))[name]
+    assert [row["step"] for row in rows] == [row["step"] for row in stored]
+    assert rows[0]["d_loss"] == pytest.approx(stored[0]["d_loss"], rel=0.01), "the first step, before machines differ"
+    assert (ROOT / "benchmarks" / "LOG.md").exists()
