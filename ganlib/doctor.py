@@ -56,8 +56,9 @@ class Signs:
 
     `ease` is D's loss over its loss where it cannot tell reals from fakes (0: it never errs, 1: it cannot tell), None
     of a critic; `variety` and `diversity` are those of the fakes over those of the reals (see `records.row`): medians
-    of the last third, as is `g_gradient`. `behind`, `turns` and `swing` describe D's lead, d_real - d_fake, and its
-    loss over the last two thirds; `jump` is the longest update of all.
+    of the last third, as is `g_gradient`, and `..._now` of the last three rows, since G can collapse from one picture
+    into the next. `behind`, `turns` and `swing` describe D's lead, d_real - d_fake, and its loss over
+    the last two thirds; `jump` is the longest update of all.
     """
 
     def __init__(self, history):
@@ -74,6 +75,8 @@ class Signs:
             self.variety, self.diversity, self.g_gradient = (
                 statistics.median(values) for values in (self._various(late), self._ratio(late, "diversity"),
                                                          [row["grad_norm_g"] for row in late]))  # fmt: skip
+            self.variety_now, self.diversity_now = (
+                statistics.median(self._ratio(late[-3:], name)) for name in ("variety", "diversity"))  # fmt: skip
             half = len(late) // 2
             begin, end = (statistics.mean(self._various(part)) for part in (late[:half], late[half:]))
             self.rising = end > RISING * begin and self.variety > SOME
@@ -175,19 +178,19 @@ def _vanishing_gradients(signs, history):
 
 
 def _total_collapse(signs, history):
-    if signs.diversity < ONE and signs.variety < COPIES:
+    if signs.diversity_now < ONE and signs.variety_now < COPIES:
         return Diagnosis(
-            "total_collapse", f"the fakes are {_percent(signs.diversity)} as diverse as real images",
+            "total_collapse", f"the fakes are {_percent(signs.diversity_now)} as diverse as real images",
             "look whether G uses its noise; if it does, a new start: another seed, a lower learning rate, or the "
             'relativistic objective with a gradient penalty, as in recipe("small")',
         )  # fmt: skip
 
 
 def _partial_collapse(signs, history):
-    if signs.variety < COPIES and not signs.rising:
+    if signs.variety_now < COPIES and not signs.rising:
         return Diagnosis(
-            "partial_collapse", f"the fakes are {_percent(signs.diversity)} as diverse as real images, but each has a "
-            f"near copy, at {_percent(signs.variety)} of the distance between real ones",
+            "partial_collapse", f"the fakes are {_percent(signs.diversity_now)} as diverse as real images, but each "
+            f"has a near copy, at {_percent(signs.variety_now)} of the distance between real ones",
             "look whether G uses all of its noise; the relativistic objective with a gradient penalty; a larger batch",
         )  # fmt: skip
 

@@ -121,3 +121,30 @@ def test_help_shows_the_defaults(capsys):
     assert ended.value.code == 0
     for default in ("digits", "classic", "10000", "runs/first", "500"):
         assert f"(default: {default})" in " ".join(said.split())
+
+
+def test_evaluate_judges_a_run_and_keeps_the_best(tmp_path, capsys):
+    out = tmp_path / "run"
+    train = ["train", "--recipe", "small", "--steps", "4", "--evaluate-every", "2", "--plan", "200", "--out", str(out)]
+    assert main(train) == 0
+    assert (out / "best" / "checkpoint.pt").exists() and (out / "checkpoint.pt").exists()
+    capsys.readouterr()
+    assert main(["evaluate", str(out), "--n", "200"]) == 0
+    said = capsys.readouterr().out
+    assert "200 fakes (EMA weights, step 4, seed 0) and 200 real images of MNIST's test digits" in said
+    assert "frechet_distance" in said and "healthy, not done yet: only 3 rows, up to step 4" in said
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--n", "20"], "n=20: at least 128 images"),
+    (["--extractor", "digit"], "unknown extractor 'digit'"),
+])  # fmt: skip
+def test_evaluate_says_what_is_wrong(arguments, message, tmp_path, capsys):
+    ganlib.save(tmp_path, ganlib.GAN(ganlib.nets.MLPGenerator(), ganlib.nets.MLPDiscriminator(), seed=0))
+    assert main(["evaluate", str(tmp_path), *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_evaluate_every_is_a_number_of_steps(tmp_path, capsys):
+    assert main(["train", "--evaluate-every", "0", "--out", str(tmp_path)]) == 1
+    assert "--evaluate-every 0 was given" in capsys.readouterr().err

@@ -19,8 +19,10 @@ import ganlib
 from ganlib import losses, nets
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-FIRST, MODERN, CHOOSE = (ROOT / "notebooks" / name for name in ("01_first_gan.ipynb", "03_modern_gan.ipynb",
-                                                               "04_choose_the_digit.ipynb"))  # fmt: skip
+FIRST, MODERN, CHOOSE, JUDGE = (
+    ROOT / "notebooks" / f"{name}.ipynb"
+    for name in ("01_first_gan", "03_modern_gan", "04_choose_the_digit", "05_judge")
+)
 SHORT = {"STEPS": 60, "BATCH": 20}
 LATER = {"IMAGES": 300, "SAMPLES": 200}
 
@@ -177,7 +179,8 @@ def test_text_outputs_are_the_same_in_a_second_run(milled):
     assert re.search(r"\d+ passed", done.stdout)
 
 
-@pytest.mark.parametrize("path, more", [(MODERN, {"BAKE_IMAGES": 100, "BAKE_OFF": "sngan, small"}), (CHOOSE, {})],
+@pytest.mark.parametrize("path, more", [(MODERN, {"BAKE_IMAGES": 100, "BAKE_OFF": "sngan, small"}), (CHOOSE, {}),
+                                        (JUDGE, {"SICK_STEPS": 16})],
                          ids=lambda value: getattr(value, "stem", ""))  # fmt: skip
 @pytest.mark.parametrize("place", [ROOT, ROOT / "notebooks"], ids=["root", "notebooks"])
 def test_the_later_notebooks(path, more, place, tmp_path):
