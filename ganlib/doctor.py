@@ -17,6 +17,7 @@ FAINT = 0.03  # the norm of G's gradient, below which D says little to G
 SILENT = 1e-4  # the same, below which it says nothing
 ONE = 0.05  # diversity of the fakes, in units of the reals', below which they show one picture
 COPIES = 0.05  # distance from fake to nearest other fake, in units of the reals', below which they are copies
+NEARLY = (0.15, 0.2)  # diversity and variety below which they are nearly one picture
 ALIKE = 0.75  # the same, below which they are not yet as various as the reals
 BEHIND = 0.8  # share of rows at which D rated the fakes higher
 TURNS = 0.15  # share of rows at which D's lead changes sides
@@ -177,8 +178,8 @@ def _vanishing_gradients(signs, history):
         )  # fmt: skip
 
 
-def _total_collapse(signs, history):
-    if signs.diversity_now < ONE and signs.variety_now < COPIES:
+def _total_collapse(signs, history, diversity=ONE, variety=COPIES):
+    if signs.diversity_now < diversity and signs.variety_now < variety and not signs.rising:
         return Diagnosis(
             "total_collapse", f"the fakes are {_percent(signs.diversity_now)} as diverse as real images",
             "look whether G uses its noise; if it does, a new start: another seed, a lower learning rate, or the "
@@ -203,6 +204,11 @@ def _d_wins(signs, history):
             "a gradient penalty (losses.r1 or approximate_r1_r2) before anything else; the same learning rate for "
             "both; n_critic=1; a larger G; another seed",
         )  # fmt: skip
+
+
+def _near_collapse(signs, history):
+    """Not one picture, but hardly more; where D wins, that is the reason rather than this."""
+    return _total_collapse(signs, history, *NEARLY)
 
 
 def _done(signs, history):
@@ -234,7 +240,7 @@ def _healthy(signs, history):
 
 
 RULES = (_not_finite, _too_early, _lr_too_high, _memorising, _g_wins, _oscillation, _vanishing_gradients,
-         _total_collapse, _partial_collapse, _d_wins, _done, _undertrained, _healthy)  # fmt: skip
+         _total_collapse, _partial_collapse, _d_wins, _near_collapse, _done, _undertrained, _healthy)  # fmt: skip
 
 
 def _percent(share):

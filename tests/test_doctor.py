@@ -45,6 +45,8 @@ def evaluated(*distances, **more):
     (history(d_loss=3.0, d_real=-1.0, d_fake=1.0, variety=2.6), "g_wins", "100 %"),
     (history(d_loss=2 * math.log(2), grad_norm_g=0.004), "g_wins", "0.004"),
     (history(diversity=0.001, variety=0.01), "total_collapse", "0.278 %"),
+    (history(diversity=0.03, variety=1.5), "total_collapse", "8.33 %"),
+    (history(diversity=0.03, variety=1.5, d_loss=0.01), "d_wins", "%"),
     (history(variety=0.13), "partial_collapse", "1 %"),
     (history(variety=lambda i: 0.01 if i > 26 else 3.0, diversity=lambda i: 0.001 if i > 26 else 0.2), "total_collapse",
      "0.278 %"),  # it hops from one picture to the next, and was between two of them for most of the rows
