@@ -67,8 +67,9 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
     to the training images (10,000 of them at most) than to as many held-out ones.
     `floors` are the same figures of other real images in the fakes' place: what a perfect G would have; `floor` is that
     of the distance. `intervals` are value +- 1.96 standard errors: of 50 bootstrap samples, of KID's subsets, or of a
-    share of n. Beside them `n_real`, `n_fake`, `reference`, `extractor`, `sha256`, `weights` ("EMA" or "raw"), `seed`,
-    `step`. Fakes are rounded to 8 bits, as a file would hold them. Nets and random generators stay as they were.
+    mean over n; `class_diversity` has none. Beside them `n_real`, `n_fake`, `reference`, `extractor`, `sha256`,
+    `weights` ("EMA" or "raw"), `seed`, `step`. Fakes are rounded to 8 bits, as a file would hold them. Nets and random
+    generators stay as they were.
 
     Raises ValueError for fewer than 128 images, more than there are, a conditional G and data without labels, and
     an extractor that is not fit for the data.
@@ -202,6 +203,7 @@ def _figures(extractor, real, fake, labels):
     kid = metrics.kid(real, fake, size=min(1000, len(real)))
     found = {"frechet_distance": metrics.frechet_distance(real, fake), "kid": kid.value}
     found |= metrics.manifold(real, fake)._asdict()
+    intervals = {"kid": _around(kid.value, kid.error), "density": _around(found["density"], found.pop("density_error"))}
     if hasattr(extractor, "logits"):
         ours, theirs = _logits(extractor, fake), _logits(extractor, real)
         classes, expected = ours.argmax(1), theirs.argmax(1)
@@ -216,7 +218,9 @@ def _figures(extractor, real, fake, labels):
         if labels is not None:
             found["accuracy"] = (classes == labels.cpu()).double().mean().item()
             found["cross_entropy"] = metrics.cross_entropy(ours, labels.cpu())
-    return found, {"kid": _around(kid.value, kid.error)}
+            spread = torch.nn.functional.cross_entropy(ours.double(), labels.cpu(), reduction="none").std().item()
+            intervals["cross_entropy"] = _around(found["cross_entropy"], spread / len(fake) ** 0.5)
+    return found, intervals
 
 
 def _around(value, error):
@@ -231,12 +235,17 @@ def _intervals(extractor, real, fake, found):
             intervals[name] = _around(found[name], (found[name] * (1 - found[name]) / n) ** 0.5)
     again, draws = [], torch.Generator().manual_seed(0)
     logits = _logits(extractor, fake) if hasattr(extractor, "logits") else None
+    if "class_kl" in found:
+        theirs = _logits(extractor, real)
+        shares = metrics.class_histogram(theirs.argmax(1), theirs.shape[1]).shares
     for _ in range(50 if real.shape[1] <= 256 else 0):  # wider ones take minutes
         a, b = (torch.randint(n, (n,), generator=draws) for _ in range(2))
         again.append([metrics.frechet_distance(real[a], fake[b])])
         if logits is not None:
             again[-1].append(metrics.inception_score(logits[b]))
-    for i, name in enumerate(("frechet_distance", "inception_score")):
+            if "class_kl" in found:
+                again[-1].append(metrics.class_histogram(logits[b].argmax(1), logits.shape[1], shares).kl)
+    for i, name in enumerate(("frechet_distance", "inception_score", "class_kl")):
         if again and name in found:
             intervals[name] = _around(found[name], torch.tensor([row[i] for row in again]).std().item())
     return intervals

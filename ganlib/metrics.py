@@ -54,6 +54,7 @@ class Manifold(NamedTuple):
     recall: float
     density: float
     coverage: float
+    density_error: float  # standard error over the fakes; the shares have that of a share
 
 
 class PrecisionRecall(NamedTuple):
@@ -80,16 +81,17 @@ def manifold(real, fake, k_pr=3, k_dc=5):
     squared = _neighbours(real, real, max(k_pr, k_dc) + 1)[0]  # the first is the sample itself, at 0
     real_pr, real_dc = squared[:, k_pr], squared[:, k_dc]
     fake_pr = _neighbours(fake, fake, k_pr + 1)[0][:, k_pr]
-    precise = balls = 0
+    precise, balls = 0, []
     recalled, covered = (torch.zeros(len(real), dtype=torch.bool) for _ in range(2))
     for rows, squared in _squared_distances(fake, real):
         precise += (squared <= real_pr).any(1).count_nonzero().item()
         recalled |= (squared <= fake_pr[rows, None]).any(0)
         inside = squared <= real_dc
-        balls += inside.count_nonzero().item()
+        balls.append(inside.sum(1) / k_dc)
         covered |= inside.any(0)
     recall, coverage = (hit.double().mean().item() for hit in (recalled, covered))
-    return Manifold(precise / len(fake), recall, balls / (k_dc * len(fake)), coverage)
+    balls = torch.cat(balls).double()
+    return Manifold(precise / len(fake), recall, balls.mean().item(), coverage, (balls.std() / len(fake) ** 0.5).item())
 
 
 def precision_recall(real, fake, k=3):
@@ -99,7 +101,7 @@ def precision_recall(real, fake, k=3):
 
 def density_coverage(real, fake, k=5):
     """Return the mean count of real balls that a fake is in, over k, and the share that hold one: Naeem et al. 2020."""
-    return DensityCoverage(*manifold(real, fake, 1, k)[2:])
+    return DensityCoverage(*manifold(real, fake, 1, k)[2:4])
 
 
 class Nearest(NamedTuple):

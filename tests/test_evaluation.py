@@ -43,6 +43,8 @@ def test_each_figure_is_that_of_the_metrics(digits, seen):
         logits = digit_classifier().logits(x)
         assert figures["inception_score"] == pytest.approx(metrics.inception_score(logits), rel=1e-5)
     assert found["floor"] == found["floors"]["frechet_distance"] < found["frechet_distance"] / 100
+    assert set(found["intervals"]) == set(found["floors"]) - {"class_diversity"}
+    assert all(low <= found[name] <= high for name, (low, high) in found["intervals"].items())
     assert found["memorised"] == pytest.approx(metrics.memorisation(fake, train[:400], real).share)
     shares = metrics.class_histogram(digit_classifier().logits(fake).argmax(1), 10).shares
     assert found["classes"] == pytest.approx(shares) and sum(found["classes"]) == pytest.approx(1)
