@@ -52,14 +52,14 @@ def main(arguments=None):
     add.set_defaults(run=_sample)
     add = commands.add_parser("evaluate", help="judge a trained run: one table, and a diagnosis", **defaults)
     add.add_argument("folder", help="the run's folder")
-    add.add_argument("--data", default="digits", help="the data set to compare with")
+    add.add_argument("--data", help="the data set to compare with; the one that it was trained on by default")
     add.add_argument("--n", type=int, help="how many fakes; 10,000, or as many as there are real images, by default")
     add.add_argument("--extractor", help=f"{', '.join(EXTRACTORS)}; the digit classifier for digits by default")
     add.set_defaults(run=_evaluate)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -106,7 +106,8 @@ def _train(options):
     if first and now is not None:
         print(f"{options.out}: saved at step {gan.step:,}")
     parallel.wait()
-    status = 130 if now is not None and "interrupted" in now.reason else 0
+    reason = now.reason if now is not None else ""
+    status = 130 if "interrupted" in reason else 1 if "not finite" in reason else 0
     parallel.end(status)
     return status
 
@@ -131,7 +132,8 @@ def _sample(options):
 
 def _evaluate(options):
     gan = _run(options.folder).to(setup(0))
-    evaluate(gan, data.load(options.data, gan.device), options.n, options.extractor)
+    name = options.data or (gan.trained_on or {}).get("data", "digits").split(",")[0]
+    evaluate(gan, data.load(name, gan.device), options.n, options.extractor)
     if gan.history:
         print(f"\n{diagnose(gan.history)}")
     return 0

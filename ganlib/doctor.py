@@ -63,7 +63,8 @@ class Signs:
     """
 
     def __init__(self, history):
-        self.rows = rows = [row for row in history if "real_variety" in row]
+        needed = {"d_loss", "d_real", "d_fake", "grad_norm_g", "real_variety"}  # a step of the user's own may lack some
+        self.rows = rows = [row for row in history if needed <= row.keys()]
         self.late = late = rows[1:][-max(ROWS, len(rows) // 3) :]
         self.enough = len(late) >= ROWS
         self.step = rows[-1]["step"] if rows else 0
@@ -100,11 +101,11 @@ def diagnose(history):
     """Read a run's history (`gan.history`) and say what it shows: a `Diagnosis`, to print.
 
     The first that holds of: a figure that is not finite, too few rows, a learning rate too high, memorising, a D that
-    cannot learn, oscillation, vanishing gradients, total and partial mode collapse, D wins, done, not done, healthy.
-    D's loss is read in units of what it is where D cannot tell, which each objective has at a place of its own; a
-    Wasserstein critic has none, and is judged by its gap and the pictures alone. Memorising and done are known only
-    where the run was evaluated (`train(..., evaluate_every=...)`). Raises ValueError for an empty history. How often it
-    is right, on labelled runs: benchmarks/LOG.md.
+    cannot learn, oscillation, vanishing gradients, total and partial mode collapse, D wins, nearly one picture, done,
+    not done, healthy. D's loss is read in units of what it is where D cannot tell, which each objective has at a place
+    of its own; a Wasserstein critic has none, and is judged by its lead and the pictures alone. Memorising and done are
+    known only where the run was evaluated (`train(..., evaluate_every=...)`). Raises ValueError for an empty history.
+    How often it is right, on labelled runs: benchmarks/LOG.md.
     """
     if not history:
         raise ValueError("the history is empty; train first: it is recorded every 50 steps")
@@ -124,7 +125,9 @@ def _not_finite(signs, history):
 def _too_early(signs, history):
     if not signs.enough:
         return Diagnosis(
-            "undertrained", f"only {len(signs.rows)} rows, up to step {signs.step:,}", "go on, and ask again"
+            "undertrained",
+            f"only {len(signs.rows)} rows with all figures, up to step {signs.step:,}",
+            "go on, and ask again",
         )
 
 
@@ -143,7 +146,7 @@ def _memorising(signs, history):
     if share > MEMORY and last.get("precision", 1.0) > LIKE:  # static has a nearest image too
         return Diagnosis(
             "memorising", f"{_percent(share)} of the fakes are nearer to a training image than to a held-out one",
-            "more images; augment=augment.DiffAugment() or ADA; a stronger penalty; an earlier stop",
+            "more images; augmentation (augment.diff_augment, augment.ada); a stronger penalty; an earlier stop",
         )  # fmt: skip
 
 

@@ -21,11 +21,7 @@ BETTER = {"frechet_distance": "lower", "kid": "lower", "precision": "higher", "r
 
 
 class Evaluation(dict):
-    """What `evaluate` found; prints as a table. `figures` are the plain numbers, as they join a run's history."""
-
-    @property
-    def figures(self):
-        return {name: value for name, value in self.items() if isinstance(value, float)}
+    """What `evaluate` found; prints as a table."""
 
     def __str__(self):
         weights = f"{self['weights']} weights, step {self['step']:,}, seed {self['seed']}"
@@ -74,28 +70,20 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
     Raises ValueError for fewer than 128 images, more than there are, a conditional G and data without labels, and
     an extractor that is not fit for the data.
     """
-    if gan.classes and data.labels is None:
-        raise ValueError(f"G is conditional on {gan.classes} classes, and {data.name!r} has no labels to ask it for")
-    extractor, shipped = _reader(extractor, data, gan.device)
-    shipped = shipped and held_out is None
-    there = 10_000 if shipped else len(data) // 2 if held_out is None else len(held_out)
-    n = min(10_000, there) if n is None else n
-    if n < 128:
-        raise ValueError(f"n={n}: at least 128 images are needed on each side, 10,000 are usual")
-    if n > there:
-        half = ", and one half of them is for the floor" if held_out is None and not shipped else ""
-        raise ValueError(f"n={n} was given, and there are {there} real images to compare with: {data.name!r} has "
-                         f"{len(data)}{half}")  # fmt: skip
+    extractor, shipped, n = _plan(gan, data, n, extractor, held_out)
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0)).to(data.images.device)
     train = _seen(extractor, data, order[: 10_000 if shipped or held_out is not None else 2 * n], gan.device)
     if shipped:
         stored = reference(extractor.sha256)
         real, others, of = stored["test"][:n], stored["train"][:n], "MNIST's test digits"
+        unseen = stored["test"]
     elif held_out is not None:
-        real = _seen(extractor, held_out, torch.arange(n, device=held_out.images.device), gan.device)
-        others, of = train[:n] if len(train) >= n else None, f"{held_out.name!r}, held out"
+        first = torch.arange(min(10_000, len(held_out)), device=held_out.images.device)
+        unseen = _seen(extractor, held_out, first, gan.device)
+        real, others = unseen[:n], train[:n] if len(train) >= n else None
+        of = f"{held_out.name!r}, held out"
     else:
-        real, others, of = train[:n], train[n : 2 * n], repr(data.name)
+        real, others, of, unseen = train[:n], train[n : 2 * n], repr(data.name), None
     labels = data.labels[order.repeat(-(-n // len(data)))[:n]].to(gan.device) if gan.classes else None
 
     def fakes(part):
@@ -106,12 +94,13 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
     found, intervals = _figures(extractor, real, fake, labels)
     found = Evaluation(found, floors={}, intervals=intervals | _intervals(extractor, real, fake, found))
     if others is not None:
-        sha256 = getattr(extractor, "sha256", None) or object()  # an extractor without a hash is never known again
-        floors = _known(data, (sha256, n, of), lambda: _figures(extractor, real, others, None)[0])
+        sha256 = getattr(extractor, "sha256", None)
+        key = (sha256, n, of) if sha256 and held_out is None else object()  # else never known again
+        floors = _known(data, key, lambda: _figures(extractor, real, others, None)[0])
         found["floors"] = {name: value for name, value in floors.items() if name != "classes"}
-    if shipped or held_out is not None:
-        size = min(len(train), len(real))
-        found["memorised"] = share = metrics.memorisation(fake, train[:size], real[:size]).share
+    if unseen is not None:
+        size = min(len(train), len(unseen))
+        found["memorised"] = share = metrics.memorisation(fake, train[:size], unseen[:size]).share
         found["floors"]["memorised"] = 0.5
         found["intervals"]["memorised"] = _around(share, (share * (1 - share) / n) ** 0.5)
     found["floor"] = found["floors"].get("frechet_distance")
@@ -134,7 +123,27 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
 
 def quick(gan, data):
     """`evaluate` as `train` does it: at most 2,000 fakes, and nothing is printed."""
-    return evaluate(gan, data, n=2000 if len(data) >= 4000 else None, quiet=True)
+    return evaluate(gan, data, min(2000, _plan(gan, data, None, None, None)[2]), quiet=True)
+
+
+quick.check = lambda gan, data: _plan(gan, data, None, None, None)  # what is wrong is said before a run begins
+
+
+def _plan(gan, data, n, extractor, held_out):
+    """The extractor, whether MNIST's shipped features are the reals, and n; ValueError where these do not fit."""
+    if gan.classes and data.labels is None:
+        raise ValueError(f"G is conditional on {gan.classes} classes, and {data.name!r} has no labels to ask it for")
+    extractor, shipped = _reader(extractor, data, gan.device)
+    shipped = shipped and held_out is None
+    there = 10_000 if shipped else len(data) // 2 if held_out is None else len(held_out)
+    half = ", and one half of them is for the floor" if held_out is None and not shipped else ""
+    if n is not None and n > there:
+        raise ValueError(f"n={n} was given, and there are {there} real images to compare with: {data.name!r} has "
+                         f"{len(data)}{half}")  # fmt: skip
+    n = min(10_000, there) if n is None else n
+    if n < 128:
+        raise ValueError(f"n={n}: at least 128 images are needed on each side, 10,000 are usual{half}")
+    return extractor, shipped, n
 
 
 def reference(extractor):
@@ -187,20 +196,29 @@ def _seen(extractor, data, index, device):
         return torch.cat([_read(extractor, data.floats(part, device)) for part in index.split(1000)])
 
     sha256 = getattr(extractor, "sha256", None)
-    return make() if sha256 is None else _known(data, (sha256, len(index)), make)
+    return make() if sha256 is None else _known(data, (sha256, len(index), *index[:4].tolist()), make)
 
 
 def _read(extractor, images):
-    with evaluating(*[extractor] * isinstance(extractor, torch.nn.Module)):
-        return features.extract(extractor, images)
+    modules = [extractor] if isinstance(extractor, torch.nn.Module) else []
+    with evaluating(*modules):
+        return features.extract(extractor, images.to(_place(extractor, images.device)))
 
 
 def _logits(extractor, x):
-    return extractor.logits(x.to(next(extractor.logits.parameters()).device)).cpu()
+    modules = [extractor] if isinstance(extractor, torch.nn.Module) else []
+    with evaluating(*modules):
+        return extractor.logits(x.to(_place(extractor, x.device))).cpu()
+
+
+def _place(extractor, otherwise):
+    """The device of an extractor's weights, where it has some."""
+    weights = extractor.parameters() if isinstance(extractor, torch.nn.Module) else iter(())
+    return next((weight.device for weight in weights), otherwise)
 
 
 def _figures(extractor, real, fake, labels):
-    kid = metrics.kid(real, fake, size=min(1000, len(real)))
+    kid = metrics.kid(real, fake, size=min(1000, len(real) // 2))
     found = {"frechet_distance": metrics.frechet_distance(real, fake), "kid": kid.value}
     found |= metrics.manifold(real, fake)._asdict()
     intervals = {"kid": _around(kid.value, kid.error), "density": _around(found["density"], found.pop("density_error"))}
@@ -212,8 +230,9 @@ def _figures(extractor, real, fake, labels):
         found["classes"] = metrics.class_histogram(classes, ours.shape[1]).shares
         if all(share[c] for c in classes.unique()):
             found["class_kl"] = metrics.class_histogram(classes, ours.shape[1], share).kl
-            apart = [x for x in metrics.class_diversity(fake, classes, real, expected) if x is not None]
-            if apart:
+            enough = expected.bincount(minlength=theirs.shape[1])[classes] > 1
+            apart = metrics.class_diversity(fake[enough], classes[enough], real, expected) if enough.any() else []
+            if apart := [x for x in apart if x is not None]:
                 found["class_diversity"] = sum(apart) / len(apart)
         if labels is not None:
             found["accuracy"] = (classes == labels.cpu()).double().mean().item()

@@ -108,7 +108,8 @@ def curves(history):
         axes.set(title=title, xlabel="step", yscale="log" if title == "Frechet distance" else "linear")
         axes.set_ylim(top and 0, top)
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False, fontsize=9)
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=9)
     file = io.BytesIO()
     figure.savefig(file, dpi=80)
     with Image.open(file) as picture:

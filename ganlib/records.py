@@ -19,8 +19,8 @@ def row(now, reals, objective, finite):
     """
     gan, found = now.gan, dict(now.stats)
     for player, net in (("d", gan.D), ("g", gan.G)):
-        gradients = [weight.grad for weight in net.parameters() if weight.grad is not None]
-        found[f"grad_norm_{player}"] = torch.nn.utils.get_total_norm(gradients)
+        if gradients := [weight.grad for weight in net.parameters() if weight.grad is not None]:
+            found[f"grad_norm_{player}"] = torch.nn.utils.get_total_norm(gradients)
     found |= _update(gan.opt_D, "d") | _update(gan.opt_G, "g")
     for prefix, images in (("", gan.sample(64)), ("real_", reals)):
         flat = images[: len(reals)].flatten(1).float()
@@ -58,7 +58,14 @@ class Records:
 
     def __init__(self, gan, data, objective, play):
         self.gan, self.objective, self.play = gan, objective, play
-        self.reals = data.floats(torch.arange(min(64, len(data)), device=data.images.device))
+        if len(data) < 2:
+            raise ValueError(
+                f"{data.name!r} has {len(data)} image; at least 2 are needed for fakes to differ as reals do"
+            )
+        some = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[
+            :64
+        ]  # a set may be sorted by class
+        self.reals = data.floats(some.to(data.images.device))
         self._keep()
 
     def saw(self, stats):
@@ -67,13 +74,23 @@ class Records:
 
     def add(self, now):
         """Add a row. Returns None, or the reason to end: the run is back at its last finite row then."""
-        found, history = row(now, self.reals, self.objective, self.finite), self.gan.history
+        found = row(now, self.reals, self.objective, self.finite)
         if found.pop("finite") == 1 and all(math.isfinite(x) for x in found.values() if not isinstance(x, str)):
             self._keep()
-            history.append(found)
+            self.gan.history.append(found)
             return None
+        return self._end(found)
+
+    def lost(self):
+        """The reason to end where a step since the last row was not finite: for a run that ends between two rows."""
+        finite = self.finite.float()
+        parallel.average([finite])
+        return None if finite.item() == 1 else self._end({"step": self.gan.step, "images": self.gan.images_seen})
+
+    def _end(self, found):
         where = self._find()
-        self.gan.history[-1:] = [(history or [found])[-1] | {"not_finite": where}]
+        self.finite.fill_(True)  # as the state is again
+        self.gan.history[-1:] = [(self.gan.history or [found])[-1] | {"not_finite": where}]
         return f"not finite {where}; the run is back at step {self.gan.step:,}"
 
     def _keep(self):

@@ -51,7 +51,7 @@ def equilibrium(tolerance=0.1, rows=20):
     """
 
     def rule(now):
-        last = [row for row in now.history if "d_loss" in row][-rows:]
+        last = [row for row in now.history if "d_loss" in row and "variety" in row][-rows:]
         if len(last) < rows:
             return None
         level = even(last[-1].get("objective"))
@@ -60,6 +60,7 @@ def equilibrium(tolerance=0.1, rows=20):
         held = near and various
         return f"equilibrium: D's loss near {level:.3f} for {rows} rows, at step {now.step:,}" if held else None
 
+    rule.check = even
     return rule
 
 
@@ -67,8 +68,8 @@ def even(objective):
     """D's loss where it cannot tell reals from fakes, the least of d_loss(x, x); `objective` as named in a history."""
     value = getattr(losses, str(objective).removeprefix("losses."), None)
     if not isinstance(value, losses.Objective) or value is losses.wasserstein:
-        raise ValueError(f"the objective {objective} has no value of D's loss at which D cannot tell: the scale of a "
-                         'critic is its own. Use plateau("frechet_distance")')  # fmt: skip
+        raise ValueError(f"the objective {objective} has no known value of D's loss at which D cannot tell: a critic, "
+                         'or an objective of your own, has its own scale. Use plateau("frechet_distance")')  # fmt: skip
     logits = torch.linspace(-2, 2, 401, dtype=torch.float64)
     return value.d_loss(logits, logits).min().item()
 

@@ -86,6 +86,8 @@ def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_
     rules = [Rule(rule, len(data)) for rule in (until if isinstance(until, (list, tuple)) and until else [until])]
     if record_every < 1:
         raise ValueError(f"record_every={record_every} was given; a number of steps of at least 1 is expected")
+    if evaluate_every is not None and evaluate_every < 1:
+        raise ValueError(f"evaluate_every={evaluate_every} was given; a number of steps of at least 1 is expected")
     if evaluate_every is None and (needs := [rule.rule.needs for rule in rules if hasattr(rule.rule, "needs")]):
         raise ValueError(f"until waits for {needs[0]!r}, and nothing evaluates: give evaluate_every=...")
     k, game = _read(step)
@@ -99,6 +101,11 @@ def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_
         was, now = (", ".join(f"{name} = {what.get(name)}" for name in changed) for what in (then, given))
         raise ValueError(f"this run was trained with {was}, and is given {now} now; use the same, or start anew in "
                          "another folder or with fresh=True (in the notebooks: FRESH = True)")  # fmt: skip
+    for rule in rules:
+        if hasattr(rule.rule, "check"):
+            rule.rule.check(game.get("objective"))
+    if evaluate_every is not None and evaluate is evaluation.quick:
+        evaluation.quick.check(gan, data)
     data.batches(gan.seed, gan.step, k, size)  # raises where a batch is larger than the data
     gan.trained_on = given
     parallel.share([weight for net in (gan.G, gan.D, gan.G_ema) if net for weight in net.state_dict().values()])
@@ -109,7 +116,8 @@ def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_
         if view is not None:
             view.update(now, force=True)
             view.close(now)
-        print(f"{now.reason}. To go on, raise `until` above {done.rule!r} (in the notebooks STEPS, on the command line "
+        above = "that" if callable(done.rule) else repr(done.rule)
+        print(f"{now.reason}. To go on, raise `until` above {above} (in the notebooks STEPS, on the command line "
               "--steps); to start anew, resume(..., fresh=True) (FRESH = True, another --out).")  # fmt: skip
         return
 
@@ -117,6 +125,8 @@ def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_
         before = gan.step
         batches = data.batches(gan.seed, gan.step, k, size, gan.dtype)
         stats = step(gan, batches.part(rank, world) if world > 1 else batches)
+        if not isinstance(stats, dict):
+            raise ValueError(f"the step returned {type(stats).__name__}; a dict of 0-d tensors is expected")
         if gan.step == before:  # a step of the user's own that leaves the counting to us
             gan.step, gan.images_seen = gan.step + 1, gan.images_seen + k * size
         return stats
@@ -136,14 +146,16 @@ def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_
                 now.progress = max((rule.progress(now) for rule in rules if rule.unit), default=None)
                 if judged and not broken:
                     figures = evaluate(gan, data).items()
-                    gan.history[-1] |= {name: value for name, value in figures if isinstance(value, float)}
+                    figures = {name: value.item() if hasattr(value, "item") else value for name, value in figures}
+                    gan.history[-1] |= {name: value for name, value in figures.items() if isinstance(value, float)}
                 now.reason = broken or next(filter(None, (rule(now) for rule in rules)), None) or interrupted(now)
                 now.reason = parallel.agree(now.reason)
+                now.reason = now.reason and (records.lost() or now.reason)
                 if view is not None:
                     view.update(now, force=now.reason is not None)
                 yield now
                 if now.reason is None and world == 1 and interrupted(now):  # it came while the loop's body ran
-                    now.reason = interrupted(now)
+                    now.reason = records.lost() or interrupted(now)
                     if view is not None:
                         view.update(now, force=True)
         finally:

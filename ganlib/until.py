@@ -24,7 +24,7 @@ class Rule:
     @property
     def of_run(self):
         """Whether it counts from the run's beginning, so that a run can be finished before it starts."""
-        return self.unit in ("step", "image")
+        return self.unit in ("step", "image") or hasattr(self.rule, "needs")
 
     def progress(self, now):
         done = {"step": now.step, "second": now.seconds, "image": now.images}[self.unit]

@@ -27,7 +27,8 @@ class LiveView:
     every: seconds between two updates, at least; they are also held to 5 % of the run's time and 800 a cell, and so are
         the pictures to another 5 %, but for the first and the last.
 
-    Under the line stands the doctor's verdict (`diagnose`), once there are rows enough in the history.
+    Under the line stands the doctor's verdict (`diagnose`), once there are rows enough in the history; a terminal's bar
+    has no room for it.
     In a notebook picture and lines are updated in place and stay in the saved file; in a terminal there is a progress
     bar; elsewhere a line is printed at each tenth of the way.
     """

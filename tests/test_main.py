@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import re
 import signal
@@ -132,7 +133,7 @@ def test_evaluate_judges_a_run_and_keeps_the_best(tmp_path, capsys):
     assert main(["evaluate", str(out), "--n", "200"]) == 0
     said = capsys.readouterr().out
     assert "200 fakes (EMA weights, step 4, seed 0) and 200 real images of MNIST's test digits" in said
-    assert "frechet_distance" in said and "healthy, not done yet: only 3 rows, up to step 4" in said
+    assert "frechet_distance" in said and "healthy, not done yet: only 3 rows with all figures, up to step 4" in said
 
 
 @pytest.mark.parametrize("arguments, message", [
@@ -148,3 +149,13 @@ def test_evaluate_says_what_is_wrong(arguments, message, tmp_path, capsys):
 def test_evaluate_every_is_a_number_of_steps(tmp_path, capsys):
     assert main(["train", "--evaluate-every", "0", "--out", str(tmp_path)]) == 1
     assert "--evaluate-every 0 was given" in capsys.readouterr().err
+
+
+def test_a_run_that_is_not_finite_is_no_success(tmp_path, capsys, monkeypatch):
+    """A learning rate that overflows: the status says so, and what was saved is finite."""
+    recipe = dataclasses.replace(ganlib.recipe("small"), lr=1e30)
+    monkeypatch.setattr("ganlib.__main__.recipe", lambda *_: recipe)
+    assert main(["train", "--steps", "5", "--out", str(tmp_path / "run")]) == 1
+    assert "ended: not finite at step" in capsys.readouterr().out
+    gan = sharing.rebuild(tmp_path / "run" / "checkpoint.pt")
+    assert all(weight.isfinite().all() for weight in gan.G.parameters())

@@ -39,11 +39,11 @@ def test_an_optimizer_of_ones_own_has_no_update_ratio(small, digits):
 def test_variety_is_the_mean_distance_to_the_nearest_other(small, digits):
     gan = small()
     run(gan, digits, 5, record_every=5)
-    row = gan.history[-1]
-    for name, images in (("variety", gan.sample(64)), ("real_variety", digits.floats(torch.arange(64)))):
+    row, some = gan.history[-1], torch.randperm(len(digits), generator=torch.Generator().manual_seed(0))[:64]
+    for name, images in (("variety", gan.sample(64)), ("real_variety", digits.floats(some))):
         nearest = [min((a - b).norm().item() for j, b in enumerate(images) if j != i) for i, a in enumerate(images)]
         assert row[name] == pytest.approx(sum(nearest) / 64, rel=1e-4)
-    assert row["real_diversity"] == pytest.approx(digits.floats(torch.arange(64)).std(0).mean().item())
+    assert row["real_diversity"] == pytest.approx(digits.floats(some).std(0).mean().item())
     assert row["objective"] == "losses.non_saturating"
 
 
@@ -123,3 +123,30 @@ def test_a_run_that_is_broken_can_be_saved_and_goes_on(digits, tmp_path):
     again = broken("D", 9)
     assert ganlib.resume(tmp_path, again) and again.history == gan.history
     assert "not finite at step 5" in run(again, digits, 20, record_every=4)[-1].reason
+
+
+def test_a_run_that_ends_between_two_rows_is_looked_at(digits):
+    """The step that broke is after the last row: the end itself asks."""
+    gan = broken("D", 9)
+    assert run(gan, digits, 6, record_every=50)[-1].reason.startswith(
+        "not finite at step 5, in the output of D.layers.2"
+    )
+    assert gan.step == 1 and all(weight.isfinite().all() for weight in gan.D.parameters())
+
+
+def test_a_step_that_returns_nothing_and_a_set_of_one_image(small, digits):
+    with pytest.raises(ValueError, match="the step returned NoneType; a dict of 0-d tensors"):
+        list(ganlib.train(small(), digits, lambda gan, batches: None, until=2, batch_size=10))
+    with pytest.raises(ValueError, match="'one' has 1 image; at least 2"):
+        list(ganlib.train(small(), ganlib.Images(digits.images[:1], name="one"), until=2, batch_size=1))
+
+
+def test_a_step_of_ones_own_with_few_figures_is_watched_too(small, digits, capsys):
+    def step(gan, batches):
+        stats = ganlib.gan_step(gan, batches)
+        return {"d_loss": stats["d_loss"], "g_loss": stats["g_loss"]}
+
+    gan = small()
+    for _ in ganlib.train(gan, digits, step, until=40, batch_size=10, record_every=2, view=ganlib.LiveView(every=0)):
+        pass
+    assert "only 0 rows with all figures" in str(ganlib.diagnose(gan.history)) and ganlib.curves(gan.history).data

@@ -1,11 +1,12 @@
 import math
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 import ganlib
-from ganlib import stopping
+from ganlib import losses, stopping
 
 
 def now(*rows, **every):
@@ -52,8 +53,8 @@ def test_equilibrium_is_where_d_cannot_tell(objective, level):
 
 
 def test_a_critic_has_no_equilibrium():
-    with pytest.raises(ValueError, match="wasserstein has no value of D's loss.*plateau"):
-        ganlib.equilibrium(rows=1)(now({"d_loss": 0.0, "objective": "losses.wasserstein"}))
+    with pytest.raises(ValueError, match="wasserstein has no known value of D's loss.*plateau"):
+        ganlib.equilibrium(rows=1)(now({"d_loss": 0.0, "objective": "losses.wasserstein", "variety": 1.0}))
 
 
 def test_a_name_that_no_evaluation_has():
@@ -100,3 +101,27 @@ def test_evaluating_changes_nothing_else(small, digits):
             pass
     assert all(torch.equal(a, b) for a, b in zip(plain.G.parameters(), judged.G.parameters(), strict=True))
     assert {"kid", "recall", "memorised", "floor"} < set(judged.history[-1])
+
+
+@pytest.mark.parametrize("settings, message", [
+    ({"evaluate_every": 0}, "evaluate_every=0 was given"),
+    ({"until": ganlib.equilibrium(), "step": partial(ganlib.gan_step, objective=losses.wasserstein)}, "no known value"),
+    ({"evaluate_every": 100, "data": "mine"}, "'mine' is neither of 'digits' and 'mnist'"),
+])  # fmt: skip
+def test_what_is_wrong_is_said_before_the_first_step(small, digits, settings, message):
+    gan = small()
+    data = ganlib.Images(digits.images[:300], name=settings.get("data", "digits"))
+    with pytest.raises(ValueError, match=message):
+        next(
+            ganlib.train(
+                gan, data, batch_size=10, **{"until": 200} | {k: v for k, v in settings.items() if k != "data"}
+            )
+        )
+    assert gan.step == 0
+
+
+def test_a_run_that_a_figure_ended_is_finished(small, digits):
+    settings = {"until": ganlib.below("fid", 5), "batch_size": 10, "evaluate_every": 2,
+                "evaluate": lambda gan, data: {"fid": torch.tensor(3.0)}}  # fmt: skip
+    gan = small()
+    assert len(list(ganlib.train(gan, digits, **settings))) == 2 and list(ganlib.train(gan, digits, **settings)) == []
