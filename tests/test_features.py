@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import ganlib
-from ganlib import extractors, features, metrics
+from ganlib import classifiers, extractors, features, metrics
 from ganlib.data import Images, as_float, as_uint8
 
 
@@ -253,7 +253,7 @@ def test_colour_and_its_seed(capsys):
 def test_the_images_held_out_are_never_trained_on():
     """No image is in both parts, and none is lost."""
     data = icons(400)
-    train, test, classes = features._parts(data, 0.1, seed=0)
+    train, test, classes = classifiers._parts(data, 0.1, seed=0)
     rows = {row.numpy().tobytes() for row in train.images}
     assert (len(train), len(test)) == (360, 40) and not any(row.numpy().tobytes() in rows for row in test.images)
     assert torch.equal(torch.cat([train.labels, test.labels]).bincount(), data.labels.bincount())
@@ -271,7 +271,7 @@ def test_a_classifier_of_each_size(shape):
 
 def test_shifts_move_and_nothing_else():
     image = torch.arange(16.0 * 16).view(1, 1, 16, 16).repeat(50, 2, 1, 1)
-    moved = features.shifted(image, torch.Generator().manual_seed(0))
+    moved = classifiers.shifted(image, torch.Generator().manual_seed(0))
     corners = set()
     for x in moved[:, 0]:
         offset = (x[8, 8] - image[0, 0, 8, 8]).int().item()  # 16 dy + dx, each -1 .. 1
