@@ -8,6 +8,7 @@ from .stopping import even
 
 # Set on half "a" of the labelled runs of benchmarks/doctor_runs.py.
 ROWS = 6  # of a run's last third, at least, to say anything
+STEPS = 50  # and as many steps: a game that has just begun is in balance because nobody has learned anything
 JUMP = 0.4  # an update, as a share of the weights after it, that is no small step any more
 MEMORY = 0.75  # share of fakes that are nearer to a training image than to a held-out one
 LIKE = 0.2  # precision, the share of fakes that look like some real image, below which that means nothing
@@ -58,16 +59,16 @@ class Signs:
     `ease` is D's loss over its loss where it cannot tell reals from fakes (0: it never errs, 1: it cannot tell), None
     of a critic; `variety` and `diversity` are those of the fakes over those of the reals (see `records.row`): medians
     of the last third, as is `g_gradient`, and `..._now` of the last three rows, since G can collapse from one picture
-    into the next. `behind`, `turns` and `swing` describe D's lead, d_real - d_fake, and its loss over
-    the last two thirds; `jump` is the longest update of all.
+    into the next. `behind`, `turns` and `swing` describe D's lead, d_real - d_fake, and its loss over the
+    last two thirds; `jump` is the longest update of all.
     """
 
     def __init__(self, history):
         needed = {"d_loss", "d_real", "d_fake", "grad_norm_g", "real_variety"}  # a step of the user's own may lack some
         self.rows = rows = [row for row in history if needed <= row.keys()]
         self.late = late = rows[1:][-max(ROWS, len(rows) // 3) :]
-        self.enough = len(late) >= ROWS
         self.step = rows[-1]["step"] if rows else 0
+        self.enough = len(late) >= ROWS and self.step >= STEPS
         self.judged = [row for row in rows if "frechet_distance" in row]
         self.level = None
         with suppress(ValueError, IndexError):  # a critic, or an objective of the user's own, has none

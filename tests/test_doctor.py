@@ -37,6 +37,8 @@ def evaluated(*distances, **more):
 @pytest.mark.parametrize("rows, name, number", [
     (history(), "healthy", f"{100 * 12 / 13:.3g} %"),
     (history(5), "undertrained", "only 5 rows"),
+    ([row | {"step": i, "grad_norm_g": 0.004, "d_loss": 1.386} for i, row in enumerate(history(9))], "undertrained",
+     "only 9 rows"),  # eight steps: nobody has learned anything
     (history(variety=5.2), "undertrained", "40 %"),
     (history(variety=lambda i: 0.5 + 0.5 * i), "undertrained", "%"),
     (history(d_loss=0.05), "d_wins", f"{100 * 0.05 / (2 * math.log(2)):.3g} %"),
