@@ -2,6 +2,7 @@
 
 from . import augment, features, losses, metrics, nets, schedules
 from .checkpoint import resume, save
+from .compiled import compile_step
 from .data import Images, load
 from .device import setup
 from .doctor import diagnose
@@ -16,7 +17,7 @@ from .view import LiveView
 
 __version__ = "0.1.0"
 __all__ = [
-    "GAN", "Images", "LiveView", "augment", "below", "curves", "diagnose", "discriminator_step", "equilibrium",
-    "evaluate", "features", "gan_step", "generator_step", "load", "losses", "metrics", "nets", "plateau", "recipe",
-    "resume", "save", "schedules", "setup", "show", "timeline", "train",
+    "GAN", "Images", "LiveView", "augment", "below", "compile_step", "curves", "diagnose", "discriminator_step",
+    "equilibrium", "evaluate", "features", "gan_step", "generator_step", "load", "losses", "metrics", "nets", "plateau",
+    "recipe", "resume", "save", "schedules", "setup", "show", "timeline", "train",
 ]  # fmt: skip

@@ -32,10 +32,10 @@ class Augmentation:
         """Move `gan.adaptive`, (p, the sum of signs), after a move of D on `images` reals of this mean sign."""
         p, signs = gan.adaptive
         signs += sign
-        if gan.step % 4 == 3:
-            p += (signs / 4 - self.target).sign() * 4 * images / self.ramp
-            p.clamp_(0, 1)
-            signs.zero_()
+        due = gan.varying(lambda: 1.0 if gan.step % 4 == 3 else 0.0)  # no branch: a captured step would keep its own
+        p += due * (signs / 4 - self.target).sign() * 4 * images / self.ramp
+        p.clamp_(0, 1)
+        signs *= 1 - due
 
 
 def _uniform(x, draws, low=0.0, high=1.0, shape=(1, 1, 1)):

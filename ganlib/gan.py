@@ -47,6 +47,10 @@ class GAN:
         self.opt_G, self.opt_D = (_adam(net, at(lr, 0), tuple(at(beta, 0) for beta in betas)) for net in nets)
         self.G_ema = None if ema is None else copy.deepcopy(G).requires_grad_(False)
         self.adaptive = torch.zeros(2, device=self.device)  # an augmentation's: see `Augmentation`
+        self.capture, self.generation = (
+            None,
+            0,
+        )  # see compiled.py: what captures a step; how often tensors were replaced
         # batch statistics mix the images of one pass: with them, reals and fakes are judged apart
         self.one_pass = not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in D.modules())
 
@@ -58,6 +62,7 @@ class GAN:
         if self.G_ema is not None:
             self.G_ema.to(device=device, dtype=dtype)
         self.adaptive = self.adaptive.to(device)
+        self.generation += 1
         return self
 
     @property
@@ -85,11 +90,22 @@ class GAN:
 
     def noise_now(self, n, stream):
         """Return the noise of the present step and `stream`, of this process."""
-        return self.noise(n, stream, self.step, parallel.place()[0])
+        draws = self.draws(f"noise/{stream}")
+        return torch.randn(n, self.latent_dim, generator=draws, device=self.device, dtype=self.dtype)
 
     def draws(self, stream):
         """Return the generator of the present step and `stream`, of this process, from its start."""
+        if self.capture is not None:
+            return self.capture.generator(stream)
         return generator(self.device, self.seed, self.step, stream, parallel.place()[0])
+
+    def at(self, value):
+        """Return what a number or a schedule (a function of the images seen) is now."""
+        return self.varying(lambda: value(self.images_seen)) if callable(value) else value
+
+    def varying(self, function):
+        """Return `function()`, a number that changes from step to step; in a captured step a tensor that holds it."""
+        return function() if self.capture is None else self.capture.value(function)
 
     def fake(self, n, stream, labels=None):
         """Return `n` fakes of the present step, `(n, C, H, W)`, with their graph where gradients are on."""
@@ -118,8 +134,8 @@ class GAN:
         net, optimizer = getattr(self, player), getattr(self, f"opt_{player}")
         if any(map(callable, (self.lr, *self.betas))):
             for group in optimizer.param_groups:
-                group["lr"] = at(self.lr, self.images_seen)
-                group["betas"] = tuple(at(beta, self.images_seen) for beta in self.betas)
+                group["lr"] = self.at(self.lr)
+                group["betas"] = tuple(map(self.at, self.betas))
         optimizer.zero_grad()
         loss.backward()
         parallel.average([weight.grad for weight in net.parameters() if weight.grad is not None])
@@ -135,9 +151,19 @@ class GAN:
         """
         if self.G_ema is None:
             return
-        half_life = at(self.ema, self.images_seen)
-        share = 1 - 0.5 ** (n / half_life) if half_life else 1.0
-        torch._foreach_lerp_(list(self.G_ema.parameters()), list(self.G.parameters()), share)
+
+        def share():
+            half_life = at(self.ema, self.images_seen)
+            return 1 - 0.5 ** (n / half_life) if half_life else 1.0
+
+        average, weights = list(self.G_ema.parameters()), list(self.G.parameters())
+        share = self.varying(share)
+        if isinstance(share, torch.Tensor):  # lerp would read it on the host
+            apart = torch._foreach_sub(weights, average)
+            torch._foreach_mul_(apart, share)
+            torch._foreach_add_(average, apart)
+        else:
+            torch._foreach_lerp_(average, weights, share)
         for ours, theirs in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
             ours.copy_(theirs)
 
@@ -212,6 +238,7 @@ class GAN:
         self.adaptive = state["adaptive"].to(self.device, copy=True)
         for name in PLAIN:
             setattr(self, name, copy.deepcopy(state[name]))
+        self.generation += 1
 
     def _parts(self):
         return ("G", "D", "opt_G", "opt_D") if self.G_ema is None else ("G", "D", "opt_G", "opt_D", "G_ema")

@@ -12,5 +12,10 @@ def generator(device, seed, step, stream, rank=0):
     The values are hashed because a CPU generator reads only the low 32 bits of its seed: packing the fields into
     one integer would give different steps the same noise.
     """
+    return torch.Generator(device=device).manual_seed(seed_of(seed, step, stream, rank))
+
+
+def seed_of(seed, step, stream, rank=0):
+    """The seed of that generator: a hash of the four, in -2^63 .. 2^63 - 1."""
     digest = hashlib.blake2b(f"{seed}/{step}/{stream}/{rank}".encode(), digest_size=8).digest()
-    return torch.Generator(device=device).manual_seed(int.from_bytes(digest, "little", signed=True))
+    return int.from_bytes(digest, "little", signed=True)

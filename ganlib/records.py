@@ -51,9 +51,9 @@ def _update(optimizer, player):
 class Records:
     """Adds rows to a run's history, and ends the run where a figure stops being finite, at a state that still is.
 
-    `play()` plays one step and returns its figures; `objective` is its name. Each step's figures are watched without a
-    host read. A run is a function of its state, so the steps since the last finite row can be played again, from a copy
-    in memory, to name the step and the layer.
+    `play(eager)` plays one step and returns its figures; `objective` is its name. Each step's figures are watched
+    without a host read. A run is a function of its state, so the steps since the last finite row can be played again,
+    from a copy in memory, to name the step and the layer.
     """
 
     def __init__(self, gan, data, objective, play):
@@ -110,7 +110,7 @@ class Records:
             seen = []
             hooks = [module.register_forward_hook(partial(_look, seen, f"{player}.{name}".rstrip(".")))
                      for player in "GD" for name, module in getattr(gan, player).named_modules()]  # fmt: skip
-            stats = self.play()
+            stats = self.play(eager=True)  # a captured step calls no hooks
             for hook in hooks:
                 hook.remove()
             if seen or (seen := [name for name, x in stats.items() if not math.isfinite(x)] + _bad(gan)):

@@ -1,10 +1,13 @@
 """The moves of the game: D's, G's, and the step that plays both."""
 
+import inspect
+from functools import partial
+
 import torch
 from torch.nn.utils import parametrize
 
 from . import losses, parallel
-from .schedules import at
+from .schedules import text
 
 
 def discriminator_step(gan, real, objective=losses.non_saturating, penalty=None, labels=None, move=0, augment=None,
@@ -49,12 +52,12 @@ def discriminator_step(gan, real, objective=losses.non_saturating, penalty=None,
                 )
 
             values = penalty.term(judge, images, logits, gan.draws(f"{stream}/penalty"))
-            term = at(penalty.weight, gan.images_seen) * _mean(values, real, penalty.name)
+            term = gan.at(penalty.weight) * _mean(values, real, penalty.name)
         if asked:
             of_real, of_fake = answers.chunk(2)
             answered = _mean(question.loss(of_fake, gan.noise_now(len(real), stream), labels), real, question.name)
             known = _mean(question.loss(of_real, None, labels), real, question.name) if question.of_reals else 0.0
-    gan.move("D", loss + term + (at(question.weight, gan.images_seen) * (answered + known) if asked else 0.0))
+    gan.move("D", loss + term + (gan.at(question.weight) * (answered + known) if asked else 0.0))
     if penalty is not None and penalty.bound is not None:
         penalty.bound(gan.D)
     d_real, d_fake = d_real.detach(), d_fake.detach()
@@ -91,7 +94,7 @@ def generator_step(gan, real, objective=losses.non_saturating, labels=None, augm
         term = 0.0
         if asked:
             values = question.loss(answers, gan.noise_now(len(real), "G"), labels)
-            term = at(question.weight, gan.images_seen) * _mean(values, real, question.name)
+            term = gan.at(question.weight) * _mean(values, real, question.name)
         gan.move("G", loss + term)
     finally:
         for weight in weights:
@@ -131,3 +134,17 @@ def _wanted(objective=losses.non_saturating, n_critic=1, penalty=None, augment=N
 
 
 gan_step.batches = _wanted
+
+
+def played(step):
+    """How many batches `step` wants, and what it plays: from its `batches`, a number or a function of what it binds."""
+    bound, step = {}, getattr(step, "eager", step)
+    while isinstance(step, partial) and not hasattr(step, "batches"):
+        if step.args:
+            raise ValueError("partial(step, ...) binds positional arguments; name them: partial(step, objective=...)")
+        step, bound = step.func, step.keywords | bound
+    wanted = getattr(step, "batches", 1)
+    if not callable(wanted):
+        return wanted, {}
+    names = inspect.signature(wanted).parameters.values()
+    return wanted(**bound), {name.name: text(bound.get(name.name, name.default)) for name in names}

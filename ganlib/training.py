@@ -1,32 +1,15 @@
 """Training: the loop around the step, what it records, and how it ends."""
 
-import inspect
 import signal
 import threading
 import time
 from dataclasses import dataclass, field
-from functools import partial
 
 from . import evaluation, parallel
 from .gan import GAN
 from .records import Records
-from .schedules import text
-from .steps import gan_step
+from .steps import gan_step, played
 from .until import Rule
-
-
-def _read(step):
-    """How many batches `step` wants, and what it plays: from its `batches`, a number or a function of what it binds."""
-    bound = {}
-    while isinstance(step, partial) and not hasattr(step, "batches"):
-        if step.args:
-            raise ValueError("partial(step, ...) binds positional arguments; name them: partial(step, objective=...)")
-        step, bound = step.func, step.keywords | bound
-    wanted = getattr(step, "batches", 1)
-    if not callable(wanted):
-        return wanted, {}
-    names = inspect.signature(wanted).parameters.values()
-    return wanted(**bound), {name.name: text(bound.get(name.name, name.default)) for name in names}
 
 
 @dataclass
@@ -90,7 +73,7 @@ def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_
         raise ValueError(f"evaluate_every={evaluate_every} was given; a number of steps of at least 1 is expected")
     if evaluate_every is None and (needs := [rule.rule.needs for rule in rules if hasattr(rule.rule, "needs")]):
         raise ValueError(f"until waits for {needs[0]!r}, and nothing evaluates: give evaluate_every=...")
-    k, game = _read(step)
+    k, game = played(step)
     data = data.to(gan.device) if data.images.device != gan.device else data
     gan.check(data)
     rank, world = parallel.place()
@@ -121,10 +104,10 @@ def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_
               "--steps); to start anew, resume(..., fresh=True) (FRESH = True, another --out).")  # fmt: skip
         return
 
-    def play():
-        before = gan.step
+    def play(eager=False):
+        before, move = gan.step, getattr(step, "eager", step) if eager else step
         batches = data.batches(gan.seed, gan.step, k, size, gan.dtype)
-        stats = step(gan, batches.part(rank, world) if world > 1 else batches)
+        stats = move(gan, batches.part(rank, world) if world > 1 else batches)
         if not isinstance(stats, dict):
             raise ValueError(f"the step returned {type(stats).__name__}; a dict of 0-d tensors is expected")
         if gan.step == before:  # a step of the user's own that leaves the counting to us

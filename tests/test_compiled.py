@@ -1,0 +1,191 @@
+"""compile_step, with an imitation of a CUDA graph where there is no GPU: it plays what was recorded anew."""
+
+import copy
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+from conftest import same
+
+import ganlib
+from ganlib import augment, compiled, losses
+from ganlib.schedules import Cosine, Linear
+
+cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+class Imitation:
+    """Records by calling; what the step returned is overwritten at each replay, as in a graph's own memory.
+
+    A replay fills in nothing that Python would compute anew: counters go back, and the numbers that a step is given as
+    Python floats stay those of the recording.
+    """
+
+    def record(self, play, generators):
+        self.play, self.generators = play, list(generators)
+        kept = copy.deepcopy(self.owner.gan.state_dict())
+        self.names, self.figures = play()
+        step = self.owner.gan.step, self.owner.gan.images_seen
+        compiled._put_back(self.owner.gan, kept)  # recording computes nothing, only Python runs
+        self.owner.gan.step, self.owner.gan.images_seen = step
+        return self.names, self.figures
+
+    def warm_up(self, play):
+        play()
+
+    def replay(self):
+        gan, functions = self.owner.gan, self.owner.functions
+        gan.step, gan.images_seen, kept = *self.frozen, (gan.step, gan.images_seen)
+        seeds = [draws.initial_seed() for draws in self.generators]
+        self.owner._seed, seed = lambda: None, self.owner._seed  # seeded once, before the replay
+        tensors = iter([tensor for _, tensor in functions])
+        self.owner.value, value = lambda function: next(tensors), self.owner.value
+        _, figures = self.play()
+        self.owner._seed, self.owner.value, self.owner.functions = seed, value, functions
+        gan.step, gan.images_seen = kept
+        assert [draws.initial_seed() for draws in self.generators] == seeds
+        self.figures.copy_(figures)
+
+
+@pytest.fixture
+def captured(monkeypatch):
+    """Make a captured step on the CPU; it fails a test that falls back to the eager one."""
+
+    class Compiled(compiled.Compiled):
+        def graph_type(self):
+            graph = Imitation()
+            graph.owner, graph.frozen = self, (self.gan.step, self.gan.images_seen)
+            return graph
+
+    monkeypatch.setattr(compiled, "_unfit", lambda device: None)
+    monkeypatch.setattr(compiled, "Compiled", Compiled)
+
+    def make(step, gan, data, batch_size=20):
+        made = ganlib.compile_step(step, gan, data, batch_size)
+        assert isinstance(made, Compiled)
+        return made
+
+    return make
+
+
+def play(gan, data, step, steps=20):
+    for now in ganlib.train(gan, data, step, until=steps, batch_size=20, record_every=5):
+        last = {name: value.clone() for name, value in now.stats.items()}
+    return last
+
+
+GAMES = {
+    "classic": {},
+    "schedules": {"lr": Linear(((0, 1e-3), (400, 1e-4))), "ema": Linear(((0, 0), (300, 200)))},
+    "penalty": {"penalty": losses.r1_r2(Cosine(2.0, 0.1, 300)), "objective": losses.relativistic, "ema": 100.0},
+    "finite difference": {"penalty": losses.approximate_r1_r2(1.0), "n_critic": 2},
+    "ada": {"augment": replace(augment.ada, ramp=300), "lr": 1e-3},
+}
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_twenty_captured_steps_equal_the_eager_ones(game, small, digits, captured):
+    """In float64 to 1e-10, although seeds and ADA's probability change from step to step; where schedules are read from
+    tensors, which are float32 as the fused Adam wants them, to 1e-6.
+    """
+    close = partial(torch.allclose, rtol=0, atol=1e-6 if game in ("schedules", "penalty") else 1e-10)
+    settings = {name: GAMES[game][name] for name in ("lr", "ema") if name in GAMES[game]}
+    step = partial(ganlib.gan_step, **{name: x for name, x in GAMES[game].items() if name not in settings})
+    eager, replayed = (small(dtype=torch.float64, **settings) for _ in range(2))
+    theirs = play(eager, digits, step)
+    ours = play(replayed, digits, captured(step, replayed, digits))
+    assert (replayed.step, replayed.images_seen) == (eager.step, eager.images_seen)
+    for name, value in theirs.items():
+        assert close(ours[name], value), name
+    assert close(compiled._moving(replayed), compiled._moving(eager))
+    assert [row.keys() for row in replayed.history] == [row.keys() for row in eager.history]
+    for ours, theirs in zip(replayed.history, eager.history, strict=True):
+        assert ours.pop("objective") == theirs.pop("objective")
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-6)
+    if game == "ada":
+        assert eager.adaptive[0] > 0
+
+
+def test_capturing_changes_nothing(small, digits, captured):
+    gan = small(ema=100.0)
+    play(gan, digits, ganlib.gan_step, 3)
+    before = copy.deepcopy(gan.state_dict())
+    captured(ganlib.gan_step, gan, digits)
+    after = gan.state_dict()
+    assert same({k: v for k, v in after.items() if "opt" not in k}, {k: v for k, v in before.items() if "opt" not in k})
+    assert same(after["opt_G"]["state"], before["opt_G"]["state"]) and gan.capture is None
+
+
+def test_a_state_that_was_loaded_is_captured_anew(small, digits, captured, tmp_path):
+    gan = small(dtype=torch.float64)
+    step = captured(ganlib.gan_step, gan, digits)
+    play(gan, digits, step, 4)
+    ganlib.save(tmp_path, gan)
+    play(gan, digits, step, 8)
+    again = small(dtype=torch.float64)
+    step = captured(ganlib.gan_step, again, digits)
+    ganlib.resume(tmp_path, again)  # after the capture: its tensors are no longer those of the run
+    play(again, digits, step, 8)
+    assert torch.allclose(compiled._moving(again), compiled._moving(gan), rtol=0, atol=1e-10)
+
+
+def test_the_figures_of_a_step_stay(small, digits, captured):
+    gan = small()
+    step = captured(ganlib.gan_step, gan, digits)
+    first = step(gan, digits.batches(0, 0, 1, 20))
+    kept = {name: value.clone() for name, value in first.items()}
+    step(gan, digits.batches(0, 1, 1, 20))
+    assert same(first, kept)
+
+
+def test_a_graph_that_plays_something_else_is_found_out(small, digits, captured, monkeypatch, capsys):
+    gan = small()
+    before = copy.deepcopy(gan.state_dict())
+    monkeypatch.setattr(Imitation, "replay", lambda self: None)
+    assert ganlib.compile_step(ganlib.gan_step, gan, digits, 20) is ganlib.gan_step
+    out = capsys.readouterr().out
+    assert "eager" in out and "disagree" in out and len(out.splitlines()) == 1
+    assert same(gan.state_dict(), before)
+
+
+def test_a_step_that_cannot_be_captured_is_returned(small, digits, captured, monkeypatch, capsys):
+    def fails(self, play, generators):
+        raise RuntimeError("operation not permitted when stream is capturing\nand more")
+
+    monkeypatch.setattr(Imitation, "record", fails)
+    gan = small()
+    play(gan, digits, ganlib.gan_step, 2)
+    before = copy.deepcopy(gan.state_dict())
+    assert ganlib.compile_step(ganlib.gan_step, gan, digits, 20) is ganlib.gan_step
+    out = capsys.readouterr().out
+    assert "cannot be captured (RuntimeError: operation not permitted" in out and len(out.splitlines()) == 1
+    assert same(gan.state_dict(), before) and gan.capture is None
+
+
+def test_on_a_cpu_the_step_is_returned_with_the_reason(small, digits, capsys):
+    assert ganlib.compile_step(ganlib.gan_step, small(), digits) is ganlib.gan_step
+    assert capsys.readouterr().out.startswith("step: eager, as it is; there are no CUDA graphs on cpu")
+
+
+def test_a_broken_step_is_named_by_playing_eagerly(small, digits, captured):
+    gan = small()
+    step = captured(ganlib.gan_step, gan, digits)
+    for now in ganlib.train(gan, digits, step, until=20, batch_size=20, record_every=5):
+        if now.step == 7:
+            with torch.no_grad():
+                gan.G.layers[2].weight[0, 0] = torch.nan
+    assert "not finite" in now.reason and gan.step == 5
+
+
+@cuda
+@pytest.mark.parametrize("game", GAMES)
+def test_on_a_gpu_captured_steps_equal_the_eager_ones(game, small, digits):
+    settings = {name: GAMES[game][name] for name in ("lr", "ema") if name in GAMES[game]}
+    step = partial(ganlib.gan_step, **{name: x for name, x in GAMES[game].items() if name not in settings})
+    eager, replayed = (small(dtype=torch.float64, **settings).to("cuda") for _ in range(2))
+    play(eager, digits, step)
+    made = ganlib.compile_step(step, replayed, digits, 20)
+    assert made is not step
+    play(replayed, digits, made)
+    assert torch.allclose(compiled._moving(replayed), compiled._moving(eager), rtol=0, atol=1e-8)
