@@ -7,16 +7,12 @@ plain loop is the recipe as its tutorials write it: torchvision's MNIST with ToT
 BCELoss on a sigmoid, nn.Dropout, two backward passes for D, default Adam, nothing frozen.
 """
 
-import argparse
-import platform
-import statistics
-import time
-
 import torch
 from torch import nn
 from torchvision import datasets, transforms
 
 import ganlib
+from benchmarks.blocks import arguments, compare
 from ganlib.device import setup
 
 
@@ -64,37 +60,17 @@ def lean(data, precision):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--mnist", default="data", help="torchvision's root folder of MNIST")
-    parser.add_argument("--blocks", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4)
-    options = parser.parse_args()
+    options = arguments(__doc__, mnist=(str, "data", "torchvision's root folder of MNIST"))
     setup(0)
     fast = torch.get_float32_matmul_precision()
     data = ganlib.load("mnist", root=options.mnist)
-    variants = {  # name: (one step, matmul precision it runs under)
+    variants = {
         "plain loop": (plain(options.mnist), "highest"),
         f"plain loop, matmul {fast!r}": (plain(options.mnist), fast),
         "ganlib float32": (lean(data, "float32"), fast),
         "ganlib bf16": (lean(data, "bf16"), fast),
     }
-    rates = {name: [] for name in variants}
-    for block in range(options.blocks + 1):  # the first warms up
-        for name, (step, precision) in variants.items():
-            torch.set_float32_matmul_precision(precision)
-            steps, start = 0, time.perf_counter()
-            while time.perf_counter() - start < options.seconds:
-                step()
-                steps += 1
-            if block:
-                rates[name].append(100 * steps / (time.perf_counter() - start))
-    print(
-        f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {options.blocks} blocks"
-    )
-    base = statistics.median(rates["plain loop"])
-    for name, found in rates.items():
-        ratio = statistics.median(r / p for r, p in zip(found, rates["plain loop"], strict=True))
-        print(f"{name:32} {statistics.median(found):7,.0f} images/s   {ratio:.2f} of the plain loop ({base:,.0f})")
+    compare(variants, options, images=100)
 
 
 if __name__ == "__main__":

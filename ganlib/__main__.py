@@ -1,10 +1,11 @@
-"""The command line: python -m ganlib train | sample | evaluate. Exit status 0 only where the work was done."""
+"""The command line: python -m ganlib train | sample | evaluate | bench. Exit status 0 only where the work was done."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from . import checkpoint, data, downloads, parallel, sharing
+from .bench import bench
 from .checkpoint import resume, save
 from .device import setup
 from .doctor import diagnose
@@ -56,6 +57,13 @@ def main(arguments=None):
     add.add_argument("--n", type=int, help="how many fakes; 10,000, or as many as there are real images, by default")
     add.add_argument("--extractor", help=f"{', '.join(EXTRACTORS)}; the digit classifier for digits by default")
     add.set_defaults(run=_evaluate)
+    add = commands.add_parser("bench", help="how fast this machine trains: a table and a plot", **defaults)
+    add.add_argument("--recipe", nargs="*", default=["classic", "small"], choices=RECIPES, help="which to measure")
+    add.add_argument("--precision", default="fast", help="float32, bf16, or fast: bf16 where the CPU has units for it")
+    add.add_argument("--device", help="cuda, mps or cpu; the fastest there is by default")
+    add.add_argument("--seconds", type=float, default=1.0, help="of each measurement; there are nine a recipe")
+    add.add_argument("--out", default="bench.png", help="a file for the plot")
+    add.set_defaults(run=_bench)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
@@ -136,6 +144,14 @@ def _evaluate(options):
     evaluate(gan, data.load(name, gan.device), options.n, options.extractor)
     if gan.history:
         print(f"\n{diagnose(gan.history)}")
+    return 0
+
+
+def _bench(options):
+    if not options.seconds > 0:
+        raise ValueError(f"--seconds {options.seconds} was given; more than 0 are expected")
+    device = setup(0, options.device, precision=options.precision)
+    bench(device, options.recipe, seconds=options.seconds, out=options.out)
     return 0
 
 

@@ -2,11 +2,11 @@
 
 import os
 import platform
-import time
 from pathlib import Path
 
 import torch
-from torch.nn.functional import linear
+
+from .trials import medium_is_float32, rate_of, threads_to_use
 
 OPERATIONS = 32.1e6  # per image of the classic recipe
 # the part of the measured rate that the classic loop reached in quiet minutes: benchmarks/LOG.md, 2026-11-23
@@ -26,7 +26,9 @@ def setup(seed=0, device=None, threads=None, precision="float32"):
 
     precision: "float32"; "bf16" (training under autocast); or "fast": bf16 on a CPU that has units for it, where it
         was measured to pay, else float32.
-    threads: of the CPU; torch's own choice by default. Both decide the low bits of a run.
+    threads: of the CPU; by default torch's own choice, or fewer where a trial shows that they are faster, because other
+        processes keep cores busy; this is said in a line of its own. Both decide the low bits of a run; a checkpoint
+        keeps the threads, and `resume` sets them again.
 
     For float32 on a CPU torch's matmul precision "medium" is set, on many machines the faster way to the same
     products, where a trial shows that its error is that of float32; else "highest".
@@ -39,14 +41,18 @@ def setup(seed=0, device=None, threads=None, precision="float32"):
         raise ValueError(f"device={device!r} was given; cuda, mps or cpu is expected") from None
     if device.type not in ("cpu", found.type):
         raise ValueError(f"device={str(device)!r} was given, but this machine offers {found.type} only; leave it out")
-    if threads is not None:
-        torch.set_num_threads(threads)
     if precision == "fast":
         precision = "bf16" if device.type == "cpu" and _has_bf16() else "float32"
     if precision not in PRECISIONS:
         raise ValueError(f'precision={precision!r} was given; "float32", "bf16" or "fast" is expected')
     choice.precision = precision
-    medium = device.type == "cpu" and _medium_is_float32()
+    if threads is None and device.type == "cpu":
+        threads, why = threads_to_use(precision)
+        if why:
+            print(why, flush=True)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    medium = device.type == "cpu" and medium_is_float32()
     torch.set_float32_matmul_precision("medium" if medium else "highest")
     print(describe(device), flush=True)
     return device
@@ -60,10 +66,10 @@ def describe(device):
         return f"GPU: {card.name}, {card.total_memory / 2**30:.0f} GiB, {untimed}."
     if device.type != "cpu":
         return f"GPU: {device.type}, {untimed}."
-    rate = _rate()
+    rate = rate_of(choice.precision)
     minutes = OPERATIONS * 1e6 / (REACHED[choice.precision] * rate) / 60
     line = (
-        f"CPU: {_cpuinfo('model name') or platform.machine()}, "
+        f"CPU: {processor()}, "
         f"{torch.get_num_threads()} threads, {_memory():.0f} GiB, "
         f"{choice.precision} at {rate / 1e9:,.0f} GFLOP/s. A million images of the classic recipe take about "
         f"{max(1, round(minutes))} min."
@@ -73,34 +79,9 @@ def describe(device):
     return line
 
 
-def _trial():
-    """The classic D's first layer on one batch of reals and fakes, from numbers of its own."""
-    draws = torch.Generator().manual_seed(0)
-    return torch.randn(200, 784, generator=draws), torch.randn(1024, 784, generator=draws)
-
-
-def _medium_is_float32():
-    """Whether "medium" keeps float32's accuracy here; processors with bf16 matrix units may round to bf16 instead."""
-    x, weight = _trial()
-    exact, errors = linear(x.double(), weight.double()), {}
-    before = torch.get_float32_matmul_precision()
-    for precision in ("highest", "medium"):
-        torch.set_float32_matmul_precision(precision)
-        errors[precision] = (linear(x, weight) - exact).abs().max().item()
-    torch.set_float32_matmul_precision(before)
-    return errors["medium"] <= 5 * errors["highest"]
-
-
-def _rate(seconds=0.2):
-    """Operations per second of that layer in the chosen precision: the best of several, since machines are shared."""
-    dtype = torch.bfloat16 if choice.precision == "bf16" else torch.float32
-    x, weight = (tensor.to(dtype) for tensor in _trial())
-    best, end = float("inf"), time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        linear(x, weight)
-        best = min(best, time.perf_counter() - start)
-    return 2 * x.numel() * len(weight) / best
+def processor():
+    """The name of the processor."""
+    return _cpuinfo("model name") or platform.machine()
 
 
 def _cpuinfo(field):

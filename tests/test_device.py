@@ -2,7 +2,7 @@ import pytest
 import torch
 
 import ganlib
-from ganlib import device
+from ganlib import device, trials
 
 
 @pytest.fixture(autouse=True)
@@ -61,14 +61,14 @@ def test_an_unknown_precision():
 @pytest.mark.parametrize("rounding, chosen", [(False, "medium"), (True, "highest")])
 def test_medium_is_used_only_where_it_keeps_float32s_accuracy(monkeypatch, rounding, chosen):
     """On a machine whose "medium" rounds to bf16 the trial notices."""
-    real = device.linear
+    real = trials.linear
 
     def linear(x, weight):
         if rounding and x.dtype == torch.float32 and torch.get_float32_matmul_precision() == "medium":
             return real(x.bfloat16(), weight.bfloat16()).float()
         return real(x.double(), weight.double()).to(x.dtype)
 
-    monkeypatch.setattr(device, "linear", linear)
+    monkeypatch.setattr(trials, "linear", linear)
     ganlib.setup(device="cpu")
     assert torch.get_float32_matmul_precision() == chosen
 
@@ -98,3 +98,22 @@ def test_a_run_on_a_gpu_is_reproducible_and_resumes(small, digits, tmp_path):
             assert ganlib.resume(tmp_path, gan)
         runs.append([p.cpu() for p in gan.G.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*runs, strict=True))
+
+
+@pytest.mark.parametrize("rates, chosen", [({4: 100, 3: 90, 2: 60, 1: 30}, 4), ({4: 27, 3: 28, 2: 60, 1: 30}, 2),
+                                           ({4: 100, 3: 105, 2: 60, 1: 30}, 4)])  # fmt: skip
+def test_fewer_threads_only_where_they_do_clearly_more(monkeypatch, capsys, rates, chosen):
+    monkeypatch.setattr(trials, "rate_of", lambda *_: 1e9 * rates[torch.get_num_threads()])
+    torch.set_num_threads(4)
+    threads, why = trials.threads_to_use("float32")
+    assert threads == chosen and torch.get_num_threads() == 4
+    assert why == "" if chosen == 4 else "4 threads reach 27 GFLOP/s now and 2 60, so 2 it is" in why
+
+
+def test_setup_says_and_sets_the_threads_that_it_chose(monkeypatch, capsys):
+    monkeypatch.setattr(device, "threads_to_use", lambda precision: (1, "others are busy"))
+    torch.set_num_threads(2)
+    ganlib.setup(device="cpu")
+    assert torch.get_num_threads() == 1 and capsys.readouterr().out.startswith("others are busy\nCPU: ")
+    ganlib.setup(device="cpu", threads=2)
+    assert torch.get_num_threads() == 2 and "others" not in capsys.readouterr().out

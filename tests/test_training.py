@@ -18,7 +18,7 @@ from ganlib.randomness import generator
 
 
 def transcription(gan, digits, steps):
-    """The classic recipe written out plainly in float64, from the weights of `gan`, with its noise and its masks.
+    """The classic recipe written out plainly, from the weights of `gan`, in their type, with its noise and its masks.
 
     BCELoss on a sigmoid, two backward passes for D, then a fresh batch of fakes for G; torch's default Adam. Nothing of
     ganlib is used but its random numbers: noise, dropout masks (drawn for reals and fakes together) and batches.
@@ -40,18 +40,18 @@ def transcription(gan, digits, steps):
         draws = generator("cpu", gan.seed, step, f"layers/{stream}")
         layer = nets.Dropout(0.3)
         layer.generator = draws
-        return [layer(torch.ones(n, width, dtype=torch.float64)) for width in (1024, 512, 256)]
+        return [layer(torch.ones(n, width, dtype=gan.dtype)) for width in (1024, 512, 256)]
 
     def noise(step, stream):
         draws = generator("cpu", gan.seed, step, f"noise/{stream}")
-        return torch.randn(100, 100, generator=draws, dtype=torch.float64)
+        return torch.randn(100, 100, generator=draws, dtype=gan.dtype)
 
     G, D = mlp(gan.G, torch.tanh), mlp(gan.D, torch.sigmoid)
-    opt_G, opt_D = torch.optim.Adam(G[0], lr=2e-4), torch.optim.Adam(D[0], lr=2e-4)
-    bce, ones, zeros = nn.BCELoss(), torch.ones(100, 1).double(), torch.zeros(100, 1).double()
+    opt_G, opt_D = (torch.optim.Adam(net[0], lr=gan.lr) for net in (G, D))
+    bce, ones, zeros = nn.BCELoss(), torch.ones(100, 1, dtype=gan.dtype), torch.zeros(100, 1, dtype=gan.dtype)
     figures = []
     for step in range(steps):
-        real = digits.batches(gan.seed, step, dtype=torch.float64).images[0].flatten(1)
+        real = digits.batches(gan.seed, step, dtype=gan.dtype).images[0].flatten(1)
         both = masks(step, "D0", 200)
         opt_D.zero_grad()
         d_real = run(D, real, [m[:100] for m in both])
@@ -60,19 +60,20 @@ def transcription(gan, digits, steps):
         d_fake = run(D, run(G, noise(step, "D0")).detach(), [m[100:] for m in both])
         loss_fake = bce(d_fake, zeros)
         loss_fake.backward()
+        of_D = [weight.grad.clone() for weight in D[0]]
         opt_D.step()
         opt_G.zero_grad()
         loss_G = bce(run(D, run(G, noise(step, "G")), masks(step, "G", 100)), ones)
         loss_G.backward()
         opt_G.step()
         figures.append((loss_real.item() + loss_fake.item(), loss_G.item(), d_real.mean().item(), d_fake.mean().item()))
-    return figures, G[0], D[0]
+    return figures, G[0], D[0], [weight.grad for weight in G[0]], of_D
 
 
 def test_twenty_steps_equal_the_plain_recipe(digits):
     torch.manual_seed(0)
     gan = ganlib.GAN(nets.MLPGenerator(), nets.MLPDiscriminator(), seed=5).to(dtype=torch.float64)
-    figures, G, D = transcription(gan, digits, 20)
+    figures, G, D, *_ = transcription(gan, digits, 20)
     start = [p.detach().clone() for p in gan.G.parameters()]
     for row in figures:
         stats = ganlib.gan_step(gan, digits.batches(gan.seed, gan.step, dtype=torch.float64))
@@ -83,6 +84,18 @@ def test_twenty_steps_equal_the_plain_recipe(digits):
         for ours, theirs in zip(net.parameters(), plain, strict=True):
             assert torch.allclose(ours, theirs, rtol=0, atol=1e-10)
     assert max((a - b).abs().max() for a, b in zip(start, gan.G.parameters(), strict=True)) > 1e-3  # they did move
+
+
+def test_losses_and_gradients_equal_the_plain_recipe_in_float32(digits):
+    """To 1e-5 of the largest entry, from the same weights (which a step of 1e-30 leaves as they are)."""
+    torch.manual_seed(0)
+    gan = ganlib.GAN(nets.MLPGenerator(), nets.MLPDiscriminator(), seed=5, lr=1e-30)
+    [figures], _, _, of_G, of_D = transcription(gan, digits, 1)
+    stats = ganlib.gan_step(gan, digits.batches(gan.seed, gan.step))
+    assert [stats["d_loss"].item(), stats["g_loss"].item()] == pytest.approx(figures[:2], rel=1e-5)
+    for net, plain in ((gan.G, of_G), (gan.D, of_D)):
+        for weight, theirs in zip(net.parameters(), plain, strict=True):
+            assert (weight.grad - theirs).abs().max() <= 1e-5 * theirs.abs().max()
 
 
 def test_golden_values(small, digits):

@@ -1,0 +1,94 @@
+"""Images/s of a DCGAN of the usual tutorial size (32x32, 64 to 128 channels): plain eager float32 against ganlib.
+
+    python -m benchmarks.dcgan_step [--blocks 5] [--seconds 4]
+
+The nets are those of PyTorch-GAN's dcgan.py (G: nearest-neighbour upsampling and 3x3 convolutions; D: 3x3 convolutions
+of stride 2, batch normalisation), without its dropout; both sides play the same nets and the same game. The plain side
+is the loop as written there: NCHW float32, two passes of D, D's weights not frozen in G's move, default Adam, the
+images resident, so that no loader is compared.
+"""
+
+import torch
+from torch import nn
+
+import ganlib
+from benchmarks.blocks import arguments, compare
+from ganlib.device import setup
+
+BATCH = 64
+
+
+class Generator(nn.Module):
+    latent_dim = 100
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(100, 128 * 8 * 8)
+        self.layers = nn.Sequential(
+            nn.BatchNorm2d(128), nn.Upsample(scale_factor=2),
+            nn.Conv2d(128, 128, 3, 1, 1), nn.BatchNorm2d(128, 0.8), nn.LeakyReLU(0.2, inplace=True),
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(128, 64, 3, 1, 1), nn.BatchNorm2d(64, 0.8), nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(64, 1, 3, 1, 1), nn.Tanh(),
+        )  # fmt: skip
+
+    def forward(self, z, labels=None):
+        return self.layers(self.first(z).view(-1, 128, 8, 8))
+
+
+class Discriminator(nn.Module):
+    def __init__(self):
+        super().__init__()
+        layers, inputs = [], 1
+        for width in (16, 32, 64, 128):
+            layers += [nn.Conv2d(inputs, width, 3, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [nn.BatchNorm2d(width, 0.8)] if inputs > 1 else []
+            inputs = width
+        self.layers, self.last = nn.Sequential(*layers), nn.Linear(128 * 2 * 2, 1)
+
+    def forward(self, images, labels=None):
+        return self.last(self.layers(images).flatten(1)).flatten(0)
+
+
+def plain(images):
+    G, D = Generator(), Discriminator()
+    opt_G, opt_D = (torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (G, D))
+    bce, ones, zeros = nn.BCELoss(), torch.ones(BATCH), torch.zeros(BATCH)
+    places = iter(range(10**9))
+
+    def step():
+        start = next(places) * BATCH % (len(images) - BATCH)
+        real = images[start : start + BATCH]
+        opt_G.zero_grad()
+        fake = G(torch.randn(BATCH, 100))
+        bce(D(fake).sigmoid(), ones).backward()
+        opt_G.step()
+        opt_D.zero_grad()
+        loss = (bce(D(real).sigmoid(), ones) + bce(D(fake.detach()).sigmoid(), zeros)) / 2
+        loss.backward()
+        opt_D.step()
+
+    return step
+
+
+def lean(data, precision):
+    gan = ganlib.GAN(Generator(), Discriminator(), lr=2e-4, betas=(0.5, 0.999), precision=precision)
+    return lambda: ganlib.gan_step(gan, data.batches(gan.seed, gan.step, 1, BATCH))
+
+
+def main():
+    options = arguments(__doc__)
+    setup(0)
+    fast = torch.get_float32_matmul_precision()
+    digits = ganlib.load("digits")
+    data = ganlib.Images(nn.functional.pad(digits.images, (2, 2, 2, 2)), name="digits, 32x32")
+    variants = {
+        "plain loop": (plain(data.floats(torch.arange(len(data)))), "highest"),
+        "ganlib float32": (lean(data, "float32"), fast),
+        "ganlib bf16": (lean(data, "bf16"), fast),
+    }
+    compare(variants, options, BATCH)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""How fast this machine trains, against batch size and image size, and how near that is to its matrix products."""
+
+import time
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from .data import Images
+from .device import choice
+from .files import replace
+from .recipes import recipe
+from .steps import played
+from .trials import peak
+
+BATCHES = (25, 50, 100, 200, 400)
+SIZES = (14, 28, 32, 56, 64)
+
+
+def bench(device, recipes=("classic", "small"), batches=BATCHES, sizes=SIZES, seconds=1.0, out=None):
+    """Train on images of noise, print a table and return its rows; `out` is a file for the plot of them.
+
+    Each recipe is measured at 28x28 with each of `batches`, and with a batch of 50 at each of `sizes`; only the steps
+    are timed, no picture and no history. GFLOP/s counts the products of matrices and convolutions in both moves, by
+    torch's own counter; `share` is what that is of `trials.peak`, the rate of one large product of matrices.
+    """
+    best = peak(device, choice.precision)
+    print(f"one large product of matrices: {best / 1e9:,.0f} GFLOP/s\n", flush=True)
+    print("| recipe | image | batch | images/s | MFLOP per image | GFLOP/s | share |\n|---|---|---|---|---|---|---|")
+    rows = []
+    for name in recipes:
+        for size, batch in dict.fromkeys([(28, batch) for batch in batches] + [(size, 50) for size in sizes]):
+            rate, operations = _measure(recipe(name, (1, size, size)), size, batch, seconds, device)
+            rows.append({"recipe": name, "size": size, "batch": batch, "images/s": rate, "flop": operations})
+            print(f"| {name} | {size}x{size} | {batch} | {rate:,.0f} | {operations / 1e6:,.1f} | "
+                  f"{rate * operations / 1e9:,.0f} | {rate * operations / best:.0%} |", flush=True)  # fmt: skip
+    if out is not None:
+        _plot(rows, Path(out))
+        print(f"\nplot: {out}")
+    return rows
+
+
+def _measure(made, size, batch, seconds, device):
+    """(images/s, operations per image)."""
+    draws = torch.Generator().manual_seed(0)
+    data = Images(torch.randint(0, 256, (400, 1, size, size), dtype=torch.uint8, generator=draws)).to(device)
+    gan, (k, _) = made.gan(0).to(device), played(made.step)
+
+    def step():
+        made.step(gan, data.batches(0, gan.step, k, batch))
+
+    with FlopCounterMode(display=False) as counter:
+        step()
+    for _ in range(2):
+        step()
+    _wait(device)
+    steps, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        step()
+        steps += 1
+        if device.type != "cpu" and steps % 20 == 0:
+            _wait(device)  # or the clock would only see how fast the work is handed out
+    _wait(device)
+    return steps * batch * made.n_critic / (time.perf_counter() - start), counter.get_total_flops() / batch
+
+
+def _wait(device):
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def _plot(rows, file):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    views = ("batch", "size", 28, "batch size, at 28x28"), ("size", "batch", 50, "image size, at a batch of 50")
+    for axes, (key, other, fixed, title) in zip(figure.subplots(1, 2, sharey=True), views, strict=True):
+        shown = [row for row in rows if row[other] == fixed]
+        for name in dict.fromkeys(row["recipe"] for row in rows):
+            points = sorted((row[key], row["images/s"]) for row in shown if row["recipe"] == name)
+            axes.plot(*zip(*points, strict=True), marker="o", label=name)
+        ticks = sorted({row[key] for row in shown})
+        axes.set(xscale="log", yscale="log", xlabel=title)
+        axes.set_xticks(ticks, labels=ticks)
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("images per second")
+    figure.axes[0].legend(frameon=False)
+    replace(file, lambda target: figure.savefig(target, dpi=120, format=file.suffix.removeprefix(".") or "png"))

@@ -1,0 +1,85 @@
+"""Trials of this machine: the small measurements by which `setup` chooses, and the peak that `bench` compares with."""
+
+import time
+
+import torch
+from torch.nn.functional import linear
+
+
+def best_of(work, seconds):
+    """Seconds that `work()` takes: the least of as many calls as fit in `seconds`."""
+    return min(_times(work, seconds))
+
+
+def mean_of(work, seconds):
+    """Seconds that `work()` takes on average, over as many calls as fit in `seconds`."""
+    times = _times(work, seconds)
+    return sum(times) / len(times)
+
+
+def _times(work, seconds):
+    times, end = [], time.perf_counter() + seconds
+    while not times or time.perf_counter() < end:
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def _trial():
+    """The classic D's first layer on one batch of reals and fakes, from numbers of its own."""
+    draws = torch.Generator().manual_seed(0)
+    return torch.randn(200, 784, generator=draws), torch.randn(1024, 784, generator=draws)
+
+
+def medium_is_float32():
+    """Whether "medium" keeps float32's accuracy here; processors with bf16 matrix units may round to bf16 instead."""
+    x, weight = _trial()
+    exact, errors = linear(x.double(), weight.double()), {}
+    before = torch.get_float32_matmul_precision()
+    for precision in ("highest", "medium"):
+        torch.set_float32_matmul_precision(precision)
+        errors[precision] = (linear(x, weight) - exact).abs().max().item()
+    torch.set_float32_matmul_precision(before)
+    return errors["medium"] <= 5 * errors["highest"]
+
+
+def rate_of(precision, seconds=0.2, part=best_of):
+    """Operations per second of that layer: the best of several, since machines are shared."""
+    x, weight = (tensor.to(_dtype(precision)) for tensor in _trial())
+    return 2 * x.numel() * len(weight) / part(lambda: linear(x, weight), seconds)
+
+
+def threads_to_use(precision, seconds=0.15):
+    """(how many threads to use, what to say): fewer than torch's choice only where they do more work now.
+
+    Threads share out each product and wait for the last of them: one that has to share its core holds up all.
+    """
+    usual, rates = torch.get_num_threads(), {}
+    for threads in sorted({usual, usual - 1, usual // 2, 1} - {0}, reverse=True):
+        torch.set_num_threads(threads)
+        rate_of(precision, 0.02)
+        rates[threads] = rate_of(precision, seconds, mean_of)
+    torch.set_num_threads(usual)
+    best = max(rates, key=rates.get)
+    if rates[best] < 1.1 * rates[usual]:
+        return usual, ""
+    return best, (f"Other processes keep cores busy: {usual} threads reach {rates[usual] / 1e9:,.0f} GFLOP/s now and "
+                  f"{best} {rates[best] / 1e9:,.0f}, so {best} it is (threads={usual} says otherwise).")  # fmt: skip
+
+
+def peak(device, precision, seconds=1.0):
+    """Operations per second of one large product of square matrices on `device`."""
+    n = 1024 if device.type == "cpu" else 8192
+    a, b = torch.randn(2, n, n, device=device, dtype=_dtype(precision)).unbind()
+
+    def product():
+        a @ b
+        if device.type != "cpu":
+            torch.accelerator.synchronize(device)
+
+    return 2 * n**3 / best_of(product, seconds)
+
+
+def _dtype(precision):
+    return torch.bfloat16 if precision == "bf16" else torch.float32

@@ -1,0 +1,34 @@
+"""The table of `bench`: its counts have oracles, its rates only have to be there."""
+
+import pytest
+import torch
+
+from ganlib.__main__ import main
+from ganlib.bench import _measure, bench
+from ganlib.recipes import recipe
+
+
+def test_the_operations_of_the_classic_recipe_are_those_counted_by_hand():
+    """Products only, 2 operations for each weight: G 3 times for its own move (forward, weights, inputs but the
+    first) and once for D's; D twice forward and twice for its weights, its inputs but the first, then once for G's
+    move, forward and inputs.
+    """
+    G, D = (100, 128, 256, 512, 1024, 784), (784, 1024, 512, 256, 1)
+    g, d = (sum(a * b for a, b in zip(net, net[1:], strict=False)) for net in (G, D))
+    g_first, d_first = G[0] * G[1], D[0] * D[1]
+    by_hand = 2 * (g + 2 * d + 2 * d + 2 * (d - d_first) + g + 2 * d + g + g - g_first)
+    _, operations = _measure(recipe("classic"), 28, 10, 0.01, torch.device("cpu"))
+    assert operations == pytest.approx(by_hand)
+
+
+def test_a_table_and_a_plot(tmp_path, capsys):
+    rows = bench(torch.device("cpu"), ["classic"], batches=(2, 4), sizes=(14, 28), seconds=0.01, out=tmp_path / "b.png")
+    assert [(row["size"], row["batch"]) for row in rows] == [(28, 2), (28, 4), (14, 50), (28, 50)]
+    assert all(row["images/s"] > 0 for row in rows) and (tmp_path / "b.png").read_bytes()[:4] == b"\x89PNG"
+    out = capsys.readouterr().out
+    assert "GFLOP/s" in out and "| classic | 14x14 | 50 |" in out
+
+
+def test_bench_on_the_command_line_refuses_no_time(capsys):
+    assert main(["bench", "--seconds", "0"]) == 1
+    assert "--seconds 0.0 was given" in capsys.readouterr().err
