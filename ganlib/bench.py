@@ -27,41 +27,64 @@ def bench(device, recipes=("classic", "small"), batches=BATCHES, sizes=SIZES, se
     best = peak(device, choice.precision)
     print(f"one large product of matrices: {best / 1e9:,.0f} GFLOP/s\n", flush=True)
     print("| recipe | image | batch | images/s | MFLOP per image | GFLOP/s | share |\n|---|---|---|---|---|---|---|")
-    rows = []
+    rows, draws = [], torch.Generator().manual_seed(0)
     for name in recipes:
         for size, batch in dict.fromkeys([(28, batch) for batch in batches] + [(size, 50) for size in sizes]):
-            rate, operations = _measure(recipe(name, (1, size, size)), size, batch, seconds, device)
-            rows.append({"recipe": name, "size": size, "batch": batch, "images/s": rate, "flop": operations})
-            print(f"| {name} | {size}x{size} | {batch} | {rate:,.0f} | {operations / 1e6:,.1f} | "
-                  f"{rate * operations / 1e9:,.0f} | {rate * operations / best:.0%} |", flush=True)  # fmt: skip
+            noise = torch.randint(0, 256, (400, 1, size, size), dtype=torch.uint8, generator=draws)
+            made = recipe(name, (1, size, size))
+            step, operations = _player(made, Images(noise), batch, device)
+            step()
+            times = _timed(step, device, seconds)
+            speed = batch * made.n_critic * len(times) / sum(times)
+            rows.append({"recipe": name, "size": size, "batch": batch, "images/s": speed, "flop": operations})
+            print(f"| {name} | {size}x{size} | {batch} | {speed:,.0f} | {operations / 1e6:,.1f} | "
+                  f"{speed * operations / 1e9:,.0f} | {speed * operations / best:.0%} |", flush=True)  # fmt: skip
     if out is not None:
         _plot(rows, Path(out))
         print(f"\nplot: {out}")
     return rows
 
 
-def _measure(made, size, batch, seconds, device):
-    """(images/s, operations per image)."""
-    draws = torch.Generator().manual_seed(0)
-    data = Images(torch.randint(0, 256, (400, 1, size, size), dtype=torch.uint8, generator=draws)).to(device)
-    gan, (k, _) = made.gan(0).to(device), played(made.step)
+def rate(made, data, seconds=3.0, batch_size=None, device=None):
+    """Return the images/s at which the recipe `made` trains on `data`: what a budget in seconds buys.
+
+    Fresh nets are played for so long and thrown away. The middle third of the steps by their time counts, so that one
+    busy moment of a shared machine does not.
+    """
+    step, _ = _player(made, data, batch_size or made.batch_size, device or data.images.device)
+    for _ in range(2):
+        step()
+    times = sorted(_timed(step, data.images.device, seconds))
+    third = len(times) // 3
+    middle = times[third : len(times) - third]
+    return (batch_size or made.batch_size) * made.n_critic * len(middle) / sum(middle)
+
+
+def _player(made, data, batch, device):
+    """(a function that plays one step of fresh nets, the same in operations per image)."""
+    with torch.random.fork_rng(devices=[]):
+        data, gan, (k, _) = data.to(device), made.gan(0).to(device), played(made.step)
 
     def step():
         made.step(gan, data.batches(0, gan.step, k, batch))
 
     with FlopCounterMode(display=False) as counter:
         step()
-    for _ in range(2):
-        step()
+    return step, counter.get_total_flops() / batch
+
+
+def _timed(step, device, seconds, apart=10):
+    """Seconds per step, one number for each few of them on a GPU, where the clock would else see only the launches."""
+    times, end = [], time.perf_counter() + seconds
+    apart = 1 if device.type == "cpu" else apart
     _wait(device)
-    steps, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        step()
-        steps += 1
-        if device.type != "cpu" and steps % 20 == 0:
-            _wait(device)  # or the clock would only see how fast the work is handed out
-    _wait(device)
-    return steps * batch * made.n_critic / (time.perf_counter() - start), counter.get_total_flops() / batch
+    while not times or time.perf_counter() < end:
+        start = time.perf_counter()
+        for _ in range(apart):
+            step()
+        _wait(device)
+        times.append((time.perf_counter() - start) / apart)
+    return times
 
 
 def _wait(device):

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from ganlib.__main__ import main
-from ganlib.bench import _measure, bench
+from ganlib.bench import _player, bench, rate
 from ganlib.recipes import recipe
 
 
-def test_the_operations_of_the_classic_recipe_are_those_counted_by_hand():
+def test_the_operations_of_the_classic_recipe_are_those_counted_by_hand(digits):
     """Products only, 2 operations for each weight: G 3 times for its own move (forward, weights, inputs but the
     first) and once for D's; D twice forward and twice for its weights, its inputs but the first, then once for G's
     move, forward and inputs.
@@ -17,7 +17,7 @@ def test_the_operations_of_the_classic_recipe_are_those_counted_by_hand():
     g, d = (sum(a * b for a, b in zip(net, net[1:], strict=False)) for net in (G, D))
     g_first, d_first = G[0] * G[1], D[0] * D[1]
     by_hand = 2 * (g + 2 * d + 2 * d + 2 * (d - d_first) + g + 2 * d + g + g - g_first)
-    _, operations = _measure(recipe("classic"), 28, 10, 0.01, torch.device("cpu"))
+    _, operations = _player(recipe("classic"), digits, 10, torch.device("cpu"))
     assert operations == pytest.approx(by_hand)
 
 
@@ -32,3 +32,10 @@ def test_a_table_and_a_plot(tmp_path, capsys):
 def test_bench_on_the_command_line_refuses_no_time(capsys):
     assert main(["bench", "--seconds", "0"]) == 1
     assert "--seconds 0.0 was given" in capsys.readouterr().err
+
+
+def test_a_rate_leaves_no_trace(digits):
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    assert rate(recipe("classic"), digits, seconds=0.2, batch_size=10) > 0
+    assert torch.equal(torch.get_rng_state(), before)

@@ -1,0 +1,91 @@
+"""Quality against the clock: a recipe's Frechet distance, in units of the floor, after budgets of seconds.
+
+    python -m benchmarks.clock --seconds 60 180 600 --seeds 3 --mnist data [--data mnist] [--recipe small]
+
+Each budget is a run of its own. Its length in images is fixed before it starts, from the rate that is measured then
+(`ganlib.bench.rate`), and the recipe's schedules are stretched to it; the seconds that the run really took are printed.
+The distance is that of 10,000 fakes against 10,000 images that nothing was trained on, the floor that of 10,000 random
+training images against the same. --data mnist: MNIST's training set against its test set, by ganlib's digit classifier;
+--tune: the first 50,000 against the last 10,000 training images, so that the test set stays unseen. glyphs and shapes
+(benchmarks/drawn.py): 20,000 drawn images against 10,000 others, by a classifier trained on their labels.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+import torch
+
+import ganlib
+from benchmarks import drawn
+from ganlib import metrics
+from ganlib.bench import rate
+from ganlib.data import Images
+from ganlib.features import digit_classifier, extract, train_classifier
+
+
+def sets(name, mnist, tune):
+    """(training images, those to judge by, extractor)."""
+    if name != "mnist":
+        draw = getattr(drawn, name)
+        train, test = draw(20_000, seed=1), draw(10_000, seed=2)
+        return train, test, train_classifier(train)
+    train = ganlib.load("mnist", root=mnist)
+    if tune:
+        last = Images(train.images[50_000:], train.labels[50_000:], train.classes, "mnist, the last 10,000")
+        return Images(train.images[:50_000], train.labels[:50_000], train.classes, "mnist"), last, digit_classifier()
+    return train, ganlib.load("mnist", root=mnist, split="test"), digit_classifier()
+
+
+def features(extractor, data, index):
+    return torch.cat([extract(extractor, data.floats(part)) for part in index.split(1000)])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", nargs="*", type=float, default=[60.0])
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
+    parser.add_argument("--mnist", default="data", help="torchvision's root folder of MNIST")
+    parser.add_argument("--data", default="mnist", choices=["mnist", "glyphs", "shapes"])
+    parser.add_argument("--recipe", default="small")
+    parser.add_argument("--tune", action="store_true")
+    parser.add_argument("--out", help="a folder for pictures")
+    options = parser.parse_args()
+    ganlib.setup(0, precision="fast", threads=torch.get_num_threads())
+    train, test, extractor = sets(options.data, options.mnist, options.tune)
+    reference = features(extractor, test, torch.arange(10_000))
+    some = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[:10_000]
+    floor = metrics.frechet_distance(reference, features(extractor, train, some))
+    print(f"{train.name}, {len(train):,} images of {train.shape}; floor {floor:.4f}", flush=True)
+    rows = []
+    for seconds in options.seconds:
+        for seed in options.seeds:
+            ganlib.setup(seed, precision="fast", threads=torch.get_num_threads())
+            found = rate(ganlib.recipe(options.recipe, train.shape), train)
+            made = ganlib.recipe(options.recipe, train.shape, images=round(found * seconds))
+            gan, start = made.gan(seed), time.monotonic()
+            for _ in ganlib.train(gan, train, made.step, until=f"{made.images} images", batch_size=made.batch_size):
+                pass
+            took = time.monotonic() - start
+            fakes = torch.cat([extract(extractor, gan.sample(1000, stream=f"clock/{i}")) for i in range(10)])
+            quality = metrics.precision_recall(reference[:5000], fakes[:5000])
+            row = {"data": train.name, "seconds": seconds, "seed": seed, "took": round(took), "images": gan.images_seen,
+                   "distance / floor": round(metrics.frechet_distance(reference, fakes) / floor, 2),
+                   "precision": round(quality.precision, 3), "recall": round(quality.recall, 3)}  # fmt: skip
+            rows.append(row)
+            print("RESULT", json.dumps(row), flush=True)
+            if options.out:
+                Path(options.out).mkdir(parents=True, exist_ok=True)
+                ganlib.show(gan.sample(64)).save(Path(options.out) / f"{options.data}-{seconds:g}s-{seed}.png")
+    print("\n| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
+    for row in rows:
+        print("| " + " | ".join(str(value) for value in row.values()) + " |")
+    for seconds in options.seconds:
+        ratios = [row["distance / floor"] for row in rows if row["seconds"] == seconds]
+        print(f"\n{seconds:g} s: median {statistics.median(ratios)} of {len(ratios)} seeds")
+
+
+if __name__ == "__main__":
+    main()
