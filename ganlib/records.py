@@ -22,10 +22,7 @@ def row(now, reals, objective, finite):
         if gradients := [weight.grad for weight in net.parameters() if weight.grad is not None]:
             found[f"grad_norm_{player}"] = torch.nn.utils.get_total_norm(gradients)
     found |= _update(gan.opt_D, "d") | _update(gan.opt_G, "g")
-    for prefix, images in (("", gan.sample(64)), ("real_", reals)):
-        flat = images[: len(reals)].flatten(1).float()
-        apart = torch.cdist(flat, flat).fill_diagonal_(torch.inf).amin(1)
-        found |= {f"{prefix}diversity": images.std(0).mean(), f"{prefix}variety": apart.mean()}
+    found |= _various(gan.sample(64)[: reals["images"]], "") | reals["figures"]
     found["finite"] = finite
     values = torch.stack([torch.as_tensor(value, device=gan.device).float() for value in found.values()])
     parallel.average([values])
@@ -33,18 +30,24 @@ def row(now, reals, objective, finite):
     return {"step": now.step, "images": now.images, "objective": objective} | found
 
 
+def _various(images, prefix):
+    flat = images.flatten(1).float()
+    apart = torch.cdist(flat, flat).fill_diagonal_(torch.inf).amin(1)
+    return {f"{prefix}diversity": images.std(0).mean(), f"{prefix}variety": apart.mean()}
+
+
 def _update(optimizer, player):
     """The length of Adam's last step (Kingma & Ba 2014, algorithm 1) as a share of that of all its weights."""
-    moved, weights = [], []
+    length, moved, weights = torch.nn.utils.get_total_norm, [], []
     for group in optimizer.param_groups:
         for weight in group["params"]:
             state = optimizer.state.get(weight, {})
             if "exp_avg_sq" in state:  # else frozen, or an optimizer of the user's own
                 first, second = (1 - beta ** state["step"] for beta in group["betas"])
-                step = state["exp_avg"] / first / ((state["exp_avg_sq"] / second).sqrt() + group["eps"])
-                moved.append(step * group["lr"])
+                step = (state["exp_avg_sq"] / second).sqrt_().add_(group["eps"])
+                torch.div(state["exp_avg"], step, out=step)
+                moved.append(length([step]) * group["lr"] / first)
                 weights.append(weight.detach())
-    length = torch.nn.utils.get_total_norm
     return {f"update_{player}": length(moved) / length(weights)} if moved else {}
 
 
@@ -65,12 +68,14 @@ class Records:
         some = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[
             :64
         ]  # a set may be sorted by class
-        self.reals = data.floats(some.to(data.images.device))
+        reals = data.floats(some.to(data.images.device))
+        self.reals = {"images": len(reals), "figures": _various(reals, "real_")}
+        self.state = None
         self._keep()
 
     def saw(self, stats):
-        for value in stats.values():
-            self.finite &= torch.as_tensor(value, device=self.finite.device).isfinite().all()
+        """Watch the figures of one step: a sum is finite only if all of its terms are."""
+        self.finite &= sum(stats.values()).isfinite().all()
 
     def add(self, now):
         """Add a row. Returns None, or the reason to end: the run is back at its last finite row then."""
@@ -96,7 +101,8 @@ class Records:
     def _keep(self):
         state = self.gan.state_dict()
         del state["history"]
-        self.state, self.finite = copy.deepcopy(state), torch.ones((), dtype=torch.bool, device=self.gan.device)
+        self.state = _copied(state, self.state)
+        self.finite = torch.ones((), dtype=torch.bool, device=self.gan.device)
 
     def _back(self):
         self.gan.load_state_dict(copy.deepcopy(self.state) | {"history": self.gan.history})
@@ -118,6 +124,16 @@ class Records:
                 break
         self._back()
         return where
+
+
+def _copied(state, into):
+    """A deep copy of a state; into the tensors of an earlier copy where there are such: new memory costs time."""
+    if isinstance(state, torch.Tensor):
+        fits = isinstance(into, torch.Tensor) and into.shape == state.shape
+        return into.copy_(state) if fits else state.clone()
+    if isinstance(state, dict):
+        return {key: _copied(x, into.get(key) if isinstance(into, dict) else None) for key, x in state.items()}
+    return copy.deepcopy(state)
 
 
 def _look(seen, name, module, inputs, output):

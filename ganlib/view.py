@@ -12,7 +12,7 @@ from .pictures import show, write_moment
 from .terminal import Bar, Lines
 
 UPDATES = 800  # at most, per cell: the saved file's messages have their limits (nbval gives up past 2,000)
-SHARE = 0.05  # of the run's time, at most, goes into the live picture
+SHARE = 0.01  # of the run's time, at most, goes into the live picture
 STATUS = {"p_real": "D(real) {:.2f}", "p_fake": "D(fake) {:.2f}", "d_loss": "loss D {:.3f}", "g_loss": "loss G {:.3f}"}
 
 
@@ -24,8 +24,8 @@ class LiveView:
     total: the number of steps, said in the line.
     folder: the run's folder; `latest.png` and `history.json` are kept there at each update, and every
         `picture_every` steps a picture for `timeline` in `pictures/`.
-    every: seconds between two updates, at least; they are also held to 5 % of the run's time and 800 a cell, and so are
-        the pictures to another 5 %, but for the first and the last.
+    every: seconds between two updates, at least; they are also held to 1 % of the run's time and 800 a cell, and so are
+        the pictures to another 1 %, but for the first and the last.
 
     Under the line stands the doctor's verdict (`diagnose`), once there are rows enough in the history; a terminal's bar
     has no room for it.
