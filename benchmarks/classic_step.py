@@ -16,24 +16,40 @@ from benchmarks.blocks import arguments, compare
 from ganlib.device import setup
 
 
+class Plain:
+    """The recipe as its tutorials write it: `G`, `D`, and `move(real)`, one move of each for `real (100, 784)`."""
+
+    def __init__(self):
+        def mlp(sizes, between, last):
+            layers = []
+            for inputs, outputs in zip(sizes[:-2], sizes[1:-1], strict=True):
+                layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2), *between()]
+            return nn.Sequential(*layers, nn.Linear(*sizes[-2:]), last)
+
+        self.G = mlp((100, 128, 256, 512, 1024, 784), list, nn.Tanh())
+        self.D = mlp((784, 1024, 512, 256, 1), lambda: [nn.Dropout(0.3)], nn.Sigmoid())
+        self.opt_G, self.opt_D = (torch.optim.Adam(net.parameters(), lr=2e-4) for net in (self.G, self.D))
+        self.bce, self.ones, self.zeros = nn.BCELoss(), torch.ones(100, 1), torch.zeros(100, 1)
+
+    def move(self, real):
+        self.opt_D.zero_grad()
+        of_real = self.bce(self.D(real), self.ones)
+        of_real.backward()
+        of_fake = self.bce(self.D(self.G(torch.randn(100, 100)).detach()), self.zeros)
+        of_fake.backward()
+        self.opt_D.step()
+        self.opt_G.zero_grad()
+        self.bce(self.D(self.G(torch.randn(100, 100))), self.ones).backward()
+        self.opt_G.step()
+        return of_real.detach() + of_fake.detach()
+
+
 def plain(mnist):
     """One call, one step of the plain loop."""
-
-    def mlp(sizes, between, last):
-        layers = []
-        for inputs, outputs in zip(sizes[:-2], sizes[1:-1], strict=True):
-            layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2), *between()]
-        return nn.Sequential(*layers, nn.Linear(*sizes[-2:]), last)
-
-    G = mlp((100, 128, 256, 512, 1024, 784), list, nn.Tanh())
-    D = mlp((784, 1024, 512, 256, 1), lambda: [nn.Dropout(0.3)], nn.Sigmoid())
-    opt_G, opt_D = (torch.optim.Adam(net.parameters(), lr=2e-4) for net in (G, D))
-    bce = nn.BCELoss()
+    game, batches = Plain(), iter(())
     normalize = transforms.Compose([transforms.ToTensor(), transforms.Normalize(0.5, 0.5)])
     data = datasets.MNIST(mnist, transform=normalize)
     loader = torch.utils.data.DataLoader(data, batch_size=100, shuffle=True, drop_last=True)
-    batches = iter(())
-    ones, zeros = torch.ones(100, 1), torch.zeros(100, 1)
 
     def step():
         nonlocal batches
@@ -41,14 +57,7 @@ def plain(mnist):
         if real is None:
             batches = iter(loader)
             real = next(batches)
-        real = real[0].flatten(1)
-        opt_D.zero_grad()
-        bce(D(real), ones).backward()
-        bce(D(G(torch.randn(100, 100)).detach()), zeros).backward()
-        opt_D.step()
-        opt_G.zero_grad()
-        bce(D(G(torch.randn(100, 100))), ones).backward()
-        opt_G.step()
+        game.move(real[0].flatten(1))
 
     return step
 

@@ -1,11 +1,12 @@
 """The command line: python -m ganlib train | sample | evaluate | bench. Exit status 0 only where the work was done."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 from . import checkpoint, data, downloads, parallel, sharing
-from .bench import bench
+from .bench import bench, rate
 from .checkpoint import resume, save
 from .device import setup
 from .doctor import diagnose
@@ -15,6 +16,7 @@ from .files import replace
 from .pictures import show
 from .recipes import RECIPES, recipe
 from .training import train
+from .until import Rule
 from .view import LiveView
 
 
@@ -27,7 +29,8 @@ def main(arguments=None):
     add.add_argument("--fallback", choices=["digits"], help="go on with the digits where a download fails")
     add.add_argument("--recipe", default="classic", help=", ".join(RECIPES))
     add.add_argument("--conditional", action="store_true", help="ask for images by class, where the data have labels")
-    add.add_argument("--plan", type=int, metavar="IMAGES", help="stretch the recipe's schedules to so many images")
+    add.add_argument("--plan", metavar="LENGTH", help="stretch the schedules to so many images; or to a time: "
+                     '"60s" is measured once as images, kept in FOLDER/plan.json, and ends the run')  # fmt: skip
     add.add_argument("--steps", type=int, default=10_000, help="steps, counted from the run's beginning")
     add.add_argument("--until", metavar="LIMIT", help='instead of --steps: "1M images", "100 epochs", "60s", ...')
     add.add_argument("--seed", type=int, default=0, help="decides weights, noise and the order of the data")
@@ -92,7 +95,8 @@ def _train(options):
     classes = (len(images.classes) if images.labels is not None else 0) if options.conditional else 0
     if options.conditional and not classes:
         raise ValueError(f"--conditional was given, and {images.name!r} has no labels; leave it out")
-    chosen = recipe(options.recipe, images.shape, classes, options.plan)
+    planned = _planned(options, images, classes, first)
+    chosen = recipe(options.recipe, images.shape, classes, planned)
     batch_size = chosen.batch_size if options.batch_size is None else options.batch_size
     length = options.steps * batch_size * parallel.place()[1] * chosen.n_critic
     if chosen.images and options.until is None and not 0.8 < length / chosen.images < 1.25:
@@ -101,7 +105,7 @@ def _train(options):
     gan = chosen.gan(options.seed).to(device)
     resume(options.out, gan)
     until = options.until or options.steps
-    view = LiveView(total=None if options.until else options.steps, folder=options.out) if first else None
+    view = LiveView(total=options.steps if until == options.steps else None, folder=options.out) if first else None
     now = None
     for now in train(gan, images, chosen.step, until=until, view=view, batch_size=batch_size,
                      evaluate_every=options.evaluate_every):  # fmt: skip
@@ -118,6 +122,31 @@ def _train(options):
     status = 130 if "interrupted" in reason else 1 if "not finite" in reason else 0
     parallel.end(status)
     return status
+
+
+def _planned(options, images, classes, first):
+    """The images that the schedules are planned for, or None. A time is turned into images once in a run's life."""
+    if options.plan is None or options.plan.isdigit():
+        return None if options.plan is None else int(options.plan)
+    rule, file, kept = Rule(options.plan, len(images)), Path(options.out) / "plan.json", None
+    if rule.unit != "second":
+        raise ValueError(
+            f'--plan {options.plan} was given; a number of images, or a time ("60s", "5 min"), is expected'
+        )
+    if first and file.exists():
+        kept = json.loads(file.read_text())
+    elif first:
+        speed = rate(recipe(options.recipe, images.shape, classes), images, batch_size=options.batch_size)
+        speed *= parallel.place()[1]
+        kept = {"plan": options.plan, "images": round(speed * rule.goal), "images_per_second": round(speed, 1)}
+        replace(file, lambda out: out.write(json.dumps(kept).encode()))
+    kept = parallel.agree(kept)
+    if kept["plan"] != options.plan:
+        raise ValueError(f"the run in {options.out} was planned for {kept['plan']}, --plan {options.plan} was given; "
+                         "use the same, or another --out")  # fmt: skip
+    print(f"{options.plan} at {kept['images_per_second']:,.0f} images/s: planned for {kept['images']:,} images")
+    options.until = options.until or f"{kept['images']} images"
+    return kept["images"]
 
 
 def _sample(options):

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from benchmarks.classic_same import fisher
 from ganlib.__main__ import main
 from ganlib.bench import _player, bench, rate
 from ganlib.recipes import recipe
@@ -39,3 +40,9 @@ def test_a_rate_leaves_no_trace(digits):
     before = torch.get_rng_state()
     assert rate(recipe("classic"), digits, seconds=0.2, batch_size=10) > 0
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("a, b, p", [(3, 7, 0.178895), (0, 5, 0.032508), (8, 1, 0.005477), (4, 4, 1.0)])
+def test_fishers_exact_test(a, b, p):
+    """Against scipy.stats.fisher_exact([[a, 10 - a], [b, 10 - b]])."""
+    assert fisher(a, 10, b, 10) == pytest.approx(p, rel=1e-4)

@@ -159,3 +159,19 @@ def test_a_run_that_is_not_finite_is_no_success(tmp_path, capsys, monkeypatch):
     assert "ended: not finite at step" in capsys.readouterr().out
     gan = sharing.rebuild(tmp_path / "run" / "checkpoint.pt")
     assert all(weight.isfinite().all() for weight in gan.G.parameters())
+
+
+def test_a_plan_in_seconds_is_measured_once_and_kept(tmp_path, capsys, monkeypatch):
+    """A second start with another speed keeps the schedules of the first: they are functions of images."""
+    out, rates = tmp_path / "run", iter([100.0, 7.0])
+    monkeypatch.setattr("ganlib.__main__.rate", lambda *_, **__: next(rates))
+    options = ["train", "--recipe", "small", "--plan", "4s", "--out", str(out), "--device", "cpu"]
+    assert main([*options, "--until", "100 images"]) == 0
+    assert "4s at 100 images/s: planned for 400 images" in capsys.readouterr().out
+    assert main(options) == 0
+    said = capsys.readouterr().out
+    assert "planned for 400 images" in said and "going on from step 2 (100 images)" in said and "step 8" in said
+    assert main([*options, "--plan", "9s"]) == 1
+    assert "was planned for 4s, --plan 9s was given" in capsys.readouterr().err
+    assert main([*options, "--plan", "9 epochs"]) == 1
+    assert '--plan 9 epochs was given; a number of images, or a time ("60s", "5 min")' in capsys.readouterr().err
