@@ -7,10 +7,11 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 import ganlib
-from ganlib import convolutions, losses, nets
+from ganlib import compact, convolutions, losses, nets
 
-PAIRS = [(nets.ConvGenerator, nets.ConvDiscriminator), (nets.ResidualGenerator, nets.ResidualDiscriminator)]
-kinds = pytest.mark.parametrize("Gen, Dis", PAIRS, ids=["conv", "residual"])
+PAIRS = [(nets.ConvGenerator, nets.ConvDiscriminator), (nets.ResidualGenerator, nets.ResidualDiscriminator),
+         (nets.CompactGenerator, nets.CompactDiscriminator)]  # fmt: skip
+kinds = pytest.mark.parametrize("Gen, Dis", PAIRS, ids=["conv", "residual", "compact"])
 
 
 @kinds
@@ -56,6 +57,29 @@ def test_the_dcgan_pair_is_that_of_the_paper():
         for m in net.modules():
             if isinstance(m, (nn.ConvTranspose2d, nn.Conv2d)):
                 assert m.weight.std().item() == pytest.approx(0.02, rel=0.05)
+
+
+def test_folding_and_repeating_are_torchs_own():
+    x = torch.randn(2, 3, 8, 6)
+    squares = x.unfold(2, 2, 2).unfold(3, 2, 2)  # (N, C, H, W, 2, 2)
+    folded = compact.Fold()(x)
+    assert torch.equal(folded, squares.permute(0, 4, 5, 1, 2, 3).reshape(2, 12, 4, 3))
+    assert torch.equal(compact.Unfold()(folded), x)
+    assert torch.equal(compact.Repeat()(x), interpolate(x, scale_factor=2, mode="nearest"))
+    last = x.to(memory_format=torch.channels_last)
+    for layer in (compact.Fold(), compact.Repeat(), compact.Mean()):
+        out = layer(last)
+        assert out.is_contiguous(memory_format=torch.channels_last) and torch.equal(out, layer(x))
+
+
+def test_the_compact_pair_counted_by_hand():
+    """28x28, widths 64 at 7x7 and 32 at 14x14: every convolution 3x3, the image folded into four channels."""
+    G, D = nets.CompactGenerator(), nets.CompactDiscriminator()
+    weights = [64 * 64 * 49, 64, 64, *(9 * a * b + 2 * b for a, b in ((64, 64), (64, 32), (32, 32))), 9 * 32 * 4 + 4]
+    assert sum(p.numel() for p in G.parameters()) == sum(weights)
+    weights = [9 * a * b + b for a, b in ((4, 32), (32, 32), (32, 64), (64, 64))] + [64 * 49 + 1]
+    assert sum(p.numel() for p in D.parameters()) == sum(weights)
+    assert not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in D.modules())
 
 
 def test_the_residual_pair_has_no_norm_and_begins_as_the_identity():
