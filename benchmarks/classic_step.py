@@ -7,6 +7,8 @@ plain loop is the recipe as its tutorials write it: torchvision's MNIST with ToT
 BCELoss on a sigmoid, nn.Dropout, two backward passes for D, default Adam, nothing frozen.
 """
 
+from functools import partial
+
 import torch
 from torch import nn
 from torchvision import datasets, transforms
@@ -19,27 +21,28 @@ from ganlib.device import setup
 class Plain:
     """The recipe as its tutorials write it: `G`, `D`, and `move(real)`, one move of each for `real (100, 784)`."""
 
-    def __init__(self):
+    def __init__(self, device="cpu"):
         def mlp(sizes, between, last):
             layers = []
             for inputs, outputs in zip(sizes[:-2], sizes[1:-1], strict=True):
                 layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2), *between()]
-            return nn.Sequential(*layers, nn.Linear(*sizes[-2:]), last)
+            return nn.Sequential(*layers, nn.Linear(*sizes[-2:]), last).to(device)
 
         self.G = mlp((100, 128, 256, 512, 1024, 784), list, nn.Tanh())
         self.D = mlp((784, 1024, 512, 256, 1), lambda: [nn.Dropout(0.3)], nn.Sigmoid())
         self.opt_G, self.opt_D = (torch.optim.Adam(net.parameters(), lr=2e-4) for net in (self.G, self.D))
-        self.bce, self.ones, self.zeros = nn.BCELoss(), torch.ones(100, 1), torch.zeros(100, 1)
+        self.bce, self.noise = nn.BCELoss(), partial(torch.randn, 100, 100, device=device)
+        self.ones, self.zeros = torch.ones(100, 1, device=device), torch.zeros(100, 1, device=device)
 
     def move(self, real):
         self.opt_D.zero_grad()
         of_real = self.bce(self.D(real), self.ones)
         of_real.backward()
-        of_fake = self.bce(self.D(self.G(torch.randn(100, 100)).detach()), self.zeros)
+        of_fake = self.bce(self.D(self.G(self.noise()).detach()), self.zeros)
         of_fake.backward()
         self.opt_D.step()
         self.opt_G.zero_grad()
-        self.bce(self.D(self.G(torch.randn(100, 100))), self.ones).backward()
+        self.bce(self.D(self.G(self.noise())), self.ones).backward()
         self.opt_G.step()
         return of_real.detach() + of_fake.detach()
 
