@@ -1,6 +1,6 @@
 """Quality against the clock: a recipe's Frechet distance, in units of the floor, after budgets of seconds.
 
-    python -m benchmarks.clock --seconds 60 180 600 --seeds 3 --mnist data [--data mnist] [--recipe small]
+    python -m benchmarks.clock --seconds 60 180 600 --seeds 3 --mnist data [--data mnist] [--conditional]
 
 Each budget is a run of its own. Its length in images is fixed before it starts, from the rate that is measured then
 (`ganlib.bench.rate`), and the recipe's schedules are stretched to it; the seconds that the run really took are printed.
@@ -50,7 +50,8 @@ def main():
     parser.add_argument("--mnist", default="data", help="torchvision's root folder of MNIST")
     parser.add_argument("--data", default="mnist", choices=["mnist", "glyphs", "shapes"])
     parser.add_argument("--recipe", default="small")
-    parser.add_argument("--tune", action="store_true")
+    parser.add_argument("--conditional", action="store_true", help="ask for images by class")
+    parser.add_argument("--tune", action="store_true", help="judge by the last training images")
     parser.add_argument("--out", help="a folder for pictures")
     options = parser.parse_args()
     ganlib.setup(0, precision="fast", threads=torch.get_num_threads())
@@ -63,15 +64,17 @@ def main():
     for seconds in options.seconds:
         for seed in options.seeds:
             ganlib.setup(seed, precision="fast", threads=torch.get_num_threads())
-            found = rate(ganlib.recipe(options.recipe, train.shape), train)
-            made = ganlib.recipe(options.recipe, train.shape, images=round(found * seconds))
+            classes = len(train.classes) if options.conditional else 0
+            found = rate(ganlib.recipe(options.recipe, train.shape, classes), train)
+            made = ganlib.recipe(options.recipe, train.shape, classes, images=round(found * seconds))
             gan, start = made.gan(seed), time.monotonic()
             for _ in ganlib.train(gan, train, made.step, until=f"{made.images} images", batch_size=made.batch_size):
                 pass
             took = time.monotonic() - start
             fakes = torch.cat([extract(extractor, gan.sample(1000, stream=f"clock/{i}")) for i in range(10)])
             quality = metrics.precision_recall(reference[:5000], fakes[:5000])
-            row = {"data": train.name, "seconds": seconds, "seed": seed, "took": round(took), "images": gan.images_seen,
+            row = {"data": train.name, "conditional": bool(classes), "seconds": seconds, "seed": seed,
+                   "took": round(took), "images": gan.images_seen,
                    "distance / floor": round(metrics.frechet_distance(reference, fakes) / floor, 2),
                    "precision": round(quality.precision, 3), "recall": round(quality.recall, 3)}  # fmt: skip
             rows.append(row)

@@ -20,6 +20,8 @@ class Latent(nn.Module):
         super().__init__()
         self.categorical, self.width = categorical, latent_dim * (2 if classes else 1)
         self.embedding = nn.Embedding(classes, latent_dim) if classes else None
+        if classes:  # the noise is louder than the class: with both alike G drew one image for each class
+            nn.init.normal_(self.embedding.weight, std=0.25)
 
     def forward(self, z, labels=None):
         if self.categorical:

@@ -8,8 +8,8 @@ from importlib.resources import files
 import torch
 
 from . import features, metrics
+from .contract import evaluating
 from .data import as_float, as_uint8
-from .gan import evaluating
 
 REFERENCE = (
     "mnist-features.safetensors",

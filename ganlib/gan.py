@@ -7,12 +7,22 @@ import torch
 from torch import nn
 
 from . import parallel
+from .averages import Settled, follow
+from .contract import evaluating, keeps_contract
 from .device import PRECISIONS, choice
-from .labels import fitting, require
+from .labels import counts, fitting, require
 from .randomness import generator
 from .schedules import at, extremes
 
-PLAIN = ("seed", "step", "images_seen", "history", "trained_on", "precision")  # the state beside nets and optimizers
+PLAIN = (
+    "seed",
+    "step",
+    "images_seen",
+    "history",
+    "trained_on",
+    "precision",
+    "label_counts",
+)  # the state beside nets and optimizers
 
 
 class GAN:
@@ -43,6 +53,7 @@ class GAN:
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision={precision!r} was given; {' or '.join(map(repr, PRECISIONS))} is expected")
         self.step, self.images_seen, self.history, self.trained_on = 0, 0, [], None
+        self.label_counts, self.settled = None, Settled()  # how many images of each class the data have
         nets = (net.to(memory_format=torch.channels_last) for net in (G, D))  # faster for convolutions, no change else
         self.opt_G, self.opt_D = (_adam(net, at(lr, 0), tuple(at(beta, 0) for beta in betas)) for net in nets)
         self.G_ema = None if ema is None else copy.deepcopy(G).requires_grad_(False)
@@ -156,16 +167,8 @@ class GAN:
             half_life = at(self.ema, self.images_seen)
             return 1 - 0.5 ** (n / half_life) if half_life else 1.0
 
-        average, weights = list(self.G_ema.parameters()), list(self.G.parameters())
-        share = self.varying(share)
-        if isinstance(share, torch.Tensor):  # lerp would read it on the host
-            apart = torch._foreach_sub(weights, average)
-            torch._foreach_mul_(apart, share)
-            torch._foreach_add_(average, apart)
-        else:
-            torch._foreach_lerp_(average, weights, share)
-        for ours, theirs in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
-            ours.copy_(theirs)
+        follow(self.G_ema, self.G, self.varying(share))
+        self.settled.state = None
 
     @contextmanager
     def _drawing(self, net, stream):
@@ -187,12 +190,13 @@ class GAN:
 
         `stream` names another noise ("more", "even more", ...); `noise (n, latent_dim)` gives it outright. `labels`
         int64 `(n,)`, or one int for all; by default a conditional G is asked for each class in turn. Draws from
-        `G_ema` where there is one, with `ema=False` from G itself. Runs it in evaluation mode, leaves its mode and
-        every random generator as they were. Raises ValueError for labels that G does not know.
+        `G_ema` where there is one (with batch statistics of its own), with `ema=False` from G itself. Runs it in
+        evaluation mode, leaves its mode and every random generator as they were. Raises ValueError for labels that G
+        does not know.
         """
         noise = self.noise(n, stream) if noise is None else noise
         labels = fitting(labels, len(noise), self.G, self.device)
-        net = self.G if self.G_ema is None or not ema else self.G_ema
+        net = self.G if self.G_ema is None or not ema else self.settled(self)
         with evaluating(net):
             parts = noise.split(1000)
             asked = [None] * len(parts) if labels is None else labels.split(1000)
@@ -207,25 +211,11 @@ class GAN:
             raise ValueError("G takes no labels: there is no grid of classes; build it with classes=...")
         return self.sample(noise=self.noise(rows, stream).repeat_interleave(self.classes, 0))
 
-    @torch.no_grad()
     def check(self, data):
         """Raise ValueError where G or D does not keep its contract for the images of `data`."""
         require(data, self.G, self.D)
-        with evaluating(self.G, self.D):
-            for layer in (*self.G.modules(), *self.D.modules()):
-                if isinstance(layer, nn.modules.dropout._DropoutNd):
-                    raise ValueError(f"a net holds nn.{layer}, whose masks no seed of the run decides; "
-                                     f"use ganlib.nets.Dropout(p={layer.p})")  # fmt: skip
-            labels = None if data.labels is None else data.labels[:2]
-            fakes, expected = _answer("G", self.G, self.noise(2), labels), (2, *data.shape)
-            if tuple(fakes.shape) != expected:
-                raise ValueError(f"G returned {tuple(fakes.shape)} for 2 noise vectors; {expected}, the shape of "
-                                 f"2 images of {data.name!r}, is expected: end with unflatten(1, {data.shape}), "
-                                 "or build G for that size")  # fmt: skip
-            logits = _answer("D", self.D, fakes, labels)
-            if tuple(logits.shape) != (2,):
-                raise ValueError(f"D returned {tuple(logits.shape)} for 2 images; one logit per image, (2,), is "
-                                 "expected: end with flatten(0)")  # fmt: skip
+        self.label_counts = counts(data, self.G)
+        keeps_contract(self.G, self.D, data, self.noise(2))
 
     def state_dict(self):
         """The whole state of the run, as tensors and plain values."""
@@ -237,32 +227,11 @@ class GAN:
             getattr(self, name).load_state_dict(state[name])
         self.adaptive = state["adaptive"].to(self.device, copy=True)
         for name in PLAIN:
-            setattr(self, name, copy.deepcopy(state[name]))
+            setattr(self, name, copy.deepcopy(state.get(name)))
         self.generation += 1
 
     def _parts(self):
         return ("G", "D", "opt_G", "opt_D") if self.G_ema is None else ("G", "D", "opt_G", "opt_D", "G_ema")
-
-
-def _answer(name, net, x, labels):
-    try:
-        return net(x, labels)
-    except (TypeError, RuntimeError) as error:
-        raise ValueError(f"{name} cannot be run on {tuple(x.shape)} ({error}); it is called as {name}(x, labels), so "
-                         "forward(self, x, labels=None) that takes this shape is expected") from error  # fmt: skip
-
-
-@contextmanager
-def evaluating(*nets):
-    """Evaluation mode for a while; each module's own mode comes back afterwards."""
-    modes = [(module, module.training) for net in nets for module in net.modules()]
-    try:
-        for net in nets:
-            net.eval()
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def _adam(net, lr, betas):

@@ -25,3 +25,16 @@ def require(data, G, D):
             found = "has none" if data.labels is None else f"has {data.labels.min()} to {data.labels.max()}"
             raise ValueError(f"{player} is conditional on {classes} classes, labels from 0 to {classes - 1} are "
                              f"expected, and {data.name!r} {found}")  # fmt: skip
+
+
+def counts(data, G):
+    """How many images of each class `data` holds, a list; None for a G without labels."""
+    return torch.bincount(data.labels.cpu(), minlength=G.classes).tolist() if getattr(G, "classes", 0) else None
+
+
+def shared_out(counts, n, device):
+    """Return `n` labels, each class as often as its share of `counts` says; None where there are no counts."""
+    if not counts:
+        return None
+    shares = torch.tensor(counts).double().cumsum(0)
+    return torch.searchsorted(shares / shares[-1], (torch.arange(n).double() + 0.5) / n).to(device)

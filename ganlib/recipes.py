@@ -165,17 +165,16 @@ def _r3gan(shape, classes, images):
 
 
 def _small(shape, classes, images):
-    """For two CPU cores; planned for what they see in a minute."""
+    """For two CPU cores; planned for what they see in a minute or two. Settings: benchmarks/LOG.md."""
     images = images or 120_000
-    widths = [32 * min(4, 2 ** (i // 2)) for i in range(nets.scale(shape, at_least=1)[1])]
     return {
-        "source": "Huang et al. 2024 with the approximate R1 + R2 of Lin et al. 2025, on a small DCGAN pair",
-        "G": partial(nets.ConvGenerator, latent_dim=64, shape=shape, widths=tuple(widths[::-1]), extra=1, **classes),
-        "D": partial(nets.ConvDiscriminator, shape=shape, widths=tuple(widths), extra=1, **classes),
+        "source": "Huang et al. 2024 with the approximate R1 + R2 of Lin et al. 2025, on nets made for a CPU",
+        "G": partial(nets.CompactGenerator, shape=shape, **classes),
+        "D": partial(nets.CompactDiscriminator, shape=shape, **classes),
         "objective": losses.relativistic,
-        "penalty": losses.approximate_r1_r2(1.0, 0.05),
+        "penalty": losses.approximate_r1_r2(0.3, 0.05),
         "batch_size": 50,
-        "lr": Linear(((0, 1e-4), (images // 10, 3e-3), (images // 2, 3e-3), (images, 6e-5))),
+        "lr": Linear(((0, 1e-4), (images // 10, 2e-3), (images // 2, 2e-3), (images, 4e-5))),
         "betas": (0.0, 0.99),
         "ema": Linear(((0, 0), (150_000, 15_000))),
         "images": images,
@@ -189,6 +188,7 @@ def _infogan(shape, classes, images):
         "source": "Chen et al. 2016, ten classes and two continuous codes found without labels, in the game of `small`",
         "G": partial(small["G"].func, **small["G"].keywords | {"latent_dim": 74, "categorical": 10}),
         "D": partial(small["D"].func, **small["D"].keywords, answers=12),
+        "penalty": losses.approximate_r1_r2(1.0, 0.05),
         "question": losses.mutual_information(10, 2),
     }
 

@@ -56,7 +56,7 @@ def test_a_conditional_run_of_a_recipe(tmp_path, capsys):
     assert main([*options, "--plan", "500"]) == 1
     assert "has lr = Linear(points=" in capsys.readouterr().err
     assert main([*options, "--recipe", "dcgan"]) == 1
-    assert "has G = {'net': 'ConvGenerator'" in capsys.readouterr().err
+    assert "has G = {'net': 'CompactGenerator'" in capsys.readouterr().err
 
 
 def test_a_finished_run_is_left_as_it_is(tmp_path, capsys):

@@ -522,3 +522,35 @@ def test_it_learns_a_toy_in_seconds():
     fakes = ganlib.data.as_uint8(gan.sample(1000)).view(-1, 2).float()
     assert fakes.mean(0).tolist() == pytest.approx([190, 90], abs=12)
     assert fakes.std(0).tolist() == pytest.approx([15, 15], abs=6)
+
+
+def test_the_average_is_drawn_with_batch_statistics_of_its_own(digits):
+    """Those of its own images, by hand; G_ema and the run itself stay as they are."""
+    torch.manual_seed(0)
+    G, D = nets.CompactGenerator(8, widths=(8, 4), classes=10), nets.CompactDiscriminator(widths=(4, 8), classes=10)
+    gan = ganlib.GAN(G, D, lr=1e-2, seed=0, ema=500)
+    for _ in ganlib.train(gan, digits, until=6, batch_size=20):
+        pass
+    before = {name: value.clone() for name, value in gan.G_ema.state_dict().items()}
+    assert gan.label_counts == torch.bincount(digits.labels).tolist()
+    labels = torch.cat([torch.full((n,), i) for i, n in enumerate(shares(gan.label_counts, 1000))])
+    with torch.no_grad():
+        by_hand = gan.G_ema(gan.noise(1000, "statistics"), labels)  # in training mode: normalised by its own statistics
+    gan.G_ema.load_state_dict(before)
+    assert torch.allclose(gan.sample(1000, labels, stream="statistics"), by_hand, atol=2e-3)
+    assert (gan.sample(1000, labels, stream="statistics", ema=False) - by_hand).abs().max() > 0.1
+    assert all(torch.equal(value, before[name]) for name, value in gan.G_ema.state_dict().items())
+    first = gan.sample(4)
+    ganlib.generator_step(gan, digits.batches(0, 9, size=20).images[0], labels=digits.labels[:20])
+    assert (gan.sample(4) - first).abs().max() > 1e-3  # another state has other statistics, at the same step too
+
+
+def shares(counts, n):
+    """How many of n places belong to each class: the quantiles (i + 1/2) / n of their shares."""
+    edges = [round(n * sum(counts[:i]) / sum(counts)) for i in range(len(counts) + 1)]
+    return [b - a for a, b in zip(edges, edges[1:], strict=False)]
+
+
+def test_an_average_without_batch_norm_is_drawn_as_it_is(small):
+    gan = small(ema=100)
+    assert gan.settled(gan) is gan.G_ema
