@@ -25,6 +25,9 @@ def follow(average, net, share):
         here.copy_(there)
 
 
+IMAGES = 500  # that an average's batch statistics are taken from
+
+
 class Settled:
     """G's average as images are drawn from it, made once for each state of the run."""
 
@@ -34,8 +37,9 @@ class Settled:
     def __call__(self, gan):
         now = gan.step, gan.generation
         if self.state != now:
-            labels = shared_out(gan.label_counts or [1] * gan.classes, 1000, gan.device)
-            self.state, self.net = now, settled(gan.G_ema, gan.noise(1000, "statistics"), labels)
+            labels = shared_out(gan.label_counts or [1] * gan.classes, IMAGES, gan.device)
+            with gan.autocast():
+                self.state, self.net = now, settled(gan.G_ema, gan.noise(IMAGES, "statistics"), labels)
         return self.net
 
 

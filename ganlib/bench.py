@@ -11,6 +11,7 @@ from .device import choice
 from .files import replace
 from .recipes import recipe
 from .steps import played
+from .training import train
 from .trials import peak
 
 BATCHES = (25, 50, 100, 200, 400)
@@ -45,19 +46,20 @@ def bench(device, recipes=("classic", "small"), batches=BATCHES, sizes=SIZES, se
     return rows
 
 
-def rate(made, data, seconds=3.0, batch_size=None, device=None):
+def rate(made, data, seconds=4.0, batch_size=None):
     """Return the images/s at which the recipe `made` trains on `data`: what a budget in seconds buys.
 
-    Fresh nets are played for so long and thrown away. The middle third of the steps by their time counts, so that one
-    busy moment of a shared machine does not.
+    Fresh nets are trained for so long, history included, and thrown away.
     """
-    step, _ = _player(made, data, batch_size or made.batch_size, device or data.images.device)
-    for _ in range(2):
-        step()
-    times = sorted(_timed(step, data.images.device, seconds))
-    third = len(times) // 3
-    middle = times[third : len(times) - third]
-    return (batch_size or made.batch_size) * made.n_critic * len(middle) / sum(middle)
+    with torch.random.fork_rng(devices=[]):
+        gan = made.gan(0).to(data.images.device)
+    size, start = batch_size or made.batch_size, None
+    for now in train(gan, data, made.step, until=f"{seconds}s", batch_size=size):
+        if now.step == 3 or now.reason:
+            _wait(gan.device)
+            here = time.perf_counter(), now.images
+            start = start or here
+    return (here[1] - start[1]) / (here[0] - start[0])
 
 
 def _player(made, data, batch, device):

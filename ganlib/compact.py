@@ -34,8 +34,8 @@ class CompactGenerator(nn.Module):
         def block(layer, width):
             return [layer, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
 
-        self.first, self.base = nn.Linear(self.latent.width, widths[0] * base**2, bias=False), base
-        layers = [nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)]
+        first = nn.Linear(self.latent.width, widths[0] * base**2, bias=False)
+        layers = [first, *block(Places(base), widths[0])]
         for width, following in zip(widths, (*widths[1:], None), strict=True):
             for _ in range(extra):
                 layers += block(nn.Conv2d(width, width, 3, 1, 1, bias=False), width)
@@ -45,8 +45,7 @@ class CompactGenerator(nn.Module):
         self.apply(as_dcgan)
 
     def forward(self, z, labels=None):
-        places = self.first(self.latent(z, labels))
-        return self.layers(places.view(len(z), self.base, self.base, -1).permute(0, 3, 1, 2))
+        return self.layers(self.latent(z, labels))
 
 
 class CompactDiscriminator(nn.Module):
@@ -74,6 +73,17 @@ class CompactDiscriminator(nn.Module):
     def forward(self, images, labels=None, read=False):
         places = self.layers(images).permute(0, 2, 3, 1)  # as they lie in memory: flattening copies nothing
         return self.verdict(places.flatten(1), labels, read)
+
+
+class Places(nn.Module):
+    """`(N, base * base * C)` to `(N, C, base, base)`: the channels of a place are neighbours."""
+
+    def __init__(self, base):
+        super().__init__()
+        self.base = base
+
+    def forward(self, x):
+        return x.view(len(x), self.base, self.base, -1).permute(0, 3, 1, 2)
 
 
 class Fold(nn.Module):

@@ -58,10 +58,7 @@ class GAN:
         self.opt_G, self.opt_D = (_adam(net, at(lr, 0), tuple(at(beta, 0) for beta in betas)) for net in nets)
         self.G_ema = None if ema is None else copy.deepcopy(G).requires_grad_(False)
         self.adaptive = torch.zeros(2, device=self.device)  # an augmentation's: see `Augmentation`
-        self.capture, self.generation = (
-            None,
-            0,
-        )  # see compiled.py: what captures a step; how often tensors were replaced
+        self.capture, self.generation = None, 0  # compiled.py: what records a step; how often tensors were replaced
         # batch statistics mix the images of one pass: with them, reals and fakes are judged apart
         self.one_pass = not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in D.modules())
 
@@ -170,6 +167,10 @@ class GAN:
         follow(self.G_ema, self.G, self.varying(share))
         self.settled.state = None
 
+    def autocast(self):
+        """The precision in which the nets train."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
     @contextmanager
     def _drawing(self, net, stream):
         """Let the net's random layers (those with a `generator`) draw as (seed, step, stream) says."""
@@ -178,11 +179,15 @@ class GAN:
         for layer in layers:
             layer.generator = draws
         try:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            with self.autocast():
                 yield
         finally:
             for layer in layers:
                 layer.generator = None
+
+    def net(self, ema=True):
+        """Return what `sample` draws from: G, or its average with batch statistics of its own."""
+        return self.G if self.G_ema is None or not ema else self.settled(self)
 
     @torch.no_grad()
     def sample(self, n=64, labels=None, noise=None, stream="fixed", ema=True):
@@ -196,7 +201,7 @@ class GAN:
         """
         noise = self.noise(n, stream) if noise is None else noise
         labels = fitting(labels, len(noise), self.G, self.device)
-        net = self.G if self.G_ema is None or not ema else self.settled(self)
+        net = self.net(ema)
         with evaluating(net):
             parts = noise.split(1000)
             asked = [None] * len(parts) if labels is None else labels.split(1000)
