@@ -125,6 +125,14 @@ def test_the_class_changes_the_image_and_the_verdict(Gen, Dis):
     assert len(D(same, y).unique()) == 10
 
 
+@kinds
+def test_the_noise_is_louder_than_the_class(Gen, Dis):
+    """With both alike a G of ours drew one image for each class (DECISIONS.md, 28)."""
+    torch.manual_seed(0)
+    rows = Gen(latent_dim=200, classes=50).latent.embedding.weight
+    assert rows.std().item() == pytest.approx(0.25, rel=0.05)
+
+
 def test_the_projection_is_that_of_the_paper():
     """logit = psi(h) + <V_y, h>: Miyato & Koyama 2018, equation 3."""
     verdict = convolutions.Verdict(6, classes=4).double()
