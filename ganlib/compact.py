@@ -5,12 +5,16 @@ convolutions of stride 2, whose gradients are slow there. Here each 2x2 square o
 once; sizes are halved by means and doubled by repetition. All layers keep the channels last in memory.
 """
 
+from functools import partial
 from itertools import pairwise
 
+import torch
 from torch import nn
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, conv_transpose2d, pad
 
 from .convolutions import Latent, Verdict, as_dcgan, scale, widths_of
+
+same_size = partial(nn.Conv2d, kernel_size=3, padding=1)
 
 
 class CompactGenerator(nn.Module):
@@ -35,13 +39,13 @@ class CompactGenerator(nn.Module):
             return [layer, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
 
         first = nn.Linear(self.latent.width, widths[0] * base**2, bias=False)
-        layers = [first, *block(Places(base), widths[0])]
+        layers, conv = [first, *block(Places(base), widths[0])], same_size
         for width, following in zip(widths, (*widths[1:], None), strict=True):
-            for _ in range(extra):
-                layers += block(nn.Conv2d(width, width, 3, 1, 1, bias=False), width)
-            if following is not None:
-                layers += [*block(nn.Conv2d(width, following, 3, 1, 1, bias=False), following), Repeat()]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 4 * shape[0], 3, 1, 1), Unfold(), nn.Tanh())
+            for outputs in (*[width] * extra, *([] if following is None else [following])):
+                layers += block(conv(width, outputs, bias=False), outputs)
+                conv = same_size
+            conv = ResizeConv2d if following else conv  # the first convolution at a size doubles the one before
+        self.layers = nn.Sequential(*layers, conv(widths[-1], 4 * shape[0]), Unfold(), nn.Tanh())
         self.apply(as_dcgan)
 
     def forward(self, z, labels=None):
@@ -64,7 +68,7 @@ class CompactDiscriminator(nn.Module):
         layers = [Fold()]
         for inputs, width in pairwise((4 * shape[0], *widths)):
             for channels in (inputs, *[width] * extra):
-                layers += [nn.Conv2d(channels, width, 3, 1, 1), nn.LeakyReLU(0.2, inplace=True)]
+                layers += [same_size(channels, width), nn.LeakyReLU(0.2, inplace=True)]
             layers.append(Mean())
         self.layers = nn.Sequential(*layers[:-1])
         self.verdict = Verdict(widths[-1] * base**2, classes, answers)
@@ -104,13 +108,24 @@ class Unfold(nn.Module):
         return x.reshape(n, 2 * h, 2 * w, c // 4).permute(0, 3, 1, 2)
 
 
-class Repeat(nn.Module):
-    """`(N, C, H, W)` to `(N, C, 2H, 2W)`: each place four times."""
+class ResizeConv2d(nn.Conv2d):
+    """`(N, C, H, W)` to `(N, outputs, 2H, 2W)`: nearest-neighbour doubling, then a 3x3 convolution, in one.
+
+    Equal to `nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias))`, weights
+    included (Odena et al. 2016, "Deconvolution and checkerboard artifacts"). Of the nine products at each place of the
+    doubled image some have the same factor; here their weights are added first, which leaves four: a transposed
+    convolution of 4x4 weights and stride 2.
+    """
+
+    def __init__(self, inputs, outputs, bias=True):
+        super().__init__(inputs, outputs, 3, padding=1, bias=bias)
 
     def forward(self, x):
-        n, c, h, w = x.shape
-        x = x.permute(0, 2, 3, 1).reshape(n, h, 1, w, 1, c).expand(n, h, 2, w, 2, c)
-        return x.reshape(n, 2 * h, 2 * w, c).permute(0, 3, 1, 2)
+        turned = self.weight.transpose(0, 1).flip(2, 3)  # (C, outputs, 3, 3)
+        corners = (0, 1, 0, 1), (1, 0, 0, 1), (0, 1, 1, 0), (1, 0, 1, 0)  # the four places of a doubled pixel
+        weight = sum(pad(turned, corner) for corner in corners)  # (C, outputs, 4, 4)
+        weight = weight.contiguous(memory_format=torch.channels_last)  # decides the layout of what comes out
+        return conv_transpose2d(x, weight, self.bias, stride=2, padding=1)
 
 
 class Mean(nn.Module):

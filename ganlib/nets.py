@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from .compact import CompactDiscriminator, CompactGenerator  # noqa: F401  # isort: skip
+from .compact import CompactDiscriminator, CompactGenerator, ResizeConv2d  # noqa: F401  # isort: skip
 from .convolutions import ConvDiscriminator, ConvGenerator, Verdict, scale  # noqa: F401  # isort: skip
 from .convolutions import ResidualDiscriminator, ResidualGenerator  # noqa: F401  # isort: skip
 

@@ -1,3 +1,4 @@
+import copy
 import math
 import re
 
@@ -59,17 +60,54 @@ def test_the_dcgan_pair_is_that_of_the_paper():
                 assert m.weight.std().item() == pytest.approx(0.02, rel=0.05)
 
 
-def test_folding_and_repeating_are_torchs_own():
+def test_folding_is_torchs_own():
     x = torch.randn(2, 3, 8, 6)
     squares = x.unfold(2, 2, 2).unfold(3, 2, 2)  # (N, C, H, W, 2, 2)
     folded = compact.Fold()(x)
     assert torch.equal(folded, squares.permute(0, 4, 5, 1, 2, 3).reshape(2, 12, 4, 3))
     assert torch.equal(compact.Unfold()(folded), x)
-    assert torch.equal(compact.Repeat()(x), interpolate(x, scale_factor=2, mode="nearest"))
     last = x.to(memory_format=torch.channels_last)
-    for layer in (compact.Fold(), compact.Repeat(), compact.Mean()):
+    for layer in (compact.Fold(), compact.Mean()):
         out = layer(last)
         assert out.is_contiguous(memory_format=torch.channels_last) and torch.equal(out, layer(x))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("size", [(5, 4), (1, 1), (7, 7)])
+def test_a_resize_convolution_is_doubling_and_then_a_convolution(bias, size):
+    """Values, and gradients of the image, the weights and the bias, against torch's two layers."""
+    ours = nets.ResizeConv2d(3, 6, bias).double()
+    theirs = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(3, 6, 3, 1, 1, bias=bias)).double()
+    theirs[1].load_state_dict(ours.state_dict())
+    outcomes = []
+    for net, layout in (
+        (ours, torch.channels_last),
+        (ours, torch.contiguous_format),
+        (theirs, torch.contiguous_format),
+    ):
+        x = torch.randn(2, 3, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+        x = x.to(memory_format=layout).requires_grad_()
+        out = net(x)
+        out.mul(torch.linspace(-1, 1, out.numel(), dtype=torch.float64).view(out.shape)).sum().backward()
+        outcomes.append([out, x.grad, *[weight.grad.clone() for weight in net.parameters()]])
+        net.zero_grad()
+    for other in outcomes[1:]:
+        assert all(torch.allclose(a, b, rtol=0, atol=1e-12) for a, b in zip(outcomes[0], other, strict=True))
+
+
+@pytest.mark.parametrize("extra", [0, 1, 2])
+def test_the_compact_generator_doubles_before_the_first_convolution_of_a_size(extra):
+    """The same G with torch's own doubling draws the same images."""
+    G = nets.CompactGenerator(8, (3, 32, 32), (16, 12, 8), extra).double()
+    plain = nn.Sequential(*(nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(m.in_channels, m.out_channels, 3, 1, 1,
+                            bias=m.bias is not None)) if isinstance(m, nets.ResizeConv2d) else copy.deepcopy(m)
+                            for m in G.layers)).double()  # fmt: skip
+    doubled = [i for i, m in enumerate(G.layers) if isinstance(m, nets.ResizeConv2d)]
+    assert len(doubled) == 2 and (extra > 0 or doubled[-1] == len(G.layers) - 3)
+    for i in doubled:
+        plain[i][1].load_state_dict(G.layers[i].state_dict())
+    z = torch.randn(4, 8, dtype=torch.float64)
+    assert torch.allclose(G(z), plain(z), rtol=0, atol=1e-12)
 
 
 def test_the_compact_pair_counted_by_hand():
