@@ -14,15 +14,8 @@ from .labels import counts, fitting, require
 from .randomness import generator
 from .schedules import at, extremes
 
-PLAIN = (
-    "seed",
-    "step",
-    "images_seen",
-    "history",
-    "trained_on",
-    "precision",
-    "label_counts",
-)  # the state beside nets and optimizers
+# the state beside nets and optimizers
+PLAIN = ("seed", "step", "images_seen", "history", "trained_on", "precision", "label_counts")
 
 
 class GAN:

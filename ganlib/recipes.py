@@ -30,6 +30,7 @@ class Recipe:
     question: losses.Question | None = None
     augment: Augmentation | None = None
     n_critic: int = 1
+    shared_fakes: bool = False
     batch_size: int = 100
     lr: float | Callable = 2e-4
     betas: tuple = (0.9, 0.999)
@@ -42,8 +43,8 @@ class Recipe:
 
     @property
     def step(self):
-        """`gan_step` with this recipe's objective, n_critic, penalty, augmentation and question."""
-        names = ("objective", "n_critic", "penalty", "augment", "question")
+        """`gan_step` with this recipe's objective, n_critic, penalty, augmentation, question and sharing of fakes."""
+        names = ("objective", "n_critic", "penalty", "augment", "question", "shared_fakes")
         return partial(gan_step, **{name: getattr(self, name) for name in names})
 
     def __str__(self):
@@ -54,7 +55,7 @@ class Recipe:
             if isinstance(value, partial):
                 keywords = ", ".join(f"{key}={v!r}" for key, v in value.keywords.items())
                 value = f"nets.{value.func.__name__}({keywords})"
-            if value is not None:
+            if value is not None and value is not False:
                 lines.append(f"{field.name:>10}  {value}")
         return "\n".join(lines)
 

@@ -11,10 +11,11 @@ from .schedules import text
 
 
 def discriminator_step(gan, real, objective=losses.non_saturating, penalty=None, labels=None, move=0, augment=None,
-                       question=None):  # fmt: skip
-    """Play D's move: one optimizer step on `d_loss` for the reals `(B, C, H, W)` and as many fresh fakes.
+                       question=None, fake=None):  # fmt: skip
+    """Play D's move: one optimizer step on `d_loss` for the reals `(B, C, H, W)` and as many fakes.
 
-    G takes no part in it: its fakes come without a graph, from the reals' `labels`. `augment` changes what D sees of
+    G takes no part in it: its fakes come without a graph, fresh and from the reals' `labels`, unless G's own ones of
+    this step, `gan.fake(B, "G", labels)`, are handed over as `fake`. `augment` changes what D sees of
     both, `penalty` and `question` (see `losses`) join the loss. Returns detached 0-d tensors `d_loss`, `d_real`,
     `d_fake` (mean logits), `p_real`, `p_fake` (mean probabilities) and `penalty` (the mean of its term, no part of
     `d_loss`), all from before the step; with a question also `question`, the mean of its loss on the fakes. `move`
@@ -24,8 +25,9 @@ def discriminator_step(gan, real, objective=losses.non_saturating, penalty=None,
     stream, asked = f"D{move}", question is not None
     if asked:
         question.check(gan)
+    drawn = stream if fake is None else "G"  # whose noise it is
     with torch.no_grad():
-        fake = gan.fake(len(real), stream, labels)
+        fake = gan.fake(len(real), stream, labels) if fake is None else fake.detach()
     both = None if labels is None else torch.cat([labels, labels])
     with parametrize.cached():  # spectral norm moves on with each use: one and the same weight for the whole move
         if gan.one_pass:
@@ -41,21 +43,18 @@ def discriminator_step(gan, real, objective=losses.non_saturating, penalty=None,
         term = answered = loss.new_zeros(())
         if penalty is not None and penalty.term is not None:
             if not gan.one_pass:
-                raise ValueError(
-                    f"{penalty.name} was asked of a D with BatchNorm, whose verdict on an image depends on the others "
-                    "of its batch: there is no gradient of one image; use a D without"
-                )
+                raise ValueError(f"{penalty.name} was asked of a D with BatchNorm, whose verdict on an image depends "
+                                 "on the others: there is no gradient of one image; use a D without")  # fmt: skip
 
             def judge(x):
-                return gan.judge(
-                    x, stream, labels if len(x) == len(real) else both, augment, exact=penalty.of_differences
-                )
+                known = labels if len(x) == len(real) else both
+                return gan.judge(x, stream, known, augment, exact=penalty.of_differences)
 
             values = penalty.term(judge, images, logits, gan.draws(f"{stream}/penalty"))
             term = gan.at(penalty.weight) * _mean(values, real, penalty.name)
         if asked:
             of_real, of_fake = answers.chunk(2)
-            answered = _mean(question.loss(of_fake, gan.noise_now(len(real), stream), labels), real, question.name)
+            answered = _mean(question.loss(of_fake, gan.noise_now(len(real), drawn), labels), real, question.name)
             known = _mean(question.loss(of_real, None, labels), real, question.name) if question.of_reals else 0.0
     gan.move("D", loss + term + (gan.at(question.weight) * (answered + known) if asked else 0.0))
     if penalty is not None and penalty.bound is not None:
@@ -75,19 +74,21 @@ def discriminator_step(gan, real, objective=losses.non_saturating, penalty=None,
     } | ({"question": answered.detach()} if asked else {})
 
 
-def generator_step(gan, real, objective=losses.non_saturating, labels=None, augment=None, question=None):
-    """Play G's move: one optimizer step on `g_loss` for as many fresh fakes as there are reals `(B, C, H, W)`.
+def generator_step(gan, real, objective=losses.non_saturating, labels=None, augment=None, question=None, fake=None):
+    """Play G's move: one optimizer step on `g_loss` for as many fakes as there are reals `(B, C, H, W)`.
 
-    The gradient passes through D, whose weights are frozen meanwhile; the reals themselves are judged only where
-    the objective is `paired`. `augment` and `question` as in D's move. `gan.G_ema` follows, where there is one. Returns
-    the detached 0-d tensor `g_loss`. Goodfellow et al. 2014, algorithm 1.
+    They are fresh, unless those of this step, `gan.fake(B, "G", labels)`, are handed over as `fake` with their graph.
+    The gradient passes through D, whose weights are frozen meanwhile; the reals themselves are judged only where the
+    objective is `paired`. `augment` and `question` as in D's move. `gan.G_ema` follows, where there is one. Returns the
+    detached 0-d tensor `g_loss`. Goodfellow et al. 2014, algorithm 1.
     """
     asked, weights = question is not None, [weight for weight in gan.D.parameters() if weight.requires_grad]
     for weight in weights:
         weight.requires_grad_(False)
     try:
         with parametrize.cached():
-            judged = gan.judge(gan.fake(len(real), "G", labels), "G", labels, augment, asked)
+            fake = gan.fake(len(real), "G", labels) if fake is None else fake
+            judged = gan.judge(fake, "G", labels, augment, asked)
             d_fake, answers = judged if asked else (judged, None)
             d_real = gan.judge(real, "G/real", labels, augment) if objective.paired else None
         loss = _mean(objective.g_loss(d_real, d_fake), real, f"{objective.name}.g_loss")
@@ -111,26 +112,33 @@ def _mean(values, images, name):
     return values.mean()
 
 
-def gan_step(gan, batches, objective=losses.non_saturating, n_critic=1, penalty=None, augment=None, question=None):
+def gan_step(gan, batches, objective=losses.non_saturating, n_critic=1, penalty=None, augment=None, question=None,
+             shared_fakes=False):  # fmt: skip
     """Play both: `n_critic` moves of D, then one of G; returns the last D move's figures and G's, on the device.
 
     `batches` holds `images (k, B, C, H, W)` and `labels (k, B)` or None, one batch for each D move and one more if
-    the objective is `paired`. Counts the step in `gan.step` and the images that D saw in `gan.images_seen`.
+    the objective is `paired`. With `shared_fakes` both moves see one and the same batch, its reals and its fakes, as
+    in many tutorials: G draws once instead of twice. (`n_critic` has to be 1 then.) Counts the step in `gan.step` and
+    the images that D saw in `gan.images_seen`.
     """
     if n_critic < 1:
         raise ValueError(f"n_critic={n_critic} was given; at least 1 move of D per move of G is expected")
+    if shared_fakes and n_critic != 1:
+        raise ValueError(f"shared_fakes=True and n_critic={n_critic} were given; with shared fakes D has 1 move")
     images, labels = batches.images, batches.labels
     labels = [None] * len(images) if labels is None else labels
+    fake, last = (gan.fake(images.shape[1], "G", labels[0]), 0) if shared_fakes else (None, -1)
     for move in range(n_critic):
-        stats = discriminator_step(gan, images[move], objective, penalty, labels[move], move, augment, question)
-    stats |= generator_step(gan, images[-1], objective, labels[-1], augment, question)
+        stats = discriminator_step(gan, images[move], objective, penalty, labels[move], move, augment, question, fake)
+    stats |= generator_step(gan, images[last], objective, labels[last], augment, question, fake)
     gan.step += 1
     gan.images_seen += n_critic * images.shape[1] * gan.world
     return stats
 
 
-def _wanted(objective=losses.non_saturating, n_critic=1, penalty=None, augment=None, question=None):
-    return n_critic + objective.paired
+def _wanted(objective=losses.non_saturating, n_critic=1, penalty=None, augment=None, question=None,
+            shared_fakes=False):  # fmt: skip
+    return n_critic + (objective.paired and not shared_fakes)
 
 
 gan_step.batches = _wanted

@@ -80,6 +80,7 @@ GAMES = {
     "schedules": {"lr": Linear(((0, 1e-3), (400, 1e-4))), "ema": Linear(((0, 0), (300, 200)))},
     "penalty": {"penalty": losses.r1_r2(Cosine(2.0, 0.1, 300)), "objective": losses.relativistic, "ema": 100.0},
     "finite difference": {"penalty": losses.approximate_r1_r2(1.0), "n_critic": 2},
+    "shared fakes": {"shared_fakes": True, "objective": losses.relativistic},
     "ada": {"augment": replace(augment.ada, ramp=300), "lr": 1e-3},
 }
 

@@ -1,9 +1,11 @@
+import copy
 import math
 import os
 import re
 import signal
 import threading
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -209,6 +211,47 @@ def test_a_paired_objective_reads_a_fresh_batch_of_reals(small, digits):
     ganlib.gan_step(gan, batches, objective)
     assert same(frozen, list(gan.D.parameters()))
     assert torch.allclose(read[0], gan.D(batches.images[1]))
+
+
+@pytest.mark.parametrize("objective", [losses.non_saturating, losses.relativistic], ids=lambda o: o.name)
+def test_shared_fakes_play_the_tutorials_game(small, digits, objective):
+    """D's move on the fakes, then G's on the same ones through the D that has moved; a paired G sees D's reals."""
+    gan = small(dtype=torch.float64)
+    gan.D.eval()  # no dropout
+    G, D, drawn = copy.deepcopy(gan.G), copy.deepcopy(gan.D), []
+    opt_G, opt_D = (torch.optim.Adam(net.parameters(), lr=2e-4) for net in (G, D))
+    gan.G.register_forward_hook(lambda *_: drawn.append(1))
+    for step in range(5):
+        batches = digits.batches(gan.seed, step, dtype=torch.float64)
+        stats = ganlib.gan_step(gan, batches, objective, shared_fakes=True)
+        real, fake = batches.images[0], G(gan.noise(100, "G", step))
+        opt_D.zero_grad()
+        d_loss = objective.d_loss(D(real), D(fake.detach())).mean()
+        d_loss.backward()
+        opt_D.step()
+        opt_G.zero_grad()
+        g_loss = objective.g_loss(D(real).detach() if objective.paired else None, D(fake)).mean()
+        g_loss.backward()
+        opt_G.step()
+        assert [stats["d_loss"].item(), stats["g_loss"].item()] == pytest.approx([d_loss.item(), g_loss.item()], 1e-12)
+    for ours, theirs in ((gan.G, G), (gan.D, D)):
+        for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+            assert torch.allclose(a, b, rtol=0, atol=1e-12)
+    assert (
+        len(drawn) == 5
+        and ganlib.steps.played(partial(ganlib.gan_step, objective=objective, shared_fakes=True))[0] == 1
+    )
+    with pytest.raises(ValueError, match="shared_fakes=True and n_critic=2 were given"):
+        ganlib.gan_step(gan, digits.batches(0, 0, k=2), n_critic=2, shared_fakes=True)
+
+
+def test_shared_fakes_are_asked_for_the_codes_that_they_were_drawn_from(digits):
+    """InfoGAN: D's and G's answers are compared with one and the same noise."""
+    seen, made = [], ganlib.recipe("infogan")
+    gan, loss = made.gan(0), made.question.loss
+    spied = replace(made.question, loss=lambda answers, z, labels: seen.append(z) or loss(answers, z, labels))
+    ganlib.gan_step(gan, digits.batches(0, 0, 2, 20), made.objective, question=spied, shared_fakes=True)
+    assert len(seen) == 2 and torch.equal(*seen) and torch.equal(seen[0], gan.noise(20, "G", 0))
 
 
 def test_a_step_of_ones_own_is_counted(small, digits):
