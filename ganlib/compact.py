@@ -2,7 +2,8 @@
 
 Of the DCGAN pair's time on a CPU two thirds go into what touches the image itself, one channel wide, and into
 convolutions of stride 2, whose gradients are slow there. Here each 2x2 square of pixels is folded into channels at
-once; sizes are halved by means and doubled by repetition. All layers keep the channels last in memory.
+once; sizes are halved by means, and doubled by repetition in one with the convolution after it. All layers keep the
+channels last in memory.
 """
 
 from functools import partial
