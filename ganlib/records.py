@@ -73,13 +73,15 @@ class Records:
         self.state = None
         self._keep()
 
+    @torch.no_grad()
     def saw(self, stats):
-        """Watch the figures of one step: a sum is finite only if all of its terms are."""
-        self.finite &= sum(stats.values()).isfinite().all()
+        """Watch the figures of one step: a sum, of all since the last row, is finite only if all of its terms are."""
+        for figure in stats.values():
+            self.watched += figure
 
     def add(self, now):
         """Add a row. Returns None, or the reason to end: the run is back at its last finite row then."""
-        found = row(now, self.reals, self.objective, self.finite)
+        found = row(now, self.reals, self.objective, self.watched.isfinite())
         if found.pop("finite") == 1 and all(math.isfinite(x) for x in found.values() if not isinstance(x, str)):
             self._keep()
             self.gan.history.append(found)
@@ -88,13 +90,13 @@ class Records:
 
     def lost(self):
         """The reason to end where a step since the last row was not finite: for a run that ends between two rows."""
-        finite = self.finite.float()
+        finite = self.watched.isfinite().float()
         parallel.average([finite])
         return None if finite.item() == 1 else self._end({"step": self.gan.step, "images": self.gan.images_seen})
 
     def _end(self, found):
         where = self._find()
-        self.finite.fill_(True)  # as the state is again
+        self.watched.zero_()  # finite, as the state is again
         self.gan.history[-1:] = [(self.gan.history or [found])[-1] | {"not_finite": where}]
         return f"not finite {where}; the run is back at step {self.gan.step:,}"
 
@@ -102,7 +104,7 @@ class Records:
         state = self.gan.state_dict()
         del state["history"]
         self.state = _copied(state, self.state)
-        self.finite = torch.ones((), dtype=torch.bool, device=self.gan.device)
+        self.watched = torch.zeros((), device=self.gan.device)
 
     def _back(self):
         self.gan.load_state_dict(copy.deepcopy(self.state) | {"history": self.gan.history})
