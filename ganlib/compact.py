@@ -1,9 +1,9 @@
 """A pair of small nets made for speed on a CPU: 3x3 convolutions only, at half the image's size and below.
 
 Of the DCGAN pair's time on a CPU two thirds go into what touches the image itself, one channel wide, and into
-convolutions of stride 2, whose gradients are slow there. Here each 2x2 square of pixels is folded into channels at
-once; sizes are halved by means, and doubled by repetition in one with the convolution after it. All layers keep the
-channels last in memory.
+convolutions of stride 2, whose gradients are slow there. Here D folds each 2x2 square of pixels into channels at once;
+sizes are halved by means, and doubled by repetition in one with the convolution after it. (G unfolded squares at first:
+the four pixels of each came apart, and smooth images got a pattern.) All layers keep the channels last in memory.
 """
 
 from functools import partial
@@ -22,7 +22,7 @@ class CompactGenerator(nn.Module):
     """Noise `(N, latent_dim)` to images `(N, *shape)` in [-1, 1].
 
     A linear layer to 4x4 (or 7x7) places, then at each hidden size `extra` 3x3 convolutions, and one more before each
-    doubling, BatchNorm and ReLU after each of them; the last convolution gives four pixels for each place, and tanh.
+    doubling, BatchNorm and ReLU after each of them; a last doubling and convolution give the pixels, and tanh.
     `widths`: the channels at each hidden size, in this order, the smallest first: 28 = 7 * 2^2 takes two, 32 = 4 * 2^3
     three. `classes` makes it conditional, `categorical` gives it InfoGAN's codes.
     """
@@ -46,7 +46,9 @@ class CompactGenerator(nn.Module):
                 layers += block(conv(width, outputs, bias=False), outputs)
                 conv = same_size
             conv = ResizeConv2d if following else conv  # the first convolution at a size doubles the one before
-        self.layers = nn.Sequential(*layers, conv(widths[-1], 4 * shape[0]), Unfold(), nn.Tanh())
+        if conv is ResizeConv2d:  # without an extra one nothing has been drawn at the last size yet
+            layers += block(conv(widths[-1], widths[-1], bias=False), widths[-1])
+        self.layers = nn.Sequential(*layers, ResizeConv2d(widths[-1], shape[0]), nn.Tanh())
         self.apply(as_dcgan)
 
     def forward(self, z, labels=None):
@@ -98,15 +100,6 @@ class Fold(nn.Module):
         n, c, h, w = x.shape
         x = x.permute(0, 2, 3, 1).reshape(n, h // 2, 2, w // 2, 2, c).transpose(2, 3)
         return x.reshape(n, h // 2, w // 2, 4 * c).permute(0, 3, 1, 2)
-
-
-class Unfold(nn.Module):
-    """`(N, 4C, H, W)` to `(N, C, 2H, 2W)`: what `Fold` did, undone."""
-
-    def forward(self, x):
-        n, c, h, w = x.shape
-        x = x.permute(0, 2, 3, 1).reshape(n, h, w, 2, 2, c // 4).transpose(2, 3)
-        return x.reshape(n, 2 * h, 2 * w, c // 4).permute(0, 3, 1, 2)
 
 
 class ResizeConv2d(nn.Conv2d):
