@@ -1,4 +1,4 @@
-"""A pair of small nets made for speed on a CPU: 3x3 convolutions only, at half the image's size and below.
+"""A pair of small nets made for speed on a CPU: 3x3 convolutions, all but G's last at half the image's size or less.
 
 Of the DCGAN pair's time on a CPU two thirds go into what touches the image itself, one channel wide, and into
 convolutions of stride 2, whose gradients are slow there. Here D folds each 2x2 square of pixels into channels at once;
