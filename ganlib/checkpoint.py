@@ -11,7 +11,7 @@ from .files import replace
 from .parallel import place
 from .schedules import text
 
-FORMAT = 2
+FORMAT = 3
 FILE = "checkpoint.pt"
 
 

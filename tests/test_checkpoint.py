@@ -79,12 +79,12 @@ def test_another_gan_is_refused_by_name_and_both_values(small, digits, tmp_path,
     assert same(before, gan.G.state_dict()) and gan.step == 0
 
 
-@pytest.mark.parametrize("version", [0, 1, None])
+@pytest.mark.parametrize("version", [0, 1, 2, 4, None])
 def test_another_format_is_refused(small, tmp_path, version):
     ganlib.save(tmp_path, small())
     file = tmp_path / checkpoint.FILE
     torch.save(torch.load(file, weights_only=True) | {"format": version}, file)
-    with pytest.raises(ValueError, match=f"has format {version}; this ganlib reads format 2"):
+    with pytest.raises(ValueError, match=f"has format {version}; this ganlib reads format 3"):
         ganlib.resume(tmp_path, small())
 
 
@@ -105,7 +105,7 @@ def test_a_strangers_file_runs_no_code(small, tmp_path):
 
     for content in (pickle.dumps(Evil()), None):
         file = tmp_path / checkpoint.FILE
-        file.write_bytes(content) if content else torch.save({"format": 2, "state": Evil()}, file)
+        file.write_bytes(content) if content else torch.save({"format": 3, "state": Evil()}, file)
         with pytest.raises(OSError, match="cannot be read"):
             ganlib.resume(tmp_path, small())
     assert not (tmp_path / "owned").exists()
