@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from . import checkpoint, data, downloads, parallel, sharing
+from . import data, downloads, parallel, sharing
 from .bench import bench, rate
 from .checkpoint import resume, save
 from .device import setup
@@ -18,6 +18,8 @@ from .recipes import RECIPES, recipe
 from .training import train
 from .until import Rule
 from .view import LiveView
+
+ENDS = {"interrupted": 130, "terminated": 143, "not finite": 1}  # exit statuses
 
 
 def main(arguments=None):
@@ -44,7 +46,7 @@ def main(arguments=None):
         metavar="STEPS",
         help="judge 2,000 fakes so often; keeps the best run in FOLDER/best",
     )
-    add.add_argument("--save-every", type=int, default=500, metavar="STEPS", help="steps between two checkpoints")
+    add.add_argument("--save-seconds", type=float, default=60.0, help="seconds between two checkpoints")
     add.add_argument("--device", help="cuda, mps or cpu; the fastest there is by default")
     add.add_argument("--out", default="runs/first", metavar="FOLDER", help="the run's folder")
     add.set_defaults(run=_train)
@@ -79,11 +81,8 @@ def main(arguments=None):
 
 
 def _train(options):
-    for name in ("save_every", "evaluate_every"):
-        if (every := getattr(options, name)) is not None and every < 1:
-            raise ValueError(
-                f"--{name.replace('_', '-')} {every} was given; a number of steps of at least 1 is expected"
-            )
+    if options.evaluate_every is not None and options.evaluate_every < 1:
+        raise ValueError(f"--evaluate-every {options.evaluate_every} was given; 1 step or more is expected")
     device = parallel.start(options.device)
     device = setup(options.seed, device, precision=options.precision)
     first = parallel.place()[0] == 0  # of several processes one writes and talks
@@ -107,19 +106,15 @@ def _train(options):
     until = options.until or options.steps
     view = LiveView(total=options.steps if until == options.steps else None, folder=options.out) if first else None
     now = None
-    for now in train(gan, images, chosen.step, until=until, view=view, batch_size=batch_size,
-                     evaluate_every=options.evaluate_every):  # fmt: skip
+    for now in train(gan, images, chosen.step, until=until, view=view, folder=options.out, batch_size=batch_size,
+                     save_seconds=options.save_seconds, evaluate_every=options.evaluate_every):  # fmt: skip
         if first and now.best():
             save(Path(options.out) / "best", gan)
-        if first and now.every(options.save_every):
-            save(options.out, gan)
-    if first and now is not None and not now.every(options.save_every):
-        save(options.out, gan)
     if first and now is not None:
         print(f"{options.out}: saved at step {gan.step:,}")
     parallel.wait()
     reason = now.reason if now is not None else ""
-    status = 130 if "interrupted" in reason else 1 if "not finite" in reason else 0
+    status = next((code for word, code in ENDS.items() if word in reason), 0)
     parallel.end(status)
     return status
 
@@ -153,7 +148,7 @@ def _sample(options):
     if options.n < 1 or not options.out.endswith((".png", ".npy")):
         raise ValueError(f"--n {options.n} --out {options.out} was given; at least 1 image, and a name that ends in "
                          ".png or .npy, are expected")  # fmt: skip
-    gan = _run(options.folder)
+    gan = sharing.rebuild(options.folder)
     if options.label is not None and not gan.classes:
         raise ValueError(f"--label {options.label} was given, and the run in {options.folder} is not conditional")
     images = data.as_uint8(gan.sample(options.n, options.label))
@@ -168,7 +163,7 @@ def _sample(options):
 
 
 def _evaluate(options):
-    gan = _run(options.folder).to(setup(0))
+    gan = sharing.rebuild(options.folder).to(setup(0))
     name = options.data or (gan.trained_on or {}).get("data", "digits").split(",")[0]
     evaluate(gan, data.load(name, gan.device), options.n, options.extractor)
     if gan.history:
@@ -182,14 +177,6 @@ def _bench(options):
     device = setup(0, options.device, precision=options.precision)
     bench(device, options.recipe, seconds=options.seconds, out=options.out)
     return 0
-
-
-def _run(folder):
-    file = Path(folder) / checkpoint.FILE
-    if not file.exists():
-        raise OSError(f"{folder} holds no run: there is no {checkpoint.FILE} in it; train one with "
-                      f"python -m ganlib train --out {folder}")  # fmt: skip
-    return sharing.rebuild(file)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from . import evaluation, parallel
 from .gan import GAN
+from .keeper import Keeper
 from .records import Records
 from .steps import gan_step, played
 from .until import Rule
@@ -47,24 +48,28 @@ class Now:
         return bool(found) and self.history[-1]["step"] == self.step and self.history[-1].get(name) == min(found)
 
 
-def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_every=50, evaluate_every=None,
-          evaluate=evaluation.quick):  # fmt: skip
+def train(gan, data, step=gan_step, *, until, view=None, folder=None, save_seconds=60, batch_size=100, record_every=50,
+          evaluate_every=None, evaluate=evaluation.quick):  # fmt: skip
     """Train, and hand the loop a `Now` after each step: `for now in train(gan, data, step, until=10_000): ...`
 
     until: a number of steps, "1M images", "100 epochs", "60s" ("5 min", "1h"), any callable of `now` (it ends the run
         by returning True, or a sentence that says why), or a list of these: the first that holds ends the run, and
         `now.reason` names it. Steps, images and epochs count from the run's beginning, seconds from this call.
     view: told of each step by `view.update(now)` and of the end by `view.close(now)`.
+    folder: where the run is saved every `save_seconds` (seldomer where that would cost more than 1 % of the time) and
+        at its end, however that comes; give `resume` the same. Where it cannot be written any more, saving goes on in
+        a folder of this machine, and that is said.
     batch_size: of each process, where torchrun started several: they share out each batch and average their gradients.
     record_every: every so many steps a row of figures joins `gan.history`: the step's own and those of `records.row`.
     evaluate_every: every so many steps the figures of `evaluate(gan, data)`, a dict, join it as well, so that
         `now.best("frechet_distance")` tells whether these weights are the best so far, and `below` and `plateau` can
         end the run. By default 2,000 fakes are judged; `partial(ganlib.evaluate, n=..., extractor=...)` says otherwise.
 
-    An interrupt (the kernel's stop button, Ctrl-C) lets the step finish and ends the loop cleanly; the next call goes
-    on. A second one raises KeyboardInterrupt at once. Where a figure stops being finite the run ends: it goes back to
-    its last finite row, and the reason names the step and the layer. Raises ValueError for nets that do not fit the
-    data, a batch larger than the data, an `until` that it cannot read or that needs figures nobody asked for.
+    An interrupt (the kernel's stop button, Ctrl-C) and SIGTERM let the step finish and end the loop cleanly; the next
+    call goes on. A second interrupt raises KeyboardInterrupt at once. Where a figure stops being finite the run ends:
+    it goes back to its last finite row, and the reason names the step and the layer. Raises ValueError for nets that
+    do not fit the data, a batch larger than the data, an `until` that it cannot read or that needs figures nobody
+    asked for.
     """
     rules = [Rule(rule, len(data)) for rule in (until if isinstance(until, (list, tuple)) and until else [until])]
     if record_every < 1:
@@ -115,17 +120,20 @@ def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_
         return stats
 
     records = Records(gan, data, game.get("objective", "a step of your own"), play)
+    keeper = Keeper(gan, folder, save_seconds) if folder is not None and rank == 0 else None
     with _deferred_interrupt() as interrupted:
         if view is not None:
             view.update(now, force=True)
-        start = time.monotonic()
+        start, whole = time.monotonic(), True
         try:
             while now.reason is None:
+                whole = False
                 now.stats = play()
                 records.saw(now.stats)
                 now.seconds = time.monotonic() - start
                 judged = evaluate_every is not None and now.every(evaluate_every)
-                broken = records.add(now) if now.every(record_every) or gan.step == 1 or judged else None
+                row = now.every(record_every) or gan.step == 1 or judged
+                broken = records.add(now) if row else None
                 now.progress = max((rule.progress(now) for rule in rules if rule.unit), default=None)
                 if judged and not broken:
                     figures = evaluate(gan, data).items()
@@ -134,6 +142,9 @@ def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_
                 now.reason = broken or next(filter(None, (rule(now) for rule in rules)), None) or interrupted(now)
                 now.reason = parallel.agree(now.reason)
                 now.reason = now.reason and (records.lost() or now.reason)
+                whole = True
+                if keeper and row and now.reason is None and keeper.due():
+                    keeper.save()
                 if view is not None:
                     view.update(now, force=now.reason is not None)
                 yield now
@@ -142,27 +153,32 @@ def train(gan, data, step=gan_step, *, until, view=None, batch_size=100, record_
                     if view is not None:
                         view.update(now, force=True)
         finally:
+            if keeper and whole:  # not in the midst of a step that raised
+                keeper.save()
             if view is not None:
                 view.close(now)
 
 
 class _deferred_interrupt:
-    """The first SIGINT is noted, and said when called; the second raises. Only a main thread can listen."""
+    """The first SIGINT or SIGTERM is noted, and said when called; another SIGINT raises. Needs the main thread."""
+
+    WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
     def __enter__(self):
-        self.seen, self.before = False, None
+        self.seen, self.before = None, {}
         if threading.current_thread() is threading.main_thread():
-            self.before = signal.signal(signal.SIGINT, self._note)
+            self.before = {which: signal.signal(which, self._note) for which in self.WORDS}
         return self
 
     def __exit__(self, *_):
-        if self.before is not None:
-            signal.signal(signal.SIGINT, self.before)
+        for which, before in self.before.items():
+            if before is not None:  # None: not Python's own
+                signal.signal(which, before)
 
     def __call__(self, now):
-        return f"interrupted at step {now.step:,}; run again to go on" if self.seen else None
+        return self.seen and f"{self.seen} at step {now.step:,}; run again to go on"
 
-    def _note(self, *_):
-        if self.seen:
+    def _note(self, which, _):
+        if self.seen and which == signal.SIGINT:
             raise KeyboardInterrupt
-        self.seen = True
+        self.seen = self.seen or self.WORDS[which]

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from .doctor import ROWS, diagnose
-from .files import replace
+from .files import Folder, replace
 from .pictures import show, write_moment
 from .terminal import Bar, Lines
 
@@ -23,7 +23,7 @@ class LiveView:
 
     total: the number of steps, said in the line.
     folder: the run's folder; `latest.png` and `history.json` are kept there at each update, and every
-        `picture_every` steps a picture for `timeline` in `pictures/`.
+        `picture_every` steps a picture for `timeline` in `pictures/`. Where it goes, the run goes on without them.
     every: seconds between two updates, at least; they are also held to 1 % of the run's time and 800 a cell, and so are
         the pictures to another 1 %, but for the first and the last.
 
@@ -36,6 +36,7 @@ class LiveView:
     def __init__(self, total=None, folder=None, every=1.0, picture_every=100):
         self.total, self.folder, self.every, self.picture_every = total, folder and Path(folder), every, picture_every
         self.screen, self._start = _screen(), None
+        self.place, self.wrote, self.away = self.folder and Folder(self.folder), False, False
 
     def update(self, now, force=False):
         """Called with each `Now` of the run; draws when an update is due, or at once with `force`."""
@@ -45,7 +46,7 @@ class LiveView:
             self._updates, self._due, self._moment_due = 0, 0.0, 0.0
             self.screen.open()
         if self.folder and now.every(self.picture_every) and (force or clock >= self._moment_due):
-            write_moment(self.folder, now.step, *_samples(now.gan))
+            self._write(lambda: write_moment(self.folder, now.step, *_samples(now.gan)))
             end = time.monotonic()
             self._moment_due = end + (end - clock) / SHARE
         if not force and (clock < self._due or self._updates >= UPDATES):
@@ -56,9 +57,9 @@ class LiveView:
         verdict = diagnose(now.history).line if len(now.history) > ROWS else ""
         self.screen.draw(picture, self._status(now, clock), now.progress or 0.0, verdict)
         if self.folder:
-            picture.save(self.folder / "latest.png")
             text = json.dumps(now.history).encode()
-            replace(self.folder / "history.json", lambda file: file.write(text), durable=False)
+            self._write(lambda: picture.save(self.folder / "latest.png"))
+            self._write(lambda: replace(self.folder / "history.json", lambda file: file.write(text), durable=False))
         end = time.monotonic()
         spacing = self._left(now, end) / max(1, UPDATES - self._updates)
         self._due = end + max(self.every, (end - clock) / SHARE, spacing)
@@ -67,6 +68,19 @@ class LiveView:
         """Called once at the end of the run, after its last update."""
         self.screen.close(now.reason or "the loop was left")
         self._start = None
+
+    def _write(self, write):
+        """Write a file of the run's folder. One that has gone since the first stops nothing; that is said once."""
+        try:
+            self.place.check()
+            write()
+            self.wrote, self.away = True, False
+        except OSError as error:
+            if not self.wrote:
+                raise
+            if not self.away:
+                print(f"{self.folder}: no pictures are kept until it can be written again ({error})")
+            self.away = True
 
     def _left(self, now, clock):
         """Seconds left, 0 where that is unknown."""

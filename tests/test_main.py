@@ -45,7 +45,7 @@ def test_a_conditional_run_of_a_recipe(tmp_path, capsys):
     out = str(tmp_path / "run")
     options = ["train", "--recipe", "small", "--conditional", "--steps", "2", "--device", "cpu", "--out", out]
     assert main(options) == 0 and "saved at step 2" in capsys.readouterr().out
-    gan = sharing.rebuild(tmp_path / "run" / "checkpoint.pt")
+    gan = sharing.rebuild(tmp_path / "run")
     assert gan.classes == 10 and gan.trained_on["batch_size"] == ganlib.recipe("small").batch_size
     assert Image.open(tmp_path / "run" / "latest.png").width == 2 * (10 * 29 - 1)  # a column for each class
     for label, labels in ((3, 3), (None, None)):
@@ -87,7 +87,7 @@ def test_ctrl_c_saves_and_exits_cleanly(tmp_path):
     said, errors = process.communicate(timeout=60)
     step = int(re.search(r"saved at step ([\d,]+)", said)[1].replace(",", ""))
     assert process.returncode == 130 and f"interrupted at step {step:,}" in said and "Traceback" not in errors
-    assert sharing.rebuild(tmp_path / "run" / "checkpoint.pt").step == step
+    assert sharing.rebuild(tmp_path / "run").step == step
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_ctrl_c_saves_and_exits_cleanly(tmp_path):
         (["train", "--steps", "-5"], "until=-5"),
         (["train", "--until", "tomorrow"], "until='tomorrow'"),
         (["train", "--batch-size", "20000"], "10000 images"),
-        (["train", "--save-every", "0"], "--save-every 0"),
+        (["train", "--save-seconds", "0"], "save_seconds=0"),
         (["train", "--device", "cpu", "--out", "README.md/run"], "cannot write"),
         (["sample", "nowhere"], "nowhere holds no run"),
         (["sample", ".", "--n", "0"], "at least 1 image"),
@@ -120,7 +120,7 @@ def test_help_shows_the_defaults(capsys):
         main(["train", "--help"])
     said = capsys.readouterr().out
     assert ended.value.code == 0
-    for default in ("digits", "classic", "10000", "runs/first", "500"):
+    for default in ("digits", "classic", "10000", "runs/first", "60.0"):
         assert f"(default: {default})" in " ".join(said.split())
 
 
@@ -157,7 +157,7 @@ def test_a_run_that_is_not_finite_is_no_success(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("ganlib.__main__.recipe", lambda *_: recipe)
     assert main(["train", "--steps", "5", "--out", str(tmp_path / "run")]) == 1
     assert "ended: not finite at step" in capsys.readouterr().out
-    gan = sharing.rebuild(tmp_path / "run" / "checkpoint.pt")
+    gan = sharing.rebuild(tmp_path / "run")
     assert all(weight.isfinite().all() for weight in gan.G.parameters())
 
 

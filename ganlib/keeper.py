@@ -1,0 +1,55 @@
+"""Keeper: saves a run by the clock while `train` goes on, and elsewhere where its folder has gone."""
+
+import shutil
+import time
+from pathlib import Path
+
+from .checkpoint import save, stand_in
+from .files import Folder
+
+SHARE = 0.01  # of the run's time, at most, goes into saving
+
+
+class Keeper:
+    """Saves the run in `folder` every `seconds`, or seldomer where that would cost more than 1 % of the run's time.
+
+    Asked at rows of the history alone, where every figure is known to be finite. A folder that cannot be written any
+    more (a drive that was cut off, a full disk) stops nothing: that is said once, saving goes on in a folder of this
+    machine, and back in the old place as soon as it is there again; `resume` knows both.
+    """
+
+    def __init__(self, gan, folder, seconds=60.0):
+        if not seconds > 0:
+            raise ValueError(f"save_seconds={seconds} was given; more than 0 seconds between two saves are expected")
+        self.gan, self.folder, self.elsewhere, self.seconds = gan, Path(folder), stand_in(folder), seconds
+        self.place, self.away, self.saved = Folder(self.folder), None, None
+        self._wait(time.monotonic(), 0.0)
+
+    def due(self):
+        return time.monotonic() >= self._due
+
+    def save(self):
+        """Save, in the folder or in its place. Nothing here raises OSError: a run is worth more than a file of it."""
+        if self.saved == self.gan.step:
+            return
+        start, away = time.monotonic(), None
+        try:
+            self.place.check()
+            save(self.folder, self.gan)
+            if self.away:
+                shutil.rmtree(self.elsewhere, ignore_errors=True)
+                print(f"{self.folder}: can be written again; saved there at step {self.gan.step:,}")
+        except OSError as error:
+            away = str(error)
+            try:
+                save(self.elsewhere, self.gan)
+                where = f"saving goes on in {self.elsewhere}, where `resume` will find it"
+            except OSError as other:
+                where = f"nor can {self.elsewhere} ({other}): the run goes on UNSAVED, and tries again"
+            if not self.away:
+                print(f"{self.folder}: cannot be written ({away}); {where}")
+        self.away, self.saved = away, self.gan.step
+        self._wait(start, time.monotonic() - start)
+
+    def _wait(self, start, took):
+        self._due = start + took + max(self.seconds, took / SHARE)
