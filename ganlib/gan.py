@@ -52,6 +52,7 @@ class GAN:
         self.G_ema = None if ema is None else copy.deepcopy(G).requires_grad_(False)
         self.adaptive = torch.zeros(2, device=self.device)  # an augmentation's: see `Augmentation`
         self.capture, self.generation = None, 0  # compiled.py: what records a step; how often tensors were replaced
+        self.parts = 1  # parts.py: into how many a batch is cut, for want of memory
         # batch statistics mix the images of one pass: with them, reals and fakes are judged apart
         self.one_pass = not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in D.modules())
 
@@ -108,10 +109,13 @@ class GAN:
         """Return `function()`, a number that changes from step to step; in a captured step a tensor that holds it."""
         return function() if self.capture is None else self.capture.value(function)
 
-    def fake(self, n, stream, labels=None):
-        """Return `n` fakes of the present step, `(n, C, H, W)`, with their graph where gradients are on."""
-        with self._drawing(self.G, stream):
-            return self.G(self.noise_now(n, stream), labels)
+    def fake(self, n, stream, labels=None, rows=slice(None), mark=""):
+        """Return `n` fakes of the present step, `(n, C, H, W)`, with their graph where gradients are on.
+
+        `rows`: only these of them (see `parts`); `mark` tells the draws of G's layers apart from those of others.
+        """
+        with self._drawing(self.G, stream + mark):
+            return self.G(self.noise_now(n, stream)[rows], None if labels is None else labels[rows])
 
     def judge(self, images, stream, labels=None, augment=None, read=False, exact=False):
         """Return D's logits `(N,)` for `images`, with the dropout masks and augmentation of this step and `stream`.
@@ -130,15 +134,13 @@ class GAN:
                              'use precision="float32"')  # fmt: skip
         return (logits.to(self.dtype), answers) if read else logits.to(self.dtype)
 
-    def move(self, player, loss):
-        """Take one optimizer step of `player`, "G" or "D", down the gradient of `loss`: of its mean over processes."""
+    def move(self, player):
+        """Take one optimizer step of `player`, "G" or "D", down its gradients: their mean over processes."""
         net, optimizer = getattr(self, player), getattr(self, f"opt_{player}")
         if any(map(callable, (self.lr, *self.betas))):
             for group in optimizer.param_groups:
                 group["lr"] = self.at(self.lr)
                 group["betas"] = tuple(map(self.at, self.betas))
-        optimizer.zero_grad()
-        loss.backward()
         parallel.average([weight.grad for weight in net.parameters() if weight.grad is not None])
         optimizer.step()
         buffers = [*self.G.buffers(), *self.D.buffers()]  # running statistics: G's move passes through D as well

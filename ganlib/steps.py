@@ -7,6 +7,7 @@ import torch
 from torch.nn.utils import parametrize
 
 from . import losses, parallel
+from .parts import play
 from .schedules import text
 
 
@@ -23,23 +24,26 @@ def discriminator_step(gan, real, objective=losses.non_saturating, penalty=None,
     Raises ValueError for a penalty on a D with batch statistics, and for a loss that is not one per image.
     """
     stream, asked = f"D{move}", question is not None
+    adaptive = augment is not None and augment.target is not None and move == 0
     if asked:
         question.check(gan)
     drawn = stream if fake is None else "G"  # whose noise it is
-    with torch.no_grad():
-        fake = gan.fake(len(real), stream, labels) if fake is None else fake.detach()
-    both = None if labels is None else torch.cat([labels, labels])
-    with parametrize.cached():  # spectral norm moves on with each use: one and the same weight for the whole move
+
+    def part(rows, mark):
+        reals, own, known = real[rows], stream + mark, None if labels is None else labels[rows]
+        with torch.no_grad():
+            fakes = gan.fake(len(real), stream, labels, rows, mark) if fake is None else fake[rows].detach()
+        both = None if known is None else torch.cat([known, known])
         if gan.one_pass:
-            images = torch.cat([real, fake]).requires_grad_(penalty is not None and penalty.of_gradients)
-            judged = gan.judge(images, stream, both, augment, asked)
+            images = torch.cat([reals, fakes]).requires_grad_(penalty is not None and penalty.of_gradients)
+            judged = gan.judge(images, own, both, augment, asked)
             logits, answers = judged if asked else (judged, None)
         else:
-            judged = [gan.judge(x, f"{stream}/{name}", labels, augment, asked)
-                      for x, name in ((real, "real"), (fake, "fake"))]  # fmt: skip
+            judged = [gan.judge(x, f"{own}/{name}", known, augment, asked)
+                      for x, name in ((reals, "real"), (fakes, "fake"))]  # fmt: skip
             logits, answers = map(torch.cat, zip(*judged, strict=True)) if asked else (torch.cat(judged), None)
         d_real, d_fake = logits.chunk(2)
-        loss = _mean(objective.d_loss(d_real, d_fake), real, f"{objective.name}.d_loss")
+        loss = _mean(objective.d_loss(d_real, d_fake), reals, f"{objective.name}.d_loss")
         term = answered = loss.new_zeros(())
         if penalty is not None and penalty.term is not None:
             if not gan.one_pass:
@@ -47,31 +51,39 @@ def discriminator_step(gan, real, objective=losses.non_saturating, penalty=None,
                                  "on the others: there is no gradient of one image; use a D without")  # fmt: skip
 
             def judge(x):
-                known = labels if len(x) == len(real) else both
-                return gan.judge(x, stream, known, augment, exact=penalty.of_differences)
+                asked_for = known if len(x) == len(reals) else both
+                return gan.judge(x, own, asked_for, augment, exact=penalty.of_differences)
 
-            values = penalty.term(judge, images, logits, gan.draws(f"{stream}/penalty"))
-            term = gan.at(penalty.weight) * _mean(values, real, penalty.name)
+            values = penalty.term(judge, images, logits, gan.draws(f"{own}/penalty"))
+            term = gan.at(penalty.weight) * _mean(values, reals, penalty.name)
         if asked:
             of_real, of_fake = answers.chunk(2)
-            answered = _mean(question.loss(of_fake, gan.noise_now(len(real), drawn), labels), real, question.name)
-            known = _mean(question.loss(of_real, None, labels), real, question.name) if question.of_reals else 0.0
-    gan.move("D", loss + term + (gan.at(question.weight) * (answered + known) if asked else 0.0))
+            noise = gan.noise_now(len(real), drawn)[rows]
+            answered = _mean(question.loss(of_fake, noise, known), reals, question.name)
+            right = _mean(question.loss(of_real, None, known), reals, question.name) if question.of_reals else 0.0
+        whole = loss + term + (gan.at(question.weight) * (answered + right) if asked else 0.0)
+        d_real, d_fake = d_real.detach(), d_fake.detach()
+        found = {
+            "d_loss": loss.detach(),
+            "d_real": d_real.mean(),
+            "d_fake": d_fake.mean(),
+            "p_real": d_real.sigmoid().mean(),
+            "p_fake": d_fake.sigmoid().mean(),
+            "penalty": term.detach(),
+        } | ({"question": answered.detach()} if asked else {})
+        if adaptive:
+            found["sign"] = (d_real - d_fake if objective.paired else d_real).sign().mean()
+        return whole, found
+
+    with parametrize.cached():  # spectral norm moves on with each use: one and the same weight for the whole move
+        found = play(gan, "D", len(real), part)
     if penalty is not None and penalty.bound is not None:
         penalty.bound(gan.D)
-    d_real, d_fake = d_real.detach(), d_fake.detach()
-    if augment is not None and augment.target is not None and move == 0:
-        sign = (d_real - d_fake if objective.paired else d_real).sign().mean()
+    if adaptive:
+        sign = found.pop("sign")
         parallel.average([sign])
         augment.adapt(gan, sign, len(real) * gan.world)
-    return {
-        "d_loss": loss.detach(),
-        "d_real": d_real.mean(),
-        "d_fake": d_fake.mean(),
-        "p_real": d_real.sigmoid().mean(),
-        "p_fake": d_fake.sigmoid().mean(),
-        "penalty": term.detach(),
-    } | ({"question": answered.detach()} if asked else {})
+    return found
 
 
 def generator_step(gan, real, objective=losses.non_saturating, labels=None, augment=None, question=None, fake=None):
@@ -85,23 +97,28 @@ def generator_step(gan, real, objective=losses.non_saturating, labels=None, augm
     asked, weights = question is not None, [weight for weight in gan.D.parameters() if weight.requires_grad]
     for weight in weights:
         weight.requires_grad_(False)
-    try:
-        with parametrize.cached():
-            fake = gan.fake(len(real), "G", labels) if fake is None else fake
-            judged = gan.judge(fake, "G", labels, augment, asked)
-            d_fake, answers = judged if asked else (judged, None)
-            d_real = gan.judge(real, "G/real", labels, augment) if objective.paired else None
-        loss = _mean(objective.g_loss(d_real, d_fake), real, f"{objective.name}.g_loss")
+
+    def part(rows, mark):
+        reals, known = real[rows], None if labels is None else labels[rows]
+        fakes = gan.fake(len(real), "G", labels, rows, mark) if fake is None else fake[rows]
+        judged = gan.judge(fakes, f"G{mark}", known, augment, asked)
+        d_fake, answers = judged if asked else (judged, None)
+        d_real = gan.judge(reals, f"G/real{mark}", known, augment) if objective.paired else None
+        loss = _mean(objective.g_loss(d_real, d_fake), reals, f"{objective.name}.g_loss")
         term = 0.0
         if asked:
-            values = question.loss(answers, gan.noise_now(len(real), "G"), labels)
-            term = gan.at(question.weight) * _mean(values, real, question.name)
-        gan.move("G", loss + term)
+            values = question.loss(answers, gan.noise_now(len(real), "G")[rows], known)
+            term = gan.at(question.weight) * _mean(values, reals, question.name)
+        return loss + term, {"g_loss": loss.detach()}
+
+    try:
+        with parametrize.cached():
+            found = play(gan, "G", len(real), part, None if fake is None else "both moves share one pass of G")
     finally:
         for weight in weights:
             weight.requires_grad_(True)
     gan.average(len(real) * gan.world)
-    return {"g_loss": loss.detach()}
+    return found
 
 
 def _mean(values, images, name):
