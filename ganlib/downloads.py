@@ -3,10 +3,12 @@
 import gzip
 import math
 import socket
+import time
 import zlib
 
 import torch
 
+PAUSE, PATIENCE = 1.0, 30.0  # seconds: before the mirrors are asked again; until a silent server is given up
 TORCHVISION = {"mnist": "MNIST", "fashion": "FashionMNIST", "kmnist": "KMNIST", "cifar10": "CIFAR10"}
 
 
@@ -16,17 +18,33 @@ def fetch(name, root, train):
 
     kind = getattr(datasets, TORCHVISION[name])
     if name == "cifar10":
-        with _impatient():
-            found = kind(root, train=train, download=True)
+        found = _download(kind, root, train)
         images = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()  # (N, 32, 32, 3) -> (N, 3, 32, 32)
         return images, torch.tensor(found.targets), tuple(found.classes)
     folder = root / kind.__name__ / "raw"
     wanted = [file for file, _ in kind.resources if file.startswith("train" if train else "t10k")]
     if None in [_read(folder / file) for file in wanted]:
-        with _impatient():
-            kind(root, train=train, download=True)
+        _download(kind, root, train)
     images, labels = (idx(_read(folder / file), folder / file) for file in wanted)
     return images.unsqueeze(1), labels.long(), tuple(kind.classes)
+
+
+def _download(kind, root, train):
+    """Let torchvision download a set: from each of its mirrors, and from each again, for a server that was busy.
+
+    (By itself it gives up where a mirror breaks off, and does not ask the next one.)
+    """
+    errors = []
+    for mirror in 2 * getattr(kind, "mirrors", [None]):
+        if len(errors) == len(getattr(kind, "mirrors", [None])):
+            time.sleep(PAUSE)
+        one = kind if mirror is None else type(kind.__name__, (kind,), {"mirrors": [mirror]})
+        try:
+            with _impatient():
+                return one(root, train=train, download=True)
+        except Exception as error:  # URLError, RuntimeError (MD5), IncompleteRead, TimeoutError, ...
+            errors.append(error)
+    raise errors[-1]
 
 
 def _read(packed):
@@ -58,11 +76,11 @@ def sources(name):
 
 
 class _impatient:
-    """A server that accepts a connection and never answers is given up after 30 s instead of never."""
+    """A server that accepts a connection and never answers is given up after a while instead of never."""
 
     def __enter__(self):
         self.before = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(30)
+        socket.setdefaulttimeout(PATIENCE)
 
     def __exit__(self, *_):
         socket.setdefaulttimeout(self.before)
