@@ -32,11 +32,11 @@ def compile_step(step, gan, data, batch_size=100):
     """
     reason = "several processes share the gradients" if gan.world > 1 else _unfit(gan.device)
     if reason is None:
-        data = data.to(gan.device) if data.images.device != gan.device else data
+        data = data.near(gan.device)
         k, _ = played(step)
         compiled, start = Compiled(step), time.monotonic()
         try:
-            compiled.capture(gan, data.batches(gan.seed, gan.step, k, batch_size, gan.dtype))
+            compiled.capture(gan, data.batches(gan.seed, gan.step, k, batch_size, gan.dtype).to(gan.device))
         except Exception as error:  # whatever a step or a net does that cannot be captured; the state is back
             reason = f"it cannot be captured ({type(error).__name__}: {str(error).splitlines()[0][:160]})"
         else:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 
 from .downloads import TORCHVISION, fetch, idx, sources
+from .own import looks_like_own, prepare
 from .randomness import generator
 
 DIGITS = {  # made by tools/make_digits.py
@@ -25,6 +26,9 @@ class Batches(NamedTuple):
     images: torch.Tensor
     labels: torch.Tensor | None
 
+    def to(self, device):
+        return Batches(*(None if x is None else x.to(device) for x in self))
+
     def part(self, rank, world):
         """Return the share of process `rank` of `world`: B / world images of each batch, the first ones for rank 0."""
         return Batches(*(None if x is None else x.chunk(world, 1)[rank] for x in self))
@@ -38,6 +42,7 @@ class Images:
     labels: torch.Tensor | None = None
     classes: tuple = ()
     name: str = "images"
+    report: dict = field(default_factory=dict, repr=False, compare=False)  # what was done to images of one's own
     _orders: dict = field(default_factory=dict, repr=False, compare=False)
     _features: dict = field(default_factory=dict, repr=False, compare=False)  # what an extractor saw in them
 
@@ -60,7 +65,15 @@ class Images:
     def to(self, device):
         """Return the set on `device`."""
         labels = None if self.labels is None else self.labels.to(device)
-        return Images(self.images.to(device), labels, self.classes, self.name)
+        return Images(self.images.to(device), labels, self.classes, self.name, self.report)
+
+    def near(self, device):
+        """Return the set on `device` where it takes at most half of the memory that is free there, else as it is."""
+        device = torch.device(device)
+        if device.type == "cuda" and self.images.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
+            print(f"{self.name}: {self.images.nbytes / 1e9:.1f} GB stay where they are, too many for {device}")
+            return self
+        return self if self.images.device == device else self.to(device)
 
     def floats(self, index, device=None):
         """Return the images at `index` as floats in [-1, 1] on `device`."""
@@ -105,22 +118,38 @@ def as_uint8(images):
     return images if images.dtype == torch.uint8 else images.float().add(1).mul_(127.5).round_().clamp_(0, 255).byte()
 
 
-def load(name, device=None, root="data", split="train", fallback=None):
-    """Load a data set by name: `Images` on `device`.
+def load(name, device=None, root="data", split="train", fallback=None, size=None, fit="crop", channels=None):
+    """Load a data set: by name, from a folder or archive of images, or from a data set object: `Images` on `device`.
 
     "digits" is 10,000 of MNIST's training digits, and needs no network: they are part of ganlib. "mnist",
     "fashion", "kmnist" and "cifar10" come from torchvision, with its mirrors and checksums, into the folder `root`;
     files that are there already, the compressed ones alone too, are used. `split` is "train" or "test".
     `fallback="digits"` goes on with the digits, and says so, where a download fails.
 
-    Raises ValueError for an unknown name, OSError where a download fails or a file is corrupt.
+    Images of your own: `load("path/to/folder", size=64)`, a .zip or .tar, or a data set of torchvision or Hugging Face.
+    Any mix of formats, kinds of pixels and sizes becomes squares of `size` pixels: the middle is cut out
+    (`fit="crop"`), the whole put on a white square ("pad") or stretched to it ("stretch"); grey where all are, else
+    colour, or as `channels` (1 or 3) says. One folder per class makes labels. Files that cannot be read are skipped and
+    reported, see `preflight`. The result is kept in `root`/prepared, by content, so that the next start is quick; a set
+    above 512 MB stays there as a file that is mapped into memory.
+
+    Raises ValueError for an unknown name or an archive that is made to do harm, OSError where a download fails, a file
+    is corrupt, or nothing can be read.
     """
+    if looks_like_own(name, ("digits", *TORCHVISION)):
+        if size is None:
+            raise ValueError(f"load({name!r}) reads images of your own; say how large they are to be, as size=64")
+        data = Images(*prepare(name, size, fit, channels, root))
+        return data if device is None else data.near(device)
+    if size is not None:
+        raise ValueError(f"size={size} was given for {name!r}, whose images have a size of their own; leave it out")
     known = ["digits", *TORCHVISION]
     for what, given, allowed in (("data set", name, known), ("split", split, ["train", "test"]),
                                  ("fallback", fallback, [None, "digits"])):  # fmt: skip
         if given not in allowed:
             near = difflib.get_close_matches(str(given), [str(a) for a in allowed], n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint += ", or the path of a folder or archive, as './cats'" if what == "data set" else ""
             raise ValueError(f"unknown {what} {given!r}; {', '.join(map(repr, allowed))} are known{hint}")
     if name == "digits":
         if split != "train":

@@ -68,7 +68,7 @@ class Records:
         some = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[
             :64
         ]  # a set may be sorted by class
-        reals = data.floats(some.to(data.images.device))
+        reals = data.floats(some.to(data.images.device), gan.device)
         self.reals = {"images": len(reals), "figures": _various(reals, "real_")}
         self.state = None
         self._keep()

@@ -79,7 +79,7 @@ def train(gan, data, step=gan_step, *, until, view=None, folder=None, save_secon
     if evaluate_every is None and (needs := [rule.rule.needs for rule in rules if hasattr(rule.rule, "needs")]):
         raise ValueError(f"until waits for {needs[0]!r}, and nothing evaluates: give evaluate_every=...")
     k, game = played(step)
-    data = data.to(gan.device) if data.images.device != gan.device else data
+    data = data.near(gan.device)
     gan.check(data)
     rank, world = parallel.place()
     size = batch_size * world
@@ -111,7 +111,7 @@ def train(gan, data, step=gan_step, *, until, view=None, folder=None, save_secon
 
     def play(eager=False):
         before, move = gan.step, getattr(step, "eager", step) if eager else step
-        batches = data.batches(gan.seed, gan.step, k, size, gan.dtype)
+        batches = data.batches(gan.seed, gan.step, k, size, gan.dtype).to(gan.device)
         stats = move(gan, batches.part(rank, world) if world > 1 else batches)
         if not isinstance(stats, dict):
             raise ValueError(f"the step returned {type(stats).__name__}; a dict of 0-d tensors is expected")
