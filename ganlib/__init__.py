@@ -9,6 +9,7 @@ from .doctor import diagnose
 from .evaluation import evaluate
 from .gan import GAN
 from .pictures import curves, show, timeline
+from .preflight import preflight
 from .recipes import recipe
 from .steps import discriminator_step, gan_step, generator_step
 from .stopping import below, equilibrium, plateau
@@ -19,5 +20,5 @@ __version__ = "0.1.0"
 __all__ = [
     "GAN", "Images", "LiveView", "augment", "below", "compile_step", "curves", "diagnose", "discriminator_step",
     "equilibrium", "evaluate", "features", "gan_step", "generator_step", "load", "losses", "metrics", "nets", "plateau",
-    "recipe", "resume", "save", "schedules", "setup", "show", "timeline", "train",
+    "preflight", "recipe", "resume", "save", "schedules", "setup", "show", "timeline", "train",
 ]  # fmt: skip

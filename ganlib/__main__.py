@@ -3,17 +3,19 @@
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from . import data, downloads, parallel, sharing
+from . import augment, checkpoint, data, downloads, files, parallel, sharing
 from .bench import bench, rate
 from .checkpoint import resume, save
+from .decoding import FITS
 from .device import setup
 from .doctor import diagnose
 from .evaluation import evaluate
 from .features import EXTRACTORS
-from .files import replace
 from .pictures import show
+from .preflight import preflight
 from .recipes import RECIPES, recipe
 from .training import train
 from .until import Rule
@@ -27,7 +29,11 @@ def main(arguments=None):
     commands = parser.add_subparsers(dest="command", required=True)
     defaults = {"formatter_class": argparse.ArgumentDefaultsHelpFormatter}
     add = commands.add_parser("train", help="train a recipe, or go on with the run in a folder", **defaults)
-    add.add_argument("--data", default="digits", help=f"digits, {', '.join(downloads.TORCHVISION)}")
+    add.add_argument("--data", default="digits",
+                     help=f"digits, {', '.join(downloads.TORCHVISION)}; a folder, .zip or .tar of images")  # fmt: skip
+    add.add_argument("--size", type=int, help="pixels, for images of your own: 64, say")
+    add.add_argument("--fit", default="crop", choices=FITS, help="how they become squares")
+    add.add_argument("--augment", choices=["diff_augment", "ada"], help="for little data")
     add.add_argument("--fallback", choices=["digits"], help="go on with the digits where a download fails")
     add.add_argument("--recipe", default="classic", help=", ".join(RECIPES))
     add.add_argument("--conditional", action="store_true", help="ask for images by class, where the data have labels")
@@ -59,6 +65,7 @@ def main(arguments=None):
     add = commands.add_parser("evaluate", help="judge a trained run: one table, and a diagnosis", **defaults)
     add.add_argument("folder", help="the run's folder")
     add.add_argument("--data", help="the data set to compare with; the one that it was trained on by default")
+    add.add_argument("--size", type=int, help="pixels, for images of your own")
     add.add_argument("--n", type=int, help="how many fakes; 10,000, or as many as there are real images, by default")
     add.add_argument("--extractor", help=f"{', '.join(EXTRACTORS)}; the digit classifier for digits by default")
     add.set_defaults(run=_evaluate)
@@ -88,7 +95,9 @@ def _train(options):
     first = parallel.place()[0] == 0  # of several processes one writes and talks
     if not first:
         parallel.wait()  # one of them downloads
-    images = data.load(options.data, device, fallback=options.fallback)
+    images = data.load(options.data, device, fallback=options.fallback, size=options.size, fit=options.fit)
+    if first and options.size and not (Path(options.out) / checkpoint.FILE).exists():
+        preflight(images, options.recipe, options.conditional).sheet.save(Path(options.out) / "data.png")
     if first:
         parallel.wait()
     classes = (len(images.classes) if images.labels is not None else 0) if options.conditional else 0
@@ -96,6 +105,8 @@ def _train(options):
         raise ValueError(f"--conditional was given, and {images.name!r} has no labels; leave it out")
     planned = _planned(options, images, classes, first)
     chosen = recipe(options.recipe, images.shape, classes, planned)
+    if options.augment:
+        chosen = replace(chosen, augment=getattr(augment, options.augment))
     batch_size = chosen.batch_size if options.batch_size is None else options.batch_size
     length = options.steps * batch_size * parallel.place()[1] * chosen.n_critic
     if chosen.images and options.until is None and not 0.8 < length / chosen.images < 1.25:
@@ -134,7 +145,7 @@ def _planned(options, images, classes, first):
         speed = rate(recipe(options.recipe, images.shape, classes), images, batch_size=options.batch_size)
         speed *= parallel.place()[1]
         kept = {"plan": options.plan, "images": round(speed * rule.goal), "images_per_second": round(speed, 1)}
-        replace(file, lambda out: out.write(json.dumps(kept).encode()))
+        files.replace(file, lambda out: out.write(json.dumps(kept).encode()))
     kept = parallel.agree(kept)
     if kept["plan"] != options.plan:
         raise ValueError(f"the run in {options.out} was planned for {kept['plan']}, --plan {options.plan} was given; "
@@ -153,11 +164,11 @@ def _sample(options):
         raise ValueError(f"--label {options.label} was given, and the run in {options.folder} is not conditional")
     images = data.as_uint8(gan.sample(options.n, options.label))
     if options.out.endswith(".png"):
-        show(images).save(options.out)
+        show(images, generated=True).save(options.out)
     else:
         import numpy
 
-        replace(Path(options.out), lambda out: numpy.save(out, images.numpy()))
+        files.replace(Path(options.out), lambda out: numpy.save(out, images.numpy()))
     print(f"{options.out}: {options.n} images drawn by the run in {options.folder} at step {gan.step:,}")
     return 0
 
@@ -165,7 +176,7 @@ def _sample(options):
 def _evaluate(options):
     gan = sharing.rebuild(options.folder).to(setup(0))
     name = options.data or (gan.trained_on or {}).get("data", "digits").split(",")[0]
-    evaluate(gan, data.load(name, gan.device), options.n, options.extractor)
+    evaluate(gan, data.load(name, gan.device, size=options.size), options.n, options.extractor)
     if gan.history:
         print(f"\n{diagnose(gan.history)}")
     return 0

@@ -200,7 +200,9 @@ class GAN:
         with evaluating(net):
             parts = noise.split(1000)
             asked = [None] * len(parts) if labels is None else labels.split(1000)
-            return torch.cat([net(z, y) for z, y in zip(parts, asked, strict=True)])
+            images = torch.cat([net(z, y) for z, y in zip(parts, asked, strict=True)])
+        images.generated = True  # `show` writes it into the file
+        return images
 
     def class_grid(self, rows=8, stream="fixed"):
         """Return `rows * classes` images, one noise per row and one class per column: for `show(..., columns=classes)`.

@@ -20,7 +20,7 @@ IN_MEMORY = 2**29  # bytes; larger sets stay a file that is mapped into memory
 
 
 def looks_like_own(given, known):
-    """Whether this is a path, of something that is there or not, or a data set, rather than one of the `known` names."""
+    """Whether this is a path, of something that is there or not, or a data set, not one of the `known` names."""
     if not isinstance(given, str):
         return given is not None
     path_like = any(mark in given for mark in "/\\") or given.lower().endswith(ARCHIVES) or os.path.isdir(given)

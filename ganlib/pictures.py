@@ -9,13 +9,25 @@ import torch
 from .data import as_uint8
 from .files import replace
 
+GENERATED = "generated: a synthetic image, drawn by a GAN (ganlib)"
+
 
 class Picture:
     """An encoded picture: Jupyter shows it as a cell's value, `save(path)` writes it."""
 
-    def __init__(self, picture, text="<picture>", kind="png", width=None, **settings):
-        """Encode a Pillow image as PNG or GIF, to be shown `width` wide; `settings` are those of Pillow's `save`."""
+    def __init__(self, picture, text="<picture>", kind="png", width=None, generated=False, **settings):
+        """Encode a Pillow image as PNG or GIF, to be shown `width` wide; `settings` are those of Pillow's `save`.
+
+        `generated` says in the file's metadata that nobody has photographed or drawn it.
+        """
         file = io.BytesIO()
+        if generated and kind == "gif":
+            settings["comment"] = GENERATED
+        elif generated:
+            from PIL.PngImagePlugin import PngInfo
+
+            settings["pnginfo"] = note = settings.get("pnginfo") or PngInfo()
+            note.add_text("Comment", GENERATED)
         picture.save(file, kind, **settings)
         self.data, self.mime, self.text, self.width = file.getvalue(), f"image/{kind}", text, width or picture.width
 
@@ -37,14 +49,16 @@ class Picture:
         replace(Path(path), lambda file: file.write(self.data), durable=False)
 
 
-def show(images, columns=8, scale=2):
+def show(images, columns=8, scale=2, generated=None):
     """Return a grid of images as a `Picture`: uint8 or float in [-1, 1], `(N, C, H, W)` with 1 or 3 channels.
 
-    The grid has `columns` columns; each pixel is drawn `scale` times as wide and high.
+    The grid has `columns` columns; each pixel is drawn `scale` times as wide and high. `generated`: whether the file
+    says that its images are; by default it does for what `gan.sample` returned.
     """
+    generated = getattr(images, "generated", False) if generated is None else generated
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
         raise ValueError(f"images of shape {tuple(images.shape)} were given; (N, 1, H, W) or (N, 3, H, W) is expected")
-    return Picture(_pillow(mosaic(images, columns, gap=1), scale), "<images>")
+    return Picture(_pillow(mosaic(images, columns, gap=1), scale), "<images>", generated=generated)
 
 
 def mosaic(images, columns, gap=0):
@@ -136,7 +150,7 @@ def timeline(folder, columns=10, rows=5, animated=False, scale=1):
         first, *others = (_pillow(mosaic(images[: rows * n], n)).quantize(8)
                           for images, n in zip(moments, columns, strict=True))  # fmt: skip
         film = {"save_all": True, "append_images": others, "duration": [150] * len(others) + [2000], "loop": 0}
-        return Picture(first, "<timeline>", "gif", first.width * scale, **film)
+        return Picture(first, "<timeline>", "gif", first.width * scale, generated=True, **film)
     from PIL import Image, ImageDraw
 
     images = torch.stack([images[:rows] for images in moments], dim=1).flatten(0, 1)
@@ -147,7 +161,7 @@ def timeline(folder, columns=10, rows=5, animated=False, scale=1):
         text = f"{step / 1000:g}k" if step >= 1000 else str(step)
         place = (column + 0.5) * strip.width / len(steps), 7
         ImageDraw.Draw(picture).text(place, text, fill="black", anchor="mm")
-    return Picture(picture, "<timeline>")
+    return Picture(picture, "<timeline>", generated=True)
 
 
 def write_moment(folder, step, images, columns=8):
@@ -156,7 +170,9 @@ def write_moment(folder, step, images, columns=8):
 
     note = PngInfo()
     note.add_text("cell", "x".join(map(str, images.shape[2:])))
-    Picture(_pillow(mosaic(images, columns)), pnginfo=note).save(Path(folder) / "pictures" / f"{step:07}.png")
+    Picture(_pillow(mosaic(images, columns)), pnginfo=note, generated=True).save(
+        Path(folder) / "pictures" / f"{step:07}.png"
+    )
 
 
 def read_moment(path):

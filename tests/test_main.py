@@ -175,3 +175,24 @@ def test_a_plan_in_seconds_is_measured_once_and_kept(tmp_path, capsys, monkeypat
     assert "was planned for 4s, --plan 9s was given" in capsys.readouterr().err
     assert main([*options, "--plan", "9 epochs"]) == 1
     assert '--plan 9 epochs was given; a number of images, or a time ("60s", "5 min")' in capsys.readouterr().err
+
+
+def test_images_of_ones_own(tmp_path, capsys):
+    """From a folder to samples: the preflight report and its contact sheet first, augmentation, and on again."""
+    (tmp_path / "cats").mkdir()
+    for i in range(12):
+        Image.new("RGB", (50, 40), (20 * i, 0, 99)).save(tmp_path / "cats" / f"{i}.jpg")
+    out = tmp_path / "run"
+    options = ["train", "--data", str(tmp_path / "cats"), "--size", "16", "--recipe", "small",
+               "--augment", "diff_augment", "--batch-size", "4", "--device", "cpu", "--out", str(out)]  # fmt: skip
+    assert main([*options, "--steps", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "cats: 12 images of 16 x 16, in colour" in said and "-> 12 images: it will memorise them" in said
+    assert Image.open(out / "data.png").size[0] > 100 and "Comment" not in Image.open(out / "data.png").info
+    assert main([*options, "--steps", "4"]) == 0
+    said = capsys.readouterr().out
+    assert "it will memorise" not in said and "prepared before" in said and "saved at step 4" in said
+    assert main(["sample", str(out), "--n", "4", "--out", str(tmp_path / "grid.png")]) == 0
+    assert Image.open(tmp_path / "grid.png").info["Comment"].startswith("generated")
+    assert main(["train", "--data", str(tmp_path / "cats"), "--out", str(out)]) == 1
+    assert "say how large they are to be" in capsys.readouterr().err

@@ -261,3 +261,22 @@ def test_of_a_conditional_g_each_column_is_a_class(digits, tmp_path):
     images, columns = pictures.read_moment(tmp_path / "pictures" / "0000002.png")
     assert columns == 10 and torch.equal(images, ganlib.data.as_uint8(gan.class_grid()))
     assert ganlib.timeline(tmp_path, animated=True).data and ganlib.timeline(tmp_path).data
+
+
+def test_what_is_generated_says_so_in_its_file(small, digits, tmp_path):
+    """PNG and GIF, of `sample`, the live view and the timeline; real images do not."""
+    gan = small()
+    ganlib.show(gan.sample(4)).save(tmp_path / "fakes.png")
+    ganlib.show(digits.images[:4]).save(tmp_path / "reals.png")
+    view = ganlib.LiveView(folder=tmp_path / "run", picture_every=1, every=0)
+    for _ in ganlib.train(gan, digits, until=2, batch_size=4, view=view):
+        pass
+    ganlib.timeline(tmp_path / "run").save(tmp_path / "time.png")
+    ganlib.timeline(tmp_path / "run", animated=True).save(tmp_path / "time.gif")
+    fakes = [tmp_path / "fakes.png", tmp_path / "run" / "latest.png", tmp_path / "time.png", tmp_path / "time.gif"]
+    for file in [*fakes, *(tmp_path / "run" / "pictures").iterdir()]:
+        with Image.open(file) as picture:
+            note = picture.info.get("Comment") or picture.info["comment"].decode()
+            assert note.startswith("generated"), file
+    with Image.open(tmp_path / "reals.png") as picture:
+        assert "Comment" not in picture.info
