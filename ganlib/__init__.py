@@ -11,6 +11,7 @@ from .gan import GAN
 from .pictures import curves, show, timeline
 from .preflight import preflight
 from .recipes import recipe
+from .sharing import export, load_generator
 from .steps import discriminator_step, gan_step, generator_step
 from .stopping import below, equilibrium, plateau
 from .training import train
@@ -19,6 +20,7 @@ from .view import LiveView
 __version__ = "0.1.0"
 __all__ = [
     "GAN", "Images", "LiveView", "augment", "below", "compile_step", "curves", "diagnose", "discriminator_step",
-    "equilibrium", "evaluate", "features", "gan_step", "generator_step", "load", "losses", "metrics", "nets", "plateau",
-    "preflight", "recipe", "resume", "save", "schedules", "setup", "show", "timeline", "train",
+    "equilibrium", "evaluate", "export", "features", "gan_step", "generator_step", "load", "load_generator", "losses",
+    "metrics", "nets", "plateau", "preflight", "recipe", "resume", "save", "schedules", "setup", "show", "timeline",
+    "train",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The command line: python -m ganlib train | sample | evaluate | bench. Exit status 0 only where the work was done."""
+"""The command line: python -m ganlib train | sample | evaluate | export | bench. Exit status 0 only where it worked."""
 
 import argparse
 import json
@@ -69,6 +69,13 @@ def main(arguments=None):
     add.add_argument("--n", type=int, help="how many fakes; 10,000, or as many as there are real images, by default")
     add.add_argument("--extractor", help=f"{', '.join(EXTRACTORS)}; the digit classifier for digits by default")
     add.set_defaults(run=_evaluate)
+    add = commands.add_parser("export", help="write a trained run's generator for others, with a page", **defaults)
+    add.add_argument("folder", help="the run's folder")
+    add.add_argument("--to", required=True, metavar="FOLDER", help="where to")
+    add.add_argument("--name", help="what it is called; the run's folder by default")
+    add.add_argument("--license", default="unknown", help="under which you share it")
+    add.add_argument("--hub", metavar="USER/NAME", help="upload it to the Hugging Face Hub as well")
+    add.set_defaults(run=_export)
     add = commands.add_parser("bench", help="how fast this machine trains: a table and a plot", **defaults)
     add.add_argument("--recipe", nargs="*", default=["classic", "small"], choices=RECIPES, help="which to measure")
     add.add_argument("--precision", default="fast", help="float32, bf16, or fast: bf16 where the CPU has units for it")
@@ -179,6 +186,11 @@ def _evaluate(options):
     evaluate(gan, data.load(name, gan.device, size=options.size), options.n, options.extractor)
     if gan.history:
         print(f"\n{diagnose(gan.history)}")
+    return 0
+
+
+def _export(options):
+    sharing.export(options.folder, options.to, options.name, license=options.license, hub=options.hub)
     return 0
 
 

@@ -90,7 +90,7 @@ class Places(nn.Module):
         self.base = base
 
     def forward(self, x):
-        return x.view(len(x), self.base, self.base, -1).permute(0, 3, 1, 2)
+        return x.unflatten(1, (self.base, self.base, -1)).permute(0, 3, 1, 2)
 
 
 class Fold(nn.Module):

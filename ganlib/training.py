@@ -84,6 +84,7 @@ def train(gan, data, step=gan_step, *, until, view=None, folder=None, save_secon
     rank, world = parallel.place()
     size = batch_size * world
     given = {"data": f"{data.name}, {len(data)} of {data.shape}", "batch_size": size} | game
+    given |= {"classes": list(map(str, data.classes))} if data.classes else {}
     then = gan.trained_on or given
     if changed := [name for name in given | then if given.get(name) != then.get(name)]:
         was, now = (", ".join(f"{name} = {what.get(name)}" for name in changed) for what in (then, given))

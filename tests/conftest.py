@@ -1,4 +1,5 @@
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -42,3 +43,21 @@ def same(a, b):
     if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(map(same, a, b))
     return a == b
+
+
+@pytest.fixture
+def browser():
+    """Debian's chromium, driven by Playwright; skips where either is missing or it does not start."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]  # fmt: skip
+    with playwright.sync_playwright() as p:
+        try:
+            started = p.chromium.launch(executable_path=chromium, args=flags)
+        except playwright.Error as error:
+            pytest.skip(f"{chromium} does not start here: {str(error)[:300]}")
+        yield started
+        started.close()
