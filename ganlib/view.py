@@ -130,7 +130,7 @@ class _Cell:
 
         status += f"\n{verdict}" if verdict else ""
         bundles = (
-            picture._repr_mimebundle_()[0] | {"text/plain": "<live samples>"},
+            picture.lossy()._repr_mimebundle_()[0] | {"text/plain": "<live samples>"},
             {"text/html": f"<pre>{html.escape(status)}</pre>", "text/plain": status},
         )
         if self.handles is None:

@@ -4,24 +4,27 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
+import time
 import venv
+import zipfile
 
 import nbformat
 import papermill
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, same
 
 import ganlib
-from ganlib import losses, nets
+from ganlib import checkpoint, losses, nets
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-FIRST, MODERN, CHOOSE, JUDGE = (
+FIRST, MODERN, CHOOSE, JUDGE, OWN = (
     ROOT / "notebooks" / f"{name}.ipynb"
-    for name in ("01_first_gan", "03_modern_gan", "04_choose_the_digit", "05_judge")
+    for name in ("01_first_gan", "03_modern_gan", "04_choose_the_digit", "05_judge", "06_your_images")
 )
 SHORT = {"STEPS": 60, "BATCH": 20}
 LATER = {"IMAGES": 300, "SAMPLES": 200}
@@ -380,3 +383,74 @@ def test_the_sliders_change_the_picture():
         space["sliders"][name].value = value
         seen.add(space["picture"].value)
     assert len(seen) == 5
+
+
+def text_of(path):
+    """All that a notebook's cells printed."""
+    return "".join(o.text for cell in read(path).cells for o in cell.get("outputs", []) if o.output_type == "stream")
+
+
+def test_from_a_messy_folder_to_a_shared_generator(tmp_path):
+    """Notebook 06 on its planets, then on a zip of one's own, by one parameter."""
+    done = mill(OWN, tmp_path / "out.ipynb", ROOT, IMAGES=400, RUN=tmp_path / "runs" / "own")
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = text_of(tmp_path / "out.ipynb")
+    for text in ("505 found, 503 used, 2 skipped", "broken.jpg (broken", "notes.txt (no image", "CMYK to RGB: 1",
+                 "turned as EXIF says: 1", "copy_of_010.png = planet_010.png", "453 to train on, 50 kept back",
+                 "the same weights as before: True", "going on from step 4 (200 images)", "page: index.html",
+                 "Planets that nobody has seen | 8 steps"):  # fmt: skip
+        assert text in said, text
+    shared = ganlib.load_generator(tmp_path / "runs" / "shared")
+    assert shared.shape == (3, 32, 32) and (tmp_path / "runs" / "shared" / "index.html").exists()
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
+        for i in range(40):
+            archive.write(tmp_path / "runs" / "planets" / f"planet_{9 + 10 * i:03}.png", f"photos/{i}.png")
+    done = mill(OWN, tmp_path / "mine.ipynb", ROOT, IMAGES=200, RUN=tmp_path / "mine" / "own", SIZE=28,
+                SOURCE=tmp_path / "mine.zip", AUGMENT="ada")  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = text_of(tmp_path / "mine.ipynb")
+    assert "mine: 40 images of 28 x 28" in said and "40 images: it will memorise them" in said
+    assert ganlib.load_generator(tmp_path / "mine" / "shared").shape == (3, 28, 28)
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+def test_a_papermill_run_that_is_signalled_goes_on_to_the_same_end(tmp_path, which):
+    """The signal goes to papermill itself, as a scheduler's does.
+
+    By SIGINT the kernel ends the loop and saves. By SIGTERM papermill is gone at once and takes the kernel along:
+    what is there then was saved by the clock.
+    """
+    seconds = 3600 if which == signal.SIGINT else 0.3
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [
+        nbformat.v4.new_code_cell('RUN = ""', metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(
+            f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nimport ganlib, time\nganlib.setup(0, threads=1)\n"
+            "gan = ganlib.recipe('classic').gan(0)\nganlib.resume(RUN, gan)\n"
+            f"for now in ganlib.train(gan, ganlib.load('digits'), until=80, batch_size=10, record_every=5,\n"
+            f"                        folder=RUN, save_seconds={seconds}, "
+            "view=ganlib.LiveView(folder=RUN, every=0.1)):\n    time.sleep(0.05)\n"
+            "print('reached', gan.step)"
+        ),
+    ]
+    notebook.metadata = read(FIRST).metadata
+    nbformat.write(notebook, tmp_path / "short.ipynb")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "papermill", "short.ipynb", "cut.ipynb", "-p", "RUN", "cut"], cwd=tmp_path,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    while not (tmp_path / "cut" / "latest.png").exists() and process.poll() is None:
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(which)
+    process.communicate(timeout=90)
+    for _ in range(100):  # the kernel has a moment of its own to save
+        if (tmp_path / "cut" / "checkpoint.pt").exists():
+            break
+        time.sleep(0.1)
+    middle = checkpoint.newest(tmp_path / "cut")["state"]["step"]
+    assert 0 < middle < 80
+    for name in ("cut", "whole"):
+        done = mill("short.ipynb", f"{name}.ipynb", tmp_path, RUN=name)
+        assert done.returncode == 0 and "reached 80" in text_of(tmp_path / f"{name}.ipynb"), done.stderr[-2000:]
+    cut, whole = (checkpoint.newest(tmp_path / name)["state"] for name in ("cut", "whole"))
+    assert same({**cut, "history": 0}, {**whole, "history": 0})
