@@ -2,8 +2,8 @@
 
     python -m benchmarks.clock --seconds 60 180 600 --seeds 3 --mnist data [--data mnist] [--conditional]
 
-Each budget is a run of its own. Its length in images is fixed before it starts, 95 % of what the rate that is measured
-then (`ganlib.bench.rate`, 10 s) would give, and the recipe's schedules are stretched to it; the seconds that the run
+Each budget is a run of its own. Its length in images is fixed before it starts, 95 % of what the rate measured then
+(`ganlib.bench.planned_rate`, 10 s) would give, and the recipe's schedules are stretched to it; the seconds that the run
 really took are printed. A conditional G is asked for each class as often as the training images have it: equal shares
 of MNIST's digits are by themselves a floor away from its test images, whose classes are not equally frequent.
 The distance is that of 10,000 fakes against 10,000 images that nothing was trained on, the floor that of 10,000 random
@@ -16,6 +16,7 @@ import argparse
 import json
 import statistics
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ import torch
 import ganlib
 from benchmarks import drawn
 from ganlib import metrics
-from ganlib.bench import rate
+from ganlib.bench import planned_rate
 from ganlib.data import Images
 from ganlib.features import digit_classifier, extract, train_classifier
 from ganlib.labels import shared_out
@@ -74,8 +75,9 @@ def main():
         for seed in options.seeds:
             ganlib.setup(seed, precision="fast", threads=torch.get_num_threads())
             classes = len(train.classes) if options.conditional else 0
-            found = rate(ganlib.recipe(options.recipe, train.shape, classes), train, seconds=10)
-            made = ganlib.recipe(options.recipe, train.shape, classes, images=round(0.95 * found * seconds))
+            make = partial(ganlib.recipe, options.recipe, train.shape, classes)
+            found = planned_rate(make, train, seconds, seconds=10)
+            made = make(round(0.95 * found * seconds))
             gan, start = made.gan(seed), time.monotonic()
             for _ in ganlib.train(gan, train, made.step, until=f"{made.images} images", batch_size=made.batch_size):
                 pass
@@ -83,7 +85,8 @@ def main():
             fakes = torch.cat([extract(extractor, draw(gan, i)) for i in range(10)])
             quality = metrics.precision_recall(reference[:5000], fakes[:5000])
             row = {"data": train.name, "conditional": bool(classes), "seconds": seconds, "seed": seed,
-                   "took": round(took), "images": gan.images_seen,
+                   "took": round(took), "batch": made.batch_size,
+                   "images": gan.images_seen,
                    "distance / floor": round(metrics.frechet_distance(reference, fakes) / floor, 2),
                    "precision": round(quality.precision, 3), "recall": round(quality.recall, 3)}  # fmt: skip
             rows.append(row)

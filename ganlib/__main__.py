@@ -4,16 +4,18 @@ import argparse
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from . import augment, checkpoint, data, downloads, files, parallel, sharing
-from .bench import bench, rate
-from .checkpoint import resume, save
+from .bench import bench, planned_rate
+from .checkpoint import resume
 from .decoding import FITS
 from .device import setup
 from .doctor import diagnose
 from .evaluation import evaluate
 from .features import EXTRACTORS
+from .keeper import Keeper
 from .pictures import show
 from .preflight import preflight
 from .recipes import RECIPES, recipe
@@ -66,6 +68,7 @@ def main(arguments=None):
     add.add_argument("folder", help="the run's folder")
     add.add_argument("--data", help="the data set to compare with; the one that it was trained on by default")
     add.add_argument("--size", type=int, help="pixels, for images of your own")
+    add.add_argument("--fit", default="crop", choices=FITS, help="how they became squares when it was trained")
     add.add_argument("--n", type=int, help="how many fakes; 10,000, or as many as there are real images, by default")
     add.add_argument("--extractor", help=f"{', '.join(EXTRACTORS)}; the digit classifier for digits by default")
     add.set_defaults(run=_evaluate)
@@ -86,7 +89,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -104,7 +107,8 @@ def _train(options):
         parallel.wait()  # one of them downloads
     images = data.load(options.data, device, fallback=options.fallback, size=options.size, fit=options.fit)
     if first and options.size and not (Path(options.out) / checkpoint.FILE).exists():
-        preflight(images, options.recipe, options.conditional).sheet.save(Path(options.out) / "data.png")
+        seconds = 3.0 if parallel.place()[1] == 1 else 0  # several would have to measure together
+        preflight(images, options.recipe, options.conditional, seconds).sheet.save(Path(options.out) / "data.png")
     if first:
         parallel.wait()
     classes = (len(images.classes) if images.labels is not None else 0) if options.conditional else 0
@@ -123,13 +127,12 @@ def _train(options):
     resume(options.out, gan)
     until = options.until or options.steps
     view = LiveView(total=options.steps if until == options.steps else None, folder=options.out) if first else None
+    best = Keeper(gan, Path(options.out) / "best")
     now = None
     for now in train(gan, images, chosen.step, until=until, view=view, folder=options.out, batch_size=batch_size,
                      save_seconds=options.save_seconds, evaluate_every=options.evaluate_every):  # fmt: skip
         if first and now.best():
-            save(Path(options.out) / "best", gan)
-    if first and now is not None:
-        print(f"{options.out}: saved at step {gan.step:,}")
+            best.save()
     parallel.wait()
     reason = now.reason if now is not None else ""
     status = next((code for word, code in ENDS.items() if word in reason), 0)
@@ -141,19 +144,18 @@ def _planned(options, images, classes, first):
     """The images that the schedules are planned for, or None. A time is turned into images once in a run's life."""
     if options.plan is None or options.plan.isdigit():
         return None if options.plan is None else int(options.plan)
-    rule, file, kept = Rule(options.plan, len(images)), Path(options.out) / "plan.json", None
+    rule, file = Rule(options.plan, len(images)), Path(options.out) / "plan.json"
     if rule.unit != "second":
         raise ValueError(
             f'--plan {options.plan} was given; a number of images, or a time ("60s", "5 min"), is expected'
         )
-    if first and file.exists():
-        kept = json.loads(file.read_text())
-    elif first:
-        speed = rate(recipe(options.recipe, images.shape, classes), images, batch_size=options.batch_size)
-        speed *= parallel.place()[1]
+    kept = parallel.agree(json.loads(file.read_text()) if first and file.exists() else None)
+    if kept is None:
+        make = partial(recipe, options.recipe, images.shape, classes)
+        speed = planned_rate(make, images, rule.goal, options.batch_size)
         kept = {"plan": options.plan, "images": round(speed * rule.goal), "images_per_second": round(speed, 1)}
-        files.replace(file, lambda out: out.write(json.dumps(kept).encode()))
-    kept = parallel.agree(kept)
+        if first:
+            files.replace(file, lambda out: out.write(json.dumps(kept).encode()))
     if kept["plan"] != options.plan:
         raise ValueError(f"the run in {options.out} was planned for {kept['plan']}, --plan {options.plan} was given; "
                          "use the same, or another --out")  # fmt: skip
@@ -183,7 +185,7 @@ def _sample(options):
 def _evaluate(options):
     gan = sharing.rebuild(options.folder).to(setup(0))
     name = options.data or (gan.trained_on or {}).get("data", "digits").split(",")[0]
-    evaluate(gan, data.load(name, gan.device, size=options.size), options.n, options.extractor)
+    evaluate(gan, data.load(name, gan.device, size=options.size, fit=options.fit), options.n, options.extractor)
     if gan.history:
         print(f"\n{diagnose(gan.history)}")
     return 0

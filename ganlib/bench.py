@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from . import parallel
 from .data import Images
 from .device import choice
 from .files import replace
@@ -46,20 +47,35 @@ def bench(device, recipes=("classic", "small"), batches=BATCHES, sizes=SIZES, se
     return rows
 
 
-def rate(made, data, seconds=4.0, batch_size=None):
+def rate(made, data, seconds=4.0, batch_size=None, device=None):
     """Return the images/s at which the recipe `made` trains on `data`: what a budget in seconds buys.
 
-    Fresh nets are trained for so long, history included, and thrown away.
+    Fresh nets are trained for so long, history included, and thrown away; on `device`, by default where the data are.
+    The first three steps are not counted, where there are more. Of several processes all have to call it.
     """
     with torch.random.fork_rng(devices=[]):
-        gan = made.gan(0).to(data.images.device)
-    size, start = batch_size or made.batch_size, None
+        gan = made.gan(0).to(data.images.device if device is None else device)
+    size, start = batch_size or made.batch_size, (time.perf_counter(), 0)
     for now in train(gan, data, made.step, until=f"{seconds}s", batch_size=size):
         if now.step == 3 or now.reason:
             _wait(gan.device)
             here = time.perf_counter(), now.images
-            start = start or here
+            start = start if now.reason else here
     return (here[1] - start[1]) / (here[0] - start[0])
+
+
+def planned_rate(make, data, goal, batch_size=None, seconds=4.0):
+    """Return the images/s of the recipe that is planned for what it gets done in `goal` seconds.
+
+    `make(images)` returns the recipe for a plan of so many images (None: its own); a longer plan may have larger
+    batches, which are faster, so that it is measured again then.
+    """
+    made = make(None)
+    speed = parallel.agree(rate(made, data, seconds, batch_size))
+    planned = make(max(10, round(speed * goal)))
+    if batch_size is None and planned.batch_size != made.batch_size:
+        speed = parallel.agree(rate(planned, data, seconds))
+    return speed
 
 
 def _player(made, data, batch, device):

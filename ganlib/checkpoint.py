@@ -9,9 +9,8 @@ from pathlib import Path
 
 import torch
 
-from . import nets
+from . import nets, parallel
 from .files import replace, temporary
-from .parallel import place
 from .schedules import text
 
 FORMAT = 4
@@ -23,18 +22,19 @@ def save(folder, gan):
     """Write the run's whole state to `folder`/checkpoint.pt: at any moment there is the old file or the new one.
 
     The file that stood there becomes checkpoint.previous.pt. A state with a number in it that is not finite is not
-    saved, and that is said. Raises OSError where the folder cannot be written or its disk is full; what was saved
-    before stays as it was.
+    saved, and that is said; returns whether it was. Raises OSError where the folder cannot be written or its disk is
+    full; what was saved before stays as it was.
     """
     state = gan.state_dict()
     if bad := _not_finite({name: state[name] for name in ("G", "D", "G_ema") if name in state}):
         print(f"{folder}: step {gan.step:,} is not saved, since {bad} is not finite; what was saved before is kept")
-        return
+        return False
     packed = io.BytesIO()  # torch.save into a full disk raises something else than OSError
     torch.save({"format": FORMAT, "config": _config(gan), "machine": _machine(gan), "state": state}, packed)
     packed.write(SEAL + hashlib.sha256(packed.getbuffer()).hexdigest().encode())
     content, file = packed.getbuffer(), Path(folder) / FILE
     replace(file, lambda out: out.write(content), size=len(content), former=file.with_name(FORMER))
+    return True
 
 
 def resume(folder, gan, fresh=False):
@@ -59,7 +59,19 @@ def resume(folder, gan, fresh=False):
     if not places:
         print(f"{folder}: a fresh start")
         return False
-    found = [(newest(place, gan.device), place) for place in places]
+    found, damage = [], []
+    for place in places:
+        if parallel.place()[0] == 0:
+            for name in (FILE, FORMER):
+                temporary(place / name).unlink(missing_ok=True)  # what a killed process left
+        try:
+            found.append((newest(place, gan.device), place))
+        except OSError as error:
+            damage.append(error)
+    if not found:
+        raise damage[0]
+    for error in damage:
+        print(error)
     content, place = max(found, key=lambda pair: pair[0]["state"]["step"])
     for name, ours in _config(gan).items():
         theirs = content["config"].get(name)
@@ -84,8 +96,6 @@ def resume(folder, gan, fresh=False):
 def newest(folder, device="cpu"):
     """The content of the newest checkpoint in `folder` that is whole; says where an older one had to be taken."""
     folder, damage = Path(folder), []
-    for name in (FILE, FORMER):
-        temporary(folder / name).unlink(missing_ok=True)  # what a killed process left
     for file in filter(Path.exists, (folder / FILE, folder / FORMER)):
         try:
             content = read(file, device)
@@ -156,7 +166,7 @@ def _machine(gan):
         "python": platform.python_version(),
         "torch": torch.__version__.split("+")[0],
         "device": gan.device.type,
-        "processes": place()[1],
+        "processes": parallel.place()[1],
         "threads": torch.get_num_threads(),
         "precision": torch.get_float32_matmul_precision(),
     }

@@ -19,6 +19,7 @@ class choice:
     """What `setup` chose for this process; a `GAN` takes it unless it is told otherwise."""
 
     precision = "float32"
+    device = None
 
 
 def setup(seed=0, device=None, threads=None, precision="float32"):
@@ -45,7 +46,7 @@ def setup(seed=0, device=None, threads=None, precision="float32"):
         precision = "bf16" if device.type == "cpu" and _has_bf16() else "float32"
     if precision not in PRECISIONS:
         raise ValueError(f'precision={precision!r} was given; "float32", "bf16" or "fast" is expected')
-    choice.precision = precision
+    choice.precision, choice.device = precision, device
     if threads is None and device.type == "cpu":
         threads, why = threads_to_use(precision)
         if why:

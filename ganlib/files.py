@@ -51,13 +51,18 @@ def temporary(path):
 
 
 class Folder:
-    """A folder that may go while it is in use (a drive that is cut off): made once, and never again after that."""
+    """A folder that may go while it is in use (a drive that is cut off), and is not made anew then.
+
+    A new one is made where the folder above it is; if that goes, nobody would look at what stands in its place.
+    """
 
     def __init__(self, path):
-        self.path, self.seen = path, path.exists()
+        self.path = path.absolute()
+        self.held = next(place for place in (self.path, *self.path.parents) if place.exists())
 
     def check(self):
-        """Raise OSError where it was there and has gone: made anew it would be a place where nobody looks."""
-        self.seen = self.seen or self.path.exists()
-        if self.seen and not self.path.exists():
-            raise OSError(f"{self.path} has gone")
+        """Raise OSError where it was there and has gone, or where that has gone in which it was to be made."""
+        if not self.held.exists():
+            raise OSError(f"{self.held} has gone")
+        if self.path.exists():
+            self.held = self.path

@@ -32,24 +32,32 @@ class Keeper:
         """Save, in the folder or in its place. Nothing here raises OSError: a run is worth more than a file of it."""
         if self.saved == self.gan.step:
             return
-        start, away = time.monotonic(), None
+        start, away, saved = time.monotonic(), None, False
         try:
             self.place.check()
-            save(self.folder, self.gan)
+            saved = save(self.folder, self.gan)
+            self.place.check()
+            shutil.rmtree(self.elsewhere, ignore_errors=True)  # what an earlier process left there is older now
             if self.away:
-                shutil.rmtree(self.elsewhere, ignore_errors=True)
                 print(f"{self.folder}: can be written again; saved there at step {self.gan.step:,}")
         except OSError as error:
             away = str(error)
             try:
-                save(self.elsewhere, self.gan)
+                saved = save(self.elsewhere, self.gan)
                 where = f"saving goes on in {self.elsewhere}, where `resume` will find it"
             except OSError as other:
+                saved = False
                 where = f"nor can {self.elsewhere} ({other}): the run goes on UNSAVED, and tries again"
             if not self.away:
                 print(f"{self.folder}: cannot be written ({away}); {where}")
-        self.away, self.saved = away, self.gan.step
+        self.away, self.saved = away, self.gan.step if saved else None
         self._wait(start, time.monotonic() - start)
+
+    def close(self):
+        """Save the end of the run, and say where."""
+        self.save()
+        if self.saved is not None:
+            print(f"{self.elsewhere if self.away else self.folder}: saved at step {self.saved:,}", flush=True)
 
     def _wait(self, start, took):
         self._due = start + took + max(self.seconds, took / SHARE)

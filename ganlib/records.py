@@ -70,7 +70,7 @@ class Records:
         ]  # a set may be sorted by class
         reals = data.floats(some.to(data.images.device), gan.device)
         self.reals = {"images": len(reals), "figures": _various(reals, "real_")}
-        self.state = None
+        self.state, self.replaying = None, False
         self._keep()
 
     @torch.no_grad()
@@ -112,7 +112,7 @@ class Records:
     def _find(self):
         """Say at which step and in what the figures stopped being finite; the run is then back at the kept state."""
         gan, first, last = self.gan, self.state["step"] + 1, self.gan.step
-        where = f"between steps {first:,} and {last:,}"
+        where, self.replaying = f"between steps {first:,} and {last:,}", True
         self._back()
         while gan.world == 1 and gan.step < last:
             seen = []
@@ -125,6 +125,7 @@ class Records:
                 where = f"at step {gan.step:,}, in {seen[0]}"
                 break
         self._back()
+        self.replaying = False
         return where
 
 

@@ -131,6 +131,7 @@ def train(gan, data, step=gan_step, *, until, view=None, folder=None, save_secon
                 whole = False
                 now.stats = play()
                 records.saw(now.stats)
+                whole = True
                 now.seconds = time.monotonic() - start
                 judged = evaluate_every is not None and now.every(evaluate_every)
                 row = now.every(record_every) or gan.step == 1 or judged
@@ -143,8 +144,8 @@ def train(gan, data, step=gan_step, *, until, view=None, folder=None, save_secon
                 now.reason = broken or next(filter(None, (rule(now) for rule in rules)), None) or interrupted(now)
                 now.reason = parallel.agree(now.reason)
                 now.reason = now.reason and (records.lost() or now.reason)
-                whole = True
-                if keeper and row and now.reason is None and keeper.due():
+                if keeper and now.reason is None and keeper.due() and (row or world == 1):
+                    now.reason = None if row else records.lost()  # nothing is saved unread
                     keeper.save()
                 if view is not None:
                     view.update(now, force=now.reason is not None)
@@ -154,8 +155,8 @@ def train(gan, data, step=gan_step, *, until, view=None, folder=None, save_secon
                     if view is not None:
                         view.update(now, force=True)
         finally:
-            if keeper and whole:  # not in the midst of a step that raised
-                keeper.save()
+            if keeper and whole and not records.replaying:  # not in the midst of a step that raised
+                keeper.close()
             if view is not None:
                 view.close(now)
 

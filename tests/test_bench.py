@@ -1,11 +1,13 @@
 """The table of `bench`: its counts have oracles, its rates only have to be there."""
 
+from functools import partial
+
 import pytest
 import torch
 
 from benchmarks.classic_same import fisher
 from ganlib.__main__ import main
-from ganlib.bench import _player, bench, rate
+from ganlib.bench import _player, bench, planned_rate, rate
 from ganlib.recipes import recipe
 
 
@@ -35,6 +37,10 @@ def test_bench_on_the_command_line_refuses_no_time(capsys):
     assert "--seconds 0.0 was given" in capsys.readouterr().err
 
 
+def test_a_budget_of_less_than_a_step_gives_a_rate_too(digits):
+    assert rate(recipe("classic"), digits, seconds=0.001, batch_size=5) > 0
+
+
 def test_a_rate_leaves_no_trace(digits):
     torch.manual_seed(7)
     before = torch.get_rng_state()
@@ -46,3 +52,20 @@ def test_a_rate_leaves_no_trace(digits):
 def test_fishers_exact_test(a, b, p):
     """Against scipy.stats.fisher_exact([[a, 10 - a], [b, 10 - b]])."""
     assert fisher(a, 10, b, 10) == pytest.approx(p, rel=1e-4)
+
+
+def test_a_long_plan_is_measured_with_the_batches_that_it_will_have(digits, monkeypatch):
+    asked = []
+
+    def rate(made, data, seconds, batch_size=None):
+        asked.append((made.images, batch_size or made.batch_size, seconds))
+        return {50: 1000.0, 200: 1200.0, 8: 500.0}[batch_size or made.batch_size]
+
+    monkeypatch.setattr("ganlib.bench.rate", rate)
+    make = partial(recipe, "small", digits.shape, 10)
+    assert planned_rate(make, digits, 60) == 1000 and asked == [(120_000, 50, 4.0)]
+    asked.clear()
+    assert planned_rate(make, digits, 600, seconds=1.0) == 1200
+    assert asked == [(120_000, 50, 1.0), (600_000, 200, 1.0)]
+    asked.clear()
+    assert planned_rate(make, digits, 600, batch_size=8) == 500 and asked == [(120_000, 8, 4.0)]

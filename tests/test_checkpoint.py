@@ -151,7 +151,7 @@ def test_threads_and_precision_come_back(small, tmp_path):
         torch.set_float32_matmul_precision(precision)
 
 
-@pytest.mark.parametrize("moments", [4, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("moments", [20, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_killed_process_leaves_a_loadable_checkpoint(small, digits, tmp_path, moments):
     """SIGKILL at several moments of a process that saves all the time; what it left goes on, and equals a run uncut."""
     code = (
@@ -176,7 +176,7 @@ def test_a_killed_process_leaves_a_loadable_checkpoint(small, digits, tmp_path, 
         gan = small()
         assert ganlib.resume(tmp_path, gan) and gan.step > reached
         reached = gan.step
-    assert {p.name for p in tmp_path.iterdir()} <= {checkpoint.FILE, checkpoint.FORMER, f".{checkpoint.FILE}.tmp"}
+    assert {p.name for p in tmp_path.iterdir()} <= {checkpoint.FILE, checkpoint.FORMER}  # killed between two moves: one
     whole = small()
     for _ in ganlib.train(whole, digits, until=reached, batch_size=10):
         pass

@@ -164,7 +164,7 @@ def test_a_run_that_is_not_finite_is_no_success(tmp_path, capsys, monkeypatch):
 def test_a_plan_in_seconds_is_measured_once_and_kept(tmp_path, capsys, monkeypatch):
     """A second start with another speed keeps the schedules of the first: they are functions of images."""
     out, rates = tmp_path / "run", iter([100.0, 7.0])
-    monkeypatch.setattr("ganlib.__main__.rate", lambda *_, **__: next(rates))
+    monkeypatch.setattr("ganlib.__main__.planned_rate", lambda *_, **__: next(rates))
     options = ["train", "--recipe", "small", "--plan", "4s", "--out", str(out), "--device", "cpu"]
     assert main([*options, "--until", "100 images"]) == 0
     assert "4s at 100 images/s: planned for 400 images" in capsys.readouterr().out

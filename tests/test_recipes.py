@@ -73,6 +73,7 @@ def test_a_recipe_prints_and_changes():
 def test_schedules_stretch_to_the_plan():
     long = ganlib.recipe("small", images=1_000_000)
     assert long.lr(499_999) == pytest.approx(max(long.lr.values)) and long.lr(1_000_000) < 0.03 * max(long.lr.values)
+    assert [ganlib.recipe("small", images=n).batch_size for n in (None, 300_000, 1_000_000)] == [50, 100, 200]
     assert ganlib.recipe("r3gan", images=50_000).penalty.weight(10_000) == pytest.approx(0.1)
 
 
