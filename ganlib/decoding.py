@@ -1,7 +1,6 @@
 """Decoding: the bytes of any usual image file, or a picture in memory, to square uint8 pixels; and what was done."""
 
 import io
-import warnings
 from typing import NamedTuple
 
 PIXELS = 80_000_000  # of one image, at most: more is a mistake, or made to fill the memory
@@ -34,26 +33,24 @@ def decode(source, size, fit="crop"):
 
     notes = []
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's about large images: we have our own limit
-            image = Image.open(io.BytesIO(source)) if isinstance(source, bytes) else _picture(source)
-            width, height = image.size
-            if width * height > PIXELS:
-                raise Unreadable(f"{width:,} x {height:,} pixels; more than {PIXELS / 1e6:.0f} million are not decoded")
-            if image.format not in (None, "MPO", "JPEG") and getattr(image, "n_frames", 1) > 1:
-                notes.append("first frame of an animation or of several pages")
-            image.draft(None, (2 * size, 2 * size))  # a JPEG can be read at an eighth of its size
-            turned = ImageOps.exif_transpose(image)
-            if image.getexif().get(0x0112, 1) != 1:
-                notes.append("turned as EXIF says")
-            flat = _flat(turned, notes)
-            if fit == "crop":
-                flat = ImageOps.fit(flat, (size, size), Image.Resampling.LANCZOS)
-            elif fit == "pad":
-                white = WHITE if flat.mode == "L" else (WHITE,) * 3
-                flat = ImageOps.pad(flat, (size, size), Image.Resampling.LANCZOS, color=white)
-            else:
-                flat = flat.resize((size, size), Image.Resampling.LANCZOS)
+        image = Image.open(io.BytesIO(source)) if isinstance(source, bytes) else _picture(source)
+        width, height = image.size
+        if width * height > PIXELS:
+            raise Unreadable(f"{width:,} x {height:,} pixels; more than {PIXELS / 1e6:.0f} million are not decoded")
+        if image.format not in (None, "MPO", "JPEG") and getattr(image, "n_frames", 1) > 1:
+            notes.append("first frame of an animation or of several pages")
+        image.draft(None, (2 * size, 2 * size))  # a JPEG can be read at an eighth of its size
+        turned = ImageOps.exif_transpose(image)
+        if image.getexif().get(0x0112, 1) != 1:
+            notes.append("turned as EXIF says")
+        flat = _flat(turned, notes)
+        if fit == "crop":
+            flat = ImageOps.fit(flat, (size, size), Image.Resampling.LANCZOS)
+        elif fit == "pad":
+            white = WHITE if flat.mode == "L" else (WHITE,) * 3
+            flat = ImageOps.pad(flat, (size, size), Image.Resampling.LANCZOS, color=white)
+        else:
+            flat = flat.resize((size, size), Image.Resampling.LANCZOS)
     except UnidentifiedImageError:
         raise Unreadable("no image that Pillow knows") from None
     except Image.DecompressionBombError:

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
@@ -52,7 +53,10 @@ def _key(*facts):
 
 def _make(source, size, fit, channels, folder, keep):
     folder.mkdir(parents=True, exist_ok=True)
-    raw, rows, skipped, notes = folder / ".decoding.tmp", [], list(source.skipped), Counter()
+    raw, rows, skipped, notes = folder / f".decoding-{os.getpid()}.tmp", [], list(source.skipped), Counter()
+    for left in folder.glob(".decoding-*.tmp"):  # by a process that was killed, unless it is at work
+        if time.time() - left.stat().st_mtime > 3600:
+            left.unlink(missing_ok=True)
     try:
         with open(raw, "wb") as file:
             for i, (name, found) in enumerate(_decoded(source, size, fit)):
@@ -99,7 +103,8 @@ def _decoded(source, size, fit):
             return error
 
     workers = os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
+        warnings.simplefilter("ignore")  # Pillow's about large images and odd EXIF: what matters is in the report
         ahead, told = deque(), _Progress(source.count)
         for name, found in source.items():
             ahead.append((name, pool.submit(work, found)))

@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
 from .bench import rate
+from .device import choice
 from .pictures import Picture, show
 from .recipes import recipe
 
@@ -41,8 +42,8 @@ def preflight(data, name="small", conditional=None, seconds=3.0):
     """Look at `data` before a run: prints a report and returns it as a `Preflight`, with a contact sheet.
 
     Counts and sizes, what was converted, what was skipped and why, near-duplicates, the batch size and the minutes that
-    the recipe `name` would take on this machine (measured for `seconds`; 0 leaves that out), and advice. `conditional`:
-    on the labels, by default where there are any.
+    the recipe `name` would take on this machine (measured for `seconds` on the device that `setup` chose; 0 leaves that
+    out), and advice. `conditional`: on the labels, by default where there are any.
     """
     report, n = data.report, len(data)
     some = torch.randperm(n, generator=torch.Generator().manual_seed(0))[:SHOWN].sort().values
@@ -71,15 +72,15 @@ def preflight(data, name="small", conditional=None, seconds=3.0):
         batch = max(2, min(made.batch_size, n // 4)) if n >= 4 else n
         plan = made.images or 1_000_000
         if seconds and n >= 2:
-            speed = rate(made, data, seconds, batch)
+            speed = rate(made, data, seconds, batch, choice.device)
             facts |= {"images_per_second": speed, "minutes": plan / speed / 60}
             lines.append(f"recipe {name}, batch {batch}: {speed:,.0f} images/s on this machine; its plan of {plan:,} "
                          f"images takes about {max(1, round(plan / speed / 60))} min")  # fmt: skip
         facts["batch_size"] = batch
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:  # a size that it cannot draw; too little memory
         lines.append(f"recipe {name} cannot be used: {error}")
     advice = [*_advice(data, report, twins, facts.get("classes"), labelled)]
-    found = Preflight(sheet, lines, advice, facts, batch or 1)
+    found = Preflight(sheet, lines, advice, facts, batch or max(1, min(50, n // 4)))
     print(found)
     return found
 

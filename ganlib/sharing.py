@@ -76,6 +76,8 @@ def export(run_folder, to, name=None, metrics=None, license="unknown", hub=None)
     files["samples.png"] = grid.data
     files["config.json"] = json.dumps(config, indent=2).encode()
     files["README.md"] = _card(config, metrics, gan.history, sorted([*files, "README.md"])).encode()
+    for file in {"generator.onnx", "index.html"} - set(files):  # of an earlier export: of other weights
+        (to / file).unlink(missing_ok=True)
     for file, content in files.items():
         replace(to / file, lambda out, content=content: out.write(content), size=len(content))
     for what in ("onnx", "page"):
@@ -154,10 +156,14 @@ def _onnx(G):
     inputs, names = example(G, 2), ["z", "labels"]
     batch = torch.export.Dim("batch", min=1, max=100_000)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        made = torch.onnx.export(G, inputs, dynamo=True, verbose=False, input_names=names[: len(inputs)],
-                                 output_names=["images"], dynamic_shapes=tuple({0: batch} for _ in inputs))  # fmt: skip
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            made = torch.onnx.export(
+                G, inputs, dynamo=True, verbose=False, input_names=names[: len(inputs)], output_names=["images"],
+                dynamic_shapes=tuple({0: batch} for _ in inputs))  # fmt: skip
+    except Exception as error:  # torch's exporter, onnx and onnxscript have to fit each other
+        return None, f"none: torch could not make it ({type(error).__name__}: {str(error).splitlines()[0][:160]})"
     packed = io.BytesIO()
     made.save(packed)
     apart, judge = _apart(G, packed.getvalue())

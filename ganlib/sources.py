@@ -1,6 +1,7 @@
 """Sources: the image files of a folder, a .zip or a .tar, or the items of a data set; what an archive may hold."""
 
 import hashlib
+import lzma
 import os
 import stat
 import tarfile
@@ -11,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 BYTES = 256 * 2**20  # of one file
-HASHED = 2**29  # bytes of files that are told from others by their content; larger ones by names, sizes and times
+DAMAGE = (lzma.LZMAError, zlib.error)  # what a compressed file raises in the middle
+HASHED = 2**27  # bytes of files that are told from others by their content; larger ones by names, sizes and times
 TOTAL = 256 * 2**30  # of all files of an archive
 COUNT = 5_000_000  # files of an archive
 RATIO = 200  # between a file's size and what it takes in the archive, from a megabyte on
@@ -43,11 +45,9 @@ def open_source(given):
         return _folder(path)
     if not path.exists():
         raise OSError(f"there is no folder and no archive {str(given)!r}; its full path is {path.absolute()}")
-    if zipfile.is_zipfile(path):
-        return _zip(path)
     try:
-        return _tar(path)
-    except tarfile.ReadError:
+        return _zip(path) if zipfile.is_zipfile(path) else _tar(path)
+    except (tarfile.ReadError, zipfile.BadZipFile, EOFError, *DAMAGE):
         kinds = ", ".join(ARCHIVES)
         raise OSError(f"{path} is no folder and no archive that can be read; {kinds} are known") from None
 
@@ -113,7 +113,9 @@ def _allowed(archive, members):
     for count, (name, size, packed) in enumerate(members, 1):
         total += size
         parts = PurePosixPath(name.replace("\\", "/")).parts
-        if not parts or name.startswith(("/", "\\")) or parts[0][1:2] == ":" or ".." in parts:
+        if not parts:  # the folder itself, as `tar -C photos .` has it
+            continue
+        if name.startswith(("/", "\\")) or parts[0][1:2] == ":" or ".." in parts:
             why = f"{name!r} points out of the archive"
         elif packed is not None and size > 2**20 and size > RATIO * max(1, packed):
             why = f"{name!r} has {size:,} bytes, packed into {packed:,}: more than {RATIO} to 1"
@@ -155,7 +157,7 @@ def _zip(path):
             for info in found:
                 try:
                     yield info.filename, archive.read(info)
-                except (zipfile.BadZipFile, OSError, NotImplementedError, EOFError, ValueError, zlib.error) as error:
+                except (zipfile.BadZipFile, OSError, NotImplementedError, EOFError, ValueError, *DAMAGE) as error:
                     yield info.filename, error
 
     return Source(path.stem, _archive_mark(path), items, len(found), skipped)
@@ -184,7 +186,7 @@ def _tar(path):
                 if member.isfile() and member.size <= BYTES and not _hidden(member.name):
                     try:
                         yield member.name, archive.extractfile(member).read()
-                    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+                    except (tarfile.TarError, OSError, EOFError, *DAMAGE) as error:
                         yield member.name, error
 
     name = path.name
@@ -199,7 +201,7 @@ def _members(archive, path, skipped):
     while True:
         try:
             member = next(members, None)
-        except (tarfile.ReadError, EOFError, OSError, zlib.error) as error:
+        except (tarfile.ReadError, EOFError, OSError, *DAMAGE) as error:
             if count == 0:
                 raise tarfile.ReadError(str(error)) from None
             skipped.append((path.name, f"the archive is damaged after {count} members ({error})"))
@@ -225,7 +227,12 @@ def _dataset(data):
     def items():
         labels.clear()
         for i in range(len(data)):
-            item = data[i]
+            try:
+                item = data[i]
+            except Exception as error:  # a file of its that is broken: any decoder's error
+                labels.append(None)
+                yield str(i), error
+                continue
             labels.append(None if label is None else int(item[label]))
             yield str(i), item if image is None else item[image]
 

@@ -7,6 +7,7 @@ import shutil
 import stat
 import tarfile
 import time
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -183,6 +184,15 @@ def test_a_set_larger_than_memory_is_a_mapped_file_with_the_same_batches(tmp_pat
     assert file.read_bytes() == before
 
 
+def test_a_tar_of_a_folder_from_within_is_an_ordinary_one(tmp_path, by_class):
+    """`tar czf set.tar.gz -C set .`: its first member is the folder itself."""
+    write(tmp_path / "set", by_class)
+    with tarfile.open(tmp_path / "set.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "set", ".")
+    data = ganlib.load(tmp_path / "set.tar.gz", size=8, root=tmp_path / "data")
+    assert len(data) == 3 and data.classes == ("cats", "dogs")
+
+
 ESCAPES = ["../evil.png", "a/../../evil.png", "/etc/evil.png", "..\\evil.png", "C:/evil.png", "\\\\server\\evil.png"]
 
 
@@ -260,6 +270,12 @@ def test_a_damaged_archive_gives_what_is_whole_and_reports_the_rest(tmp_path):
         data = ganlib.load(tar, size=8, root=tmp_path)
         assert len(data) == 3 and all("damaged" in why or "unexpected" in why for _, why in data.report["skipped"])
         assert data.report["skipped"]
+    packed = as_tar(tmp_path / "broken.tar.xz", dict(zip(map(str, range(99)), 99 * pictures(1), strict=True)), "w:xz")
+    raw = bytearray(packed.read_bytes())
+    raw[len(raw) // 2] ^= 0xFF
+    packed.write_bytes(raw)
+    data = ganlib.load(packed, size=8, root=tmp_path)
+    assert len(data) < 99 and any("damaged" in why for _, why in data.report["skipped"])
     for kind, content in (("zip", b"PK\x03\x04nonsense"), ("tar", b"nonsense"), ("tar.gz", b"\x1f\x8bnonsense")):
         (tmp_path / f"x.{kind}").write_bytes(content)
         with pytest.raises(OSError, match=f"x.{kind} is no folder and no archive"):
@@ -365,6 +381,24 @@ def test_a_broken_item_is_skipped_and_the_labels_stay_with_their_images(tmp_path
     data = ganlib.load(Pairs("array"), size=8, root=tmp_path)
     assert data.images[:, 0, 3, 3].tolist() == [0, 120, 180] and data.labels.tolist() == [0, 1, 1]
     assert data.report["skipped"] == [("1", "as asked")] or data.report["skipped"] == [["1", "as asked"]]
+
+
+def test_an_item_that_raises_costs_no_more_than_itself(tmp_path):
+    class Broken(Pairs):
+        def __getitem__(self, i):
+            if i == 1:
+                raise OSError("image file is truncated")
+            return super().__getitem__(i)
+
+    data = ganlib.load(Broken("pillow"), size=8, root=tmp_path)
+    assert data.labels.tolist() == [0, 1, 1] and list(data.report["skipped"][0]) == ["1", "image file is truncated"]
+
+
+def test_warnings_are_as_they_were(tmp_path):
+    write(tmp_path / "set", {f"{i}.png": content for i, content in enumerate(pictures(25))})
+    before = list(warnings.filters)
+    ganlib.load(tmp_path / "set", size=8, root=tmp_path)
+    assert warnings.filters == before
 
 
 def test_a_killed_preparation_is_never_taken_for_a_whole_one(tmp_path, by_class, monkeypatch):

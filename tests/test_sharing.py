@@ -191,6 +191,26 @@ def test_without_onnx_it_says_what_to_install(plain, monkeypatch, capsys):
     assert not (plain[1] / "generator.onnx").exists()
 
 
+def test_an_export_leaves_nothing_of_an_earlier_one(plain, monkeypatch):
+    ganlib.export(*plain)
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    monkeypatch.setattr(page, "SAME", page.SAME - {"unflatten"})
+    ganlib.export(*plain)
+    assert not (plain[1] / "generator.onnx").exists() and not (plain[1] / "index.html").exists()
+
+
+def test_an_exporter_that_fails_costs_the_onnx_file_alone(plain, monkeypatch, capsys):
+    pytest.importorskip("onnxscript")
+
+    def fail(*_, **__):
+        raise RuntimeError("opset 99\nmore")
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    ganlib.export(*plain)
+    assert "onnx: none: torch could not make it (RuntimeError: opset 99)" in capsys.readouterr().out
+    assert ganlib.load_generator(plain[1])
+
+
 def test_onnx_that_draws_something_else_is_not_written(plain, monkeypatch):
     pytest.importorskip("onnxscript")
     monkeypatch.setattr(sharing, "_apart", lambda G, content: (0.3, "a test"))
