@@ -24,6 +24,8 @@ class LiveView:
     total: the number of steps, said in the line.
     folder: the run's folder; `latest.png` and `history.json` are kept there at each update, and every
         `picture_every` steps a picture for `timeline` in `pictures/`. Where it goes, the run goes on without them.
+    draw: what to show in the place of G's images, a function of the GAN that returns a `Picture` (`plane.frame`, say);
+        no pictures are kept for `timeline` then, but all that was shown is in `frames`.
     every: seconds between two updates, at least; they are also held to 1 % of the run's time and 800 a cell, and so are
         the pictures to another 1 %, but for the first and the last.
 
@@ -33,9 +35,9 @@ class LiveView:
     bar; elsewhere a line is printed at each tenth of the way.
     """
 
-    def __init__(self, total=None, folder=None, every=1.0, picture_every=100):
+    def __init__(self, total=None, folder=None, every=1.0, picture_every=100, draw=None):
         self.total, self.folder, self.every, self.picture_every = total, folder and Path(folder), every, picture_every
-        self.screen, self._start = _screen(), None
+        self.screen, self._start, self.draw, self.frames = _screen(), None, draw, []
         self.place, self.wrote, self.away = self.folder and Folder(self.folder), False, False
 
     def update(self, now, force=False):
@@ -45,15 +47,15 @@ class LiveView:
             self._start, self._first = (clock, now.step, now.images), now.progress or 0.0
             self._updates, self._due, self._moment_due = 0, 0.0, 0.0
             self.screen.open()
-        if self.folder and now.every(self.picture_every) and (force or clock >= self._moment_due):
+        if self.folder and not self.draw and now.every(self.picture_every) and (force or clock >= self._moment_due):
             self._write(lambda: write_moment(self.folder, now.step, *_samples(now.gan)))
             end = time.monotonic()
             self._moment_due = end + (end - clock) / SHARE
         if not force and (clock < self._due or self._updates >= UPDATES):
             return
         self._updates += 1
-        images, columns = _samples(now.gan)
-        picture = show(images, columns)
+        picture = self.draw(now.gan) if self.draw else show(*_samples(now.gan))
+        self.frames += [picture] if self.draw else []
         verdict = diagnose(now.history).line if len(now.history) > ROWS else ""
         self.screen.draw(picture, self._status(now, clock), now.progress or 0.0, verdict)
         if self.folder:
