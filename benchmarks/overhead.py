@@ -1,11 +1,11 @@
 """What live view, history, doctor and checkpoints cost: their share of a run's time; and how long a start takes.
 
-    python -m benchmarks.overhead [--recipe classic] [--steps 6000] [--starts 5]
+    python -m benchmarks.overhead [--recipe classic] [--steps 6000] [--starts 5] [--every 500]
 
 The run is that of the first notebook: a live view with a folder, a row of history every 50 steps, the doctor's
-verdict, a checkpoint every 500 steps. Each part is timed where it is called, in the same run, so that a busy machine
-slows the parts and the whole alike. A start is a process of its own: `import ganlib` after torch and torchvision, and
-from there to the end of the first training step.
+verdict. It is saved by the clock, `train(folder=...)`; `--every 500`: every 500 steps, by the loop's own `save`. Each
+part is timed where it is called, in the same run, so that a busy machine slows the parts and the whole alike. A start
+is a process of its own: `import ganlib` after torch and torchvision, and from there to the end of the first step.
 """
 
 import statistics
@@ -17,7 +17,7 @@ from functools import partial
 
 import ganlib
 from benchmarks.blocks import arguments
-from ganlib import records, training
+from ganlib import keeper, records, training
 
 START = """
 import time
@@ -50,19 +50,21 @@ def timed(spent, name, function):
 
 def main():
     options = arguments(__doc__, recipe=(str, "classic", "which"), steps=(int, 6000, "of the run"),
-                        starts=(int, 5, "how many starts"))  # fmt: skip
+                        starts=(int, 5, "how many starts"), every=(int, 0, "steps between two saves"))  # fmt: skip
     ganlib.setup(0, precision="fast")
     digits, made = ganlib.load("digits"), ganlib.recipe(options.recipe)
     gan, spent = made.gan(0), {}
     records.Records.add = timed(spent, "rows of the history", records.Records.add)
     records.Records.saw = timed(spent, "watching for figures that are not finite", records.Records.saw)
     save = timed(spent, "checkpoints", ganlib.save)
+    keeper.save = timed(spent, "checkpoints", keeper.save)
     with tempfile.TemporaryDirectory() as folder:
         view = ganlib.LiveView(total=options.steps, folder=folder)
         view.update = timed(spent, "live view, with the doctor", view.update)
         start = time.perf_counter()
-        for now in training.train(gan, digits, made.step, until=options.steps, view=view, batch_size=made.batch_size):
-            if now.every(500):
+        for now in training.train(gan, digits, made.step, until=options.steps, view=view, batch_size=made.batch_size,
+                                  folder=None if options.every else folder):  # fmt: skip
+            if options.every and now.every(options.every):
                 save(folder, gan)
         whole = time.perf_counter() - start
     print(f"\n{made.name}, {options.steps:,} steps in {whole:.0f} s\n\n| part | seconds | share |\n|---|---|---|")
