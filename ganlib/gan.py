@@ -32,7 +32,7 @@ class GAN:
 
     def __init__(self, G, D, lr=2e-4, betas=(0.9, 0.999), seed=None, latent_dim=None, precision=None, ema=None):
         self.G, self.D, self.lr, self.ema = G, D, lr, ema
-        self.betas = betas = tuple(beta if callable(beta) else float(beta) for beta in betas)
+        self.betas = betas = tuple(beta if callable(beta) else 1.0 * beta for beta in betas)
         self.latent_dim = latent_dim or getattr(G, "latent_dim", None)
         if self.latent_dim is None:
             raise ValueError("G has no latent_dim; give G that attribute, or GAN(G, D, latent_dim=...)")

@@ -427,7 +427,7 @@ def test_a_papermill_run_that_is_signalled_goes_on_to_the_same_end(tmp_path, whi
         nbformat.v4.new_code_cell(
             f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nimport ganlib, time\nganlib.setup(0, threads=1)\n"
             "gan = ganlib.recipe('classic').gan(0)\nganlib.resume(RUN, gan)\n"
-            f"for now in ganlib.train(gan, ganlib.load('digits'), until=80, batch_size=10, record_every=5,\n"
+            f"for now in ganlib.train(gan, ganlib.load('digits'), until=160, batch_size=10, record_every=5,\n"
             f"                        folder=RUN, save_seconds={seconds}, "
             "view=ganlib.LiveView(folder=RUN, every=0.1)):\n    time.sleep(0.05)\n"
             "print('reached', gan.step)"
@@ -448,9 +448,9 @@ def test_a_papermill_run_that_is_signalled_goes_on_to_the_same_end(tmp_path, whi
             break
         time.sleep(0.1)
     middle = checkpoint.newest(tmp_path / "cut")["state"]["step"]
-    assert 0 < middle < 80
+    assert 0 < middle < 160
     for name in ("cut", "whole"):
         done = mill("short.ipynb", f"{name}.ipynb", tmp_path, RUN=name)
-        assert done.returncode == 0 and "reached 80" in text_of(tmp_path / f"{name}.ipynb"), done.stderr[-2000:]
+        assert done.returncode == 0 and "reached 160" in text_of(tmp_path / f"{name}.ipynb"), done.stderr[-2000:]
     cut, whole = (checkpoint.newest(tmp_path / name)["state"] for name in ("cut", "whole"))
     assert same({**cut, "history": 0}, {**whole, "history": 0})
