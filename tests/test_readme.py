@@ -12,7 +12,7 @@ README = (ROOT / "README.md").read_text()
 def test_the_two_commands_are_one_line_each_and_set_themselves_up():
     for name, last in (
         ("main", "papermill notebooks/01_first_gan.ipynb first_gan.ipynb"),
-        ("tests", "python -m pytest"),
+        ("tests", "python -m pytest -n 2 --dist loadfile"),
     ):
         (command,) = re.findall(rf"<!-- command: {name} -->\n```bash\n(.+)\n```", README)
         assert command.startswith("python3 -m venv .venv && .venv/bin/pip install -r requirements.txt")
