@@ -43,7 +43,7 @@ def test_the_report_of_a_messy_folder(tmp_path, capsys):
         assert text in said, text
     assert found.facts["classes"] == [2, 3] and found.facts["minutes"] > 0 and found.batch_size == 2
     bundle, _ = found._repr_mimebundle_()
-    assert "image/png" in bundle
+    assert "image/jpeg" in bundle
 
 
 @pytest.mark.parametrize(
