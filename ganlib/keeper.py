@@ -37,8 +37,9 @@ class Keeper:
             self.place.check()
             saved = save(self.folder, self.gan)
             self.place.check()
-            shutil.rmtree(self.elsewhere, ignore_errors=True)  # what an earlier process left there is older now
-            if self.away:
+            if saved:
+                shutil.rmtree(self.elsewhere, ignore_errors=True)  # what an earlier process left there is older now
+            if saved and self.away:
                 print(f"{self.folder}: can be written again; saved there at step {self.gan.step:,}")
         except OSError as error:
             away = str(error)

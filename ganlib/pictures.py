@@ -21,7 +21,7 @@ class Picture:
         `generated` says in the file's metadata that nobody has photographed or drawn it.
         """
         file = io.BytesIO()
-        if generated and kind == "gif":
+        if generated and kind != "png":
             settings["comment"] = GENERATED
         elif generated:
             from PIL.PngImagePlugin import PngInfo
@@ -30,6 +30,7 @@ class Picture:
             note.add_text("Comment", GENERATED)
         picture.save(file, kind, **settings)
         self.data, self.mime, self.text, self.width = file.getvalue(), f"image/{kind}", text, width or picture.width
+        self.generated = generated
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         encoded = base64.b64encode(self.data).decode()
@@ -48,7 +49,7 @@ class Picture:
         with Image.open(io.BytesIO(self.data)) as picture:
             if picture.mode != "RGB":
                 return self
-            return Picture(picture, self.text, "jpeg", self.width, quality=88)
+            return Picture(picture, self.text, "jpeg", self.width, self.generated, quality=88)
 
     def save(self, path):
         """Write the picture to `path`, in one move; the name has to end in .png, for a film in .gif."""
@@ -156,10 +157,9 @@ def timeline(folder, columns=10, rows=5, animated=False, scale=1):
         steps = sorted({min(files, key=lambda step, at=at: abs(step - at)) for at in wanted})
     moments, columns = zip(*(read_moment(files[step]) for step in steps), strict=True)
     if animated:
-        first, *others = (_pillow(mosaic(images[: rows * n], n)).quantize(8)
-                          for images, n in zip(moments, columns, strict=True))  # fmt: skip
-        film = {"save_all": True, "append_images": others, "duration": [150] * len(others) + [2000], "loop": 0}
-        return Picture(first, "<timeline>", "gif", first.width * scale, generated=True, **film)
+        frames = [_pillow(mosaic(images[: rows * n], n)).quantize(8)
+                  for images, n in zip(moments, columns, strict=True)]  # fmt: skip
+        return film(frames, "<timeline>", 150, scale)
     from PIL import Image, ImageDraw
 
     images = torch.stack([images[:rows] for images in moments], dim=1).flatten(0, 1)
@@ -171,6 +171,13 @@ def timeline(folder, columns=10, rows=5, animated=False, scale=1):
         place = (column + 0.5) * strip.width / len(steps), 7
         ImageDraw.Draw(picture).text(place, text, fill="black", anchor="mm")
     return Picture(picture, "<timeline>", generated=True)
+
+
+def film(frames, text="<film>", milliseconds=120, scale=1):
+    """Return Pillow images of one size as an animated `Picture`, a GIF that holds its last one for two seconds."""
+    first, *others = frames
+    return Picture(first, text, "gif", first.width * scale, generated=True, save_all=True, append_images=others,
+                   duration=[milliseconds] * len(others) + [2000], loop=0)  # fmt: skip
 
 
 def write_moment(folder, step, images, columns=8):

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import torch
 
+from . import pictures
 from .contract import evaluating
 from .data import Batches
-from .pictures import Picture
+from .losses import non_saturating
 from .randomness import generator
 
-ABSOLUTE = ("saturating", "non_saturating", "a step of your own")  # D's logit 0 means: as likely real as fake
+ABSOLUTE = ("saturating", "non_saturating")  # D's logit 0 means: as likely real as fake
 REAL, FAKE = (224, 122, 32), (44, 104, 190)  # orange, blue: of points and of D's landscape
 
 
@@ -148,7 +149,7 @@ def coverage(fakes, distribution, n=2_000):
     """Judge fakes `(n, 2)`: a `Coverage`.
 
     Of a mixture a fake is good within 4 standard deviations of a centre, and a mode is found where at least a fifth of
-    its fair share of fakes is (Srivastava et al. 2017, section 4, count one; one may be chance). Of other distributions
+    its fair share of fakes is (one fake alone may be chance). Of other distributions
     a fake is good where a real point is as near as to 99 % of real points. `covered` is the same the other way round.
     """
     draws = generator("cpu", 0, 0, "coverage")
@@ -171,8 +172,6 @@ def paths(gan, n=24, objective=None, fakes=None, real=None):
 
     D stands still, as in G's move; `real (n, 2)` is read by paired objectives.
     """
-    from .losses import non_saturating
-
     objective = objective or non_saturating
     with evaluating(gan.G, gan.D):
         with torch.no_grad():
@@ -237,7 +236,7 @@ def frame(gan, data, objective=None, side=360, arrows=24, manifold=True, points=
         ways = ways / (ways.norm(dim=1, keepdim=True) / 0.5).clamp_min(1)  # at most a quarter of the picture
         for start, end in zip(place(starts), place(starts + ways), strict=True):
             _arrow(draw, start, end, scale)
-    return Picture(picture.resize((side, side), Image.Resampling.BOX), "<plane>")
+    return pictures.Picture(picture.resize((side, side), Image.Resampling.BOX), "<plane>", generated=True)
 
 
 @torch.no_grad()
@@ -267,6 +266,5 @@ def film(frames, milliseconds=120):
 
     if not frames:
         raise ValueError("no frames were given; a film has at least one")
-    first, *others = (Image.open(io.BytesIO(one.data)).convert("RGB").quantize(64) for one in frames)
-    return Picture(first, "<film>", "gif", save_all=True, append_images=others, loop=0,
-                   duration=[milliseconds] * len(others) + [2000])  # fmt: skip
+    shown = [Image.open(io.BytesIO(one.data)).convert("RGB").quantize(64) for one in frames]
+    return pictures.film(shown, milliseconds=milliseconds)

@@ -155,7 +155,9 @@ def _onnx(G):
         return None, "none: pip install onnx onnxscript, and export again"
     inputs, names = example(G, 2), ["z", "labels"]
     batch = torch.export.Dim("batch", min=1, max=100_000)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -164,6 +166,8 @@ def _onnx(G):
                 dynamic_shapes=tuple({0: batch} for _ in inputs))  # fmt: skip
     except Exception as error:  # torch's exporter, onnx and onnxscript have to fit each other
         return None, f"none: torch could not make it ({type(error).__name__}: {str(error).splitlines()[0][:160]})"
+    finally:
+        log.setLevel(level)
     packed = io.BytesIO()
     made.save(packed)
     apart, judge = _apart(G, packed.getvalue())

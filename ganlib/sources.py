@@ -2,6 +2,7 @@
 
 import hashlib
 import lzma
+import operator
 import os
 import stat
 import tarfile
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 BYTES = 256 * 2**20  # of one file
-DAMAGE = (lzma.LZMAError, zlib.error)  # what a compressed file raises in the middle
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, NotImplementedError, EOFError, OSError, lzma.LZMAError, zlib.error)
 HASHED = 2**27  # bytes of files that are told from others by their content; larger ones by names, sizes and times
 TOTAL = 256 * 2**30  # of all files of an archive
 COUNT = 5_000_000  # files of an archive
@@ -47,7 +48,7 @@ def open_source(given):
         raise OSError(f"there is no folder and no archive {str(given)!r}; its full path is {path.absolute()}")
     try:
         return _zip(path) if zipfile.is_zipfile(path) else _tar(path)
-    except (tarfile.ReadError, zipfile.BadZipFile, EOFError, *DAMAGE):
+    except tuple(set(DAMAGE) - {OSError}):  # an OSError, no permission say, speaks for itself
         kinds = ", ".join(ARCHIVES)
         raise OSError(f"{path} is no folder and no archive that can be read; {kinds} are known") from None
 
@@ -157,7 +158,7 @@ def _zip(path):
             for info in found:
                 try:
                     yield info.filename, archive.read(info)
-                except (zipfile.BadZipFile, OSError, NotImplementedError, EOFError, ValueError, *DAMAGE) as error:
+                except DAMAGE as error:
                     yield info.filename, error
 
     return Source(path.stem, _archive_mark(path), items, len(found), skipped)
@@ -186,7 +187,7 @@ def _tar(path):
                 if member.isfile() and member.size <= BYTES and not _hidden(member.name):
                     try:
                         yield member.name, archive.extractfile(member).read()
-                    except (tarfile.TarError, OSError, EOFError, *DAMAGE) as error:
+                    except DAMAGE as error:
                         yield member.name, error
 
     name = path.name
@@ -201,7 +202,7 @@ def _members(archive, path, skipped):
     while True:
         try:
             member = next(members, None)
-        except (tarfile.ReadError, EOFError, OSError, *DAMAGE) as error:
+        except DAMAGE as error:
             if count == 0:
                 raise tarfile.ReadError(str(error)) from None
             skipped.append((path.name, f"the archive is damaged after {count} members ({error})"))
@@ -241,8 +242,8 @@ def _dataset(data):
 
 
 def _columns(data):
-    """(key of the image or None, key of the label or None, class names)."""
-    features, item = getattr(data, "features", None), data[0]
+    """(key of the image or None, key of the label or None, class names), read off the first item that can be read."""
+    features, item = getattr(data, "features", None), _first(data)
     if isinstance(item, dict):
         kinds = {name: type(kind).__name__ for name, kind in (features or {}).items()}
         images = [name for name, kind in kinds.items() if kind == "Image"]
@@ -251,9 +252,26 @@ def _columns(data):
         labels += [name for name in ("label", "labels") if name in item and name not in labels]
         if not images:
             raise ValueError(f"the data set has the columns {', '.join(item)}; one of images is expected")
-        label = labels[0] if labels and isinstance(item[labels[0]], int) else None
+        label = labels[0] if labels and _whole(item[labels[0]]) else None
         return images[0], label, tuple(getattr((features or {}).get(label), "names", None) or ())
     if isinstance(item, (tuple, list)):
-        label = 1 if len(item) > 1 and isinstance(item[1], int) else None
+        label = 1 if len(item) > 1 and _whole(item[1]) else None
         return 0, label, tuple(map(str, getattr(data, "classes", None) or ()))
     return None, None, ()
+
+
+def _first(data):
+    for i in range(len(data)):
+        try:
+            return data[i]
+        except Exception as error:  # broken: `items` will report it
+            last = error
+    raise OSError(f"none of the {len(data)} items of {type(data).__name__} can be read ({last})")
+
+
+def _whole(label):
+    """Whether a label is a whole number: an int, or one of numpy or torch."""
+    try:
+        return operator.index(label) is not None
+    except TypeError:
+        return False

@@ -229,6 +229,17 @@ def test_a_drive_that_goes_right_after_the_first_save_is_not_made_anew(small, di
     assert ganlib.resume(drive / "new" / "run", gan) and gan.step == 7
 
 
+def test_a_save_that_is_refused_leaves_the_stand_in_where_it_is(small, digits, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "run"
+    ganlib.save(checkpoint.stand_in(folder), train(small(), digits, 9)[0])
+    broken = small()
+    with torch.no_grad():
+        next(broken.G.parameters())[0, 0] = torch.nan
+    Keeper(broken, folder).save()
+    assert not folder.exists() and checkpoint.newest(checkpoint.stand_in(folder))["state"]["step"] == 9
+
+
 def test_a_damaged_folder_hides_no_stand_in_that_is_whole(two, small, digits, tmp_path, monkeypatch, capsys):
     folder, _ = two
     monkeypatch.chdir(tmp_path)

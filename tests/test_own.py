@@ -6,7 +6,6 @@ import os
 import shutil
 import stat
 import tarfile
-import time
 import warnings
 import zipfile
 from pathlib import Path
@@ -394,6 +393,25 @@ def test_an_item_that_raises_costs_no_more_than_itself(tmp_path):
     assert data.labels.tolist() == [0, 1, 1] and list(data.report["skipped"][0]) == ["1", "image file is truncated"]
 
 
+def test_the_first_item_may_be_the_broken_one_and_labels_may_be_numpys(tmp_path):
+    class Odd(Pairs):
+        def __getitem__(self, i):
+            if i == 0:
+                raise OSError("truncated")
+            picture, label = super().__getitem__(i)
+            return picture, numpy.int64(label) if i % 2 else torch.tensor(label)
+
+    data = ganlib.load(Odd("pillow"), size=8, root=tmp_path)
+    assert data.labels.tolist() == [0, 1, 1] and data.classes == ("low", "high")
+
+    class Hopeless(Pairs):
+        def __getitem__(self, i):
+            raise OSError("truncated")
+
+    with pytest.raises(OSError, match=r"none of the 4 items of Hopeless can be read \(truncated\)"):
+        ganlib.load(Hopeless("pillow"), size=8, root=tmp_path)
+
+
 def test_warnings_are_as_they_were(tmp_path):
     write(tmp_path / "set", {f"{i}.png": content for i, content in enumerate(pictures(25))})
     before = list(warnings.filters)
@@ -432,14 +450,3 @@ def test_it_trains(tmp_path, by_class):
     for now in ganlib.train(gan, data, made.step, until=3, batch_size=2, folder=tmp_path / "run"):
         pass
     assert now.reason == "3 steps" and json.dumps(gan.trained_on) and "set, 3 of (3, 8, 8)" in gan.trained_on["data"]
-
-
-@pytest.mark.slow
-def test_ten_thousand_photos_of_a_megapixel(tmp_path):
-    """Speed, by hand: what it takes at first and at the second start."""
-    photo = images.packed(Image.effect_noise((1200, 900), 80).convert("RGB"), "JPEG", quality=85)
-    write(tmp_path / "set", {f"{i:05}.jpg": photo for i in range(1000)})
-    for _ in range(2):
-        start = time.monotonic()
-        ganlib.load(tmp_path / "set", size=64, root=tmp_path / "data")
-        print(f"1,000 photos of 1200 x 900: {time.monotonic() - start:.1f} s")

@@ -103,14 +103,6 @@ console.log(JSON.stringify(asked.z.map((z, i) => Array.from(generate(Float32Arra
 """
 
 
-def half(G):
-    """G with its weights rounded to float16, as the page holds them, and still in float32."""
-    for value in G.state_dict().values():
-        if value.is_floating_point():
-            value.copy_(value.half().float())
-    return G
-
-
 @torch.no_grad()
 def test_the_page_draws_what_G_draws(shared):
     """By node, which has the browser's JavaScript: for every kind of net, to 1/256 of the range."""

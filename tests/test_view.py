@@ -293,3 +293,5 @@ def test_a_live_picture_in_colour_is_a_jpeg_and_a_grey_one_a_png():
         apart = numpy.abs(numpy.asarray(ours, int) - numpy.asarray(exact, int))
         assert ours.size == exact.size and apart.mean() < 3
     assert grey.lossy() is grey
+    said = ganlib.show(smooth, generated=True).lossy()
+    assert Image.open(io.BytesIO(said.data)).info["comment"].decode().startswith("generated")
