@@ -1,6 +1,6 @@
 """ganlib: learn, train and judge generative adversarial networks in a notebook."""
 
-from . import augment, features, losses, metrics, nets, plane, schedules
+from . import augment, exercises, features, lab, latent, losses, metrics, nets, plane, schedules
 from .checkpoint import resume, save
 from .compiled import compile_step
 from .data import Images, load
@@ -20,7 +20,7 @@ from .view import LiveView
 __version__ = "0.1.0"
 __all__ = [
     "GAN", "Images", "LiveView", "augment", "below", "compile_step", "curves", "diagnose", "discriminator_step",
-    "equilibrium", "evaluate", "export", "features", "gan_step", "generator_step", "load", "load_generator", "losses",
-    "metrics", "nets", "plane", "plateau", "preflight", "recipe", "resume", "save", "schedules", "setup", "show",
-    "timeline", "train",
+    "equilibrium", "evaluate", "exercises", "export", "features", "gan_step", "generator_step", "lab", "latent",
+    "load", "load_generator", "losses", "metrics", "nets", "plane", "plateau", "preflight", "recipe", "resume", "save",
+    "schedules", "setup", "show", "timeline", "train",
 ]  # fmt: skip

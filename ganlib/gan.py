@@ -110,13 +110,15 @@ class GAN:
         """Return `function()`, a number that changes from step to step; in a captured step a tensor that holds it."""
         return function() if self.capture is None else self.capture.value(function)
 
-    def fake(self, n, stream, labels=None, rows=slice(None), mark=""):
+    def fake(self, n, stream, labels=None, rows=slice(None), mark="", noise=None):
         """Return `n` fakes of the present step, `(n, C, H, W)`, with their graph where gradients are on.
 
-        `rows`: only these of them (see `parts`); `mark` tells the draws of G's layers apart from those of others.
+        `rows`: only these of them (see `parts`); `mark` tells the draws of G's layers apart from those of others;
+        `noise (n, latent_dim)` takes the place of the step's own.
         """
         with self._drawing(self.G, stream + mark):
-            return self.G(self.noise_now(n, stream)[rows], None if labels is None else labels[rows])
+            noise = self.noise_now(n, stream) if noise is None else noise
+            return self.G(noise[rows], None if labels is None else labels[rows])
 
     def judge(self, images, stream, labels=None, augment=None, read=False, exact=False):
         """Return D's logits `(N,)` for `images`, with the dropout masks and augmentation of this step and `stream`.

@@ -50,3 +50,5 @@ wasserstein = Objective("wasserstein", d_loss=lambda real, fake: fake - real,
 relativistic = Objective("relativistic", d_loss=lambda real, fake: softplus(fake - real),
                          g_loss=lambda real, fake: softplus(real - fake), paired=True)  # fmt: skip
 """Each fake against one real: Jolicoeur-Martineau 2018; Huang et al. 2024 (R3GAN), equation 2."""
+
+ABSOLUTE = ("saturating", "non_saturating")  # of these a logit of 0 means: as likely real as fake

@@ -68,7 +68,7 @@ def show(images, columns=8, scale=2, generated=None):
     generated = getattr(images, "generated", False) if generated is None else generated
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
         raise ValueError(f"images of shape {tuple(images.shape)} were given; (N, 1, H, W) or (N, 3, H, W) is expected")
-    return Picture(_pillow(mosaic(images, columns, gap=1), scale), "<images>", generated=generated)
+    return Picture(pillow(mosaic(images, columns, gap=1), scale), "<images>", generated=generated)
 
 
 def mosaic(images, columns, gap=0):
@@ -83,7 +83,7 @@ def mosaic(images, columns, gap=0):
     return grid.flatten(3).flatten(1, 2)[:, : rows * (h + gap) - gap, : columns * (w + gap) - gap]
 
 
-def _pillow(grid, scale=1):
+def pillow(grid, scale=1):
     """A uint8 image (C, H, W) as a Pillow image, enlarged."""
     from PIL import Image
 
@@ -157,13 +157,13 @@ def timeline(folder, columns=10, rows=5, animated=False, scale=1):
         steps = sorted({min(files, key=lambda step, at=at: abs(step - at)) for at in wanted})
     moments, columns = zip(*(read_moment(files[step]) for step in steps), strict=True)
     if animated:
-        frames = [_pillow(mosaic(images[: rows * n], n)).quantize(8)
+        frames = [pillow(mosaic(images[: rows * n], n)).quantize(8)
                   for images, n in zip(moments, columns, strict=True)]  # fmt: skip
         return film(frames, "<timeline>", 150, scale)
     from PIL import Image, ImageDraw
 
     images = torch.stack([images[:rows] for images in moments], dim=1).flatten(0, 1)
-    strip = _pillow(mosaic(images, len(steps), gap=1), scale)
+    strip = pillow(mosaic(images, len(steps), gap=1), scale)
     picture = Image.new(strip.mode, (strip.width, strip.height + 14), "white")
     picture.paste(strip, (0, 14))
     for column, step in enumerate(steps):  # the step stands over its column
@@ -186,7 +186,7 @@ def write_moment(folder, step, images, columns=8):
 
     note = PngInfo()
     note.add_text("cell", "x".join(map(str, images.shape[2:])))
-    Picture(_pillow(mosaic(images, columns)), pnginfo=note, generated=True).save(
+    Picture(pillow(mosaic(images, columns)), pnginfo=note, generated=True).save(
         Path(folder) / "pictures" / f"{step:07}.png"
     )
 

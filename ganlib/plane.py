@@ -13,10 +13,9 @@ import torch
 from . import pictures
 from .contract import evaluating
 from .data import Batches
-from .losses import non_saturating
+from .losses import ABSOLUTE, non_saturating
 from .randomness import generator
 
-ABSOLUTE = ("saturating", "non_saturating")  # D's logit 0 means: as likely real as fake
 REAL, FAKE = (224, 122, 32), (44, 104, 190)  # orange, blue: of points and of D's landscape
 
 
@@ -192,8 +191,8 @@ def landscape(gan, cells=48):
         return gan.D(places).float().view(cells, cells)
 
 
-def frame(gan, data, objective=None, side=360, arrows=24, manifold=True, points=300):
-    """Return the game as it stands as a `Picture` of `side` pixels.
+def frame(gan, data, objective=None, side=360, arrows=24, manifold=True, points=300, said=True):
+    """Return the game as it stands as a `Picture` of `side` pixels, with a line of `coverage` under it (`said`).
 
     In the background D's landscape: orange where it says real, blue where it says fake, white where it cannot tell. (Of
     objectives whose logits mean nothing by themselves, white lies half-way between the means of reals and fakes.)
@@ -236,7 +235,12 @@ def frame(gan, data, objective=None, side=360, arrows=24, manifold=True, points=
         ways = ways / (ways.norm(dim=1, keepdim=True) / 0.5).clamp_min(1)  # at most a quarter of the picture
         for start, end in zip(place(starts), place(starts + ways), strict=True):
             _arrow(draw, start, end, scale)
-    return pictures.Picture(picture.resize((side, side), Image.Resampling.BOX), "<plane>", generated=True)
+    whole = Image.new("RGB", (side, side + 14 * said), "white")
+    whole.paste(picture.resize((side, side), Image.Resampling.BOX))
+    if said:
+        text = str(coverage(gan.sample(1000), data.distribution, 500))
+        ImageDraw.Draw(whole).text((2, side + 1), text, fill="black")
+    return pictures.Picture(whole, "<plane>", generated=True)
 
 
 @torch.no_grad()

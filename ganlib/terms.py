@@ -70,7 +70,7 @@ def gradient_penalty(weight=10.0):
 
     def term(judge, x, logits, draws):
         real, fake = x.detach().chunk(2)
-        t = torch.rand(len(real), 1, 1, 1, generator=draws, device=x.device, dtype=x.dtype)
+        t = torch.rand(len(real), *[1] * (x.ndim - 1), generator=draws, device=x.device, dtype=x.dtype)
         u = torch.lerp(real, fake, t).requires_grad_()
         norm = torch.linalg.vector_norm(_gradient(u, judge(u)), dim=1)  # its own gradient at 0 is 0, a root's is not
         return (norm - 1).square()

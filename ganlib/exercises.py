@@ -1,0 +1,80 @@
+"""Exercises: `check(function)` says whether a function that a notebook asked for is right, and if not, what is wrong.
+
+The tasks are in tasks.py and later_tasks.py, each with its answer and the slips that people make.
+"""
+
+import difflib
+
+import torch
+
+from . import later_tasks, tasks
+
+TASKS = tasks.TASKS | later_tasks.TASKS
+CLOSE = 1e-4
+
+
+def check(attempt):
+    """Say whether `attempt`, the function that an exercise asks for under its name, is right: a printed line.
+
+    A wrong one is told for which arguments it gives what, what is expected, and, where its answers are those of a
+    known slip, which one. A function with nothing but `...` in it is not done yet. Never raises for what the function
+    does; raises ValueError for a name that no exercise has.
+    """
+    name = getattr(attempt, "__name__", str(attempt))
+    if name not in TASKS:
+        near = difflib.get_close_matches(name, TASKS, n=1)
+        raise ValueError(f"there is no exercise {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    print(f"{name}: {verdict(TASKS[name], attempt)}")
+
+
+def verdict(task, attempt):
+    """Return what `check` says, without the name: "right", "not done yet", or what is wrong."""
+    slips = [hint for hint, slip in task.slips if _agree(task, attempt, slip)]
+    for text, arguments in task.cases():
+        expected = _flat(task.observe(task.answer, *_fresh(arguments)))
+        try:
+            raw = task.observe(attempt, *_fresh(arguments))
+        except Exception as error:  # whatever it is, 'Run all' goes on
+            return f"not yet. For {text} it stopped with {type(error).__name__}: {str(error).splitlines()[0][:200]}"
+        if raw is None or raw is ...:
+            return "not done yet"
+        try:
+            found = _flat(raw)
+        except (TypeError, ValueError, RuntimeError):
+            return f"not yet. For {text} it gives a {type(raw).__name__}; numbers are expected: {_say(expected)}"
+        if found.shape != expected.shape:
+            return f"not yet. For {text} it gives {_shape(found)}; {_shape(expected)} is expected: {task.shape}"
+        if not torch.allclose(found, expected, rtol=CLOSE, atol=CLOSE):
+            what = f"not yet. For {text} {task.gives} {_say(found)}; {_say(expected)} is expected."
+            return " ".join([what, *slips[:1]])
+    return "right"
+
+
+def _agree(task, attempt, slip):
+    """Whether the attempt does in each case what the slip does."""
+    try:
+        pairs = [[_flat(task.observe(one, *_fresh(arguments))) for one in (attempt, slip)]
+                 for _, arguments in task.cases()]  # fmt: skip
+        return all(a.shape == b.shape and torch.allclose(a, b, rtol=CLOSE, atol=CLOSE) for a, b in pairs)
+    except Exception:
+        return False
+
+
+def _fresh(arguments):
+    return [value.clone() if isinstance(value, torch.Tensor) else value for value in arguments]
+
+
+def _flat(value):
+    """Numbers as float64, on the CPU."""
+    if isinstance(value, (tuple, list)) and any(isinstance(one, torch.Tensor) for one in value):
+        return torch.cat([torch.as_tensor(one).detach().double().cpu().flatten() for one in value])
+    return torch.as_tensor(value).detach().double().cpu()
+
+
+def _shape(value):
+    return "one number" if value.ndim == 0 else f"a tensor of {tuple(value.shape)}"
+
+
+def _say(value):
+    numbers = [f"{x:,.0f}" if x == round(x) else f"{x:.4g}" for x in value.flatten()[:6].tolist()]
+    return numbers[0] if value.numel() == 1 else "[" + ", ".join(numbers) + ", ..." * (value.numel() > 6) + "]"

@@ -1,0 +1,246 @@
+"""What the exercises of notebooks 01 and 02 ask for: each one's cases, answer, and the slips people make."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.functional import softplus
+
+
+@dataclass(frozen=True)
+class Task:
+    """`cases()` lists (text, arguments); `slips` are pairs of a hint and a function that makes this mistake.
+
+    `observe(function, *arguments)` returns what is compared, by default what the function returns; it raises or returns
+    None for a function that is not done. `gives` and `shape` are words for the message.
+    """
+
+    cases: Callable
+    answer: Callable
+    slips: tuple
+    observe: Callable = lambda function, *arguments: function(*arguments)
+    gives: str = "it gives"
+    shape: str = "see the function's first line"
+
+
+def numbers(*values):
+    return torch.tensor(values)
+
+
+def normal(*shape, seed=0, dtype=torch.float32):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def _logits():
+    return [("real logits [2, -1, 0.5] and fake logits [-3, 1, 0]", (numbers(2.0, -1.0, 0.5), numbers(-3.0, 1.0, 0.0)))]
+
+
+def _fake_logits():
+    return [("fake logits [-3, 0, 2]", (numbers(-3.0, 0.0, 2.0),))]
+
+
+PER_PAIR = "one number for each, without a mean"
+
+# notebook 01
+
+
+def _game():
+    """G and D of one linear layer each, with plain gradient descent, always from the same start."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        G, D = nn.Linear(2, 3), nn.Sequential(nn.Linear(3, 1), nn.Flatten(0))
+    return G, D, torch.optim.SGD(G.parameters(), lr=0.5), torch.optim.SGD(D.parameters(), lr=0.5)
+
+
+def _watch_d(move):
+    """D's weights after two moves, and the largest gradient that G was left with."""
+    G, D, _, opt_D = _game()
+    before = D[0].weight.clone()
+    for turn in range(2):
+        move(G, D, opt_D, 1 + normal(4, 3, seed=turn), normal(4, 2, seed=9 + turn))
+    if G.weight.grad is None and torch.equal(before, D[0].weight):
+        return None
+    left = 0.0 if G.weight.grad is None else G.weight.grad.abs().max().item()
+    return torch.cat([numbers(left), D[0].weight.detach().flatten()])
+
+
+def _watch_g(move):
+    """G's weights after two moves, how far D moved, and whether D can still learn."""
+    G, D, opt_G, _ = _game()
+    before = [net.weight.detach().clone() for net in (G, D[0])]
+    for turn in range(2):
+        move(G, D, opt_G, normal(4, 2, seed=turn))
+    moved = (D[0].weight - before[1]).abs().max().item()
+    idle = G.weight.grad is None and D[0].weight.grad is None and D[0].weight.requires_grad
+    if idle and torch.equal(before[0], G.weight) and not moved:
+        return None
+    return torch.cat([numbers(moved, float(D[0].weight.requires_grad)), G.weight.detach().flatten()])
+
+
+def _d_move(G, D, opt_D, real, noise, detach=True, clear=True, sign=1):
+    fake = G(noise).detach() if detach else G(noise)
+    loss = softplus(-sign * D(real)).mean() + softplus(sign * D(fake)).mean()
+    if clear:
+        opt_D.zero_grad()
+    loss.backward()
+    opt_D.step()
+
+
+def _g_move(G, D, opt_G, noise, sign=-1, freeze=True, thaw=True, detach=False):
+    D.requires_grad_(not freeze)
+    fake = G(noise).detach() if detach else G(noise)
+    loss = softplus(sign * D(fake)).mean()
+    opt_G.zero_grad()
+    loss.backward()
+    opt_G.step()
+    D.requires_grad_(thaw)
+
+
+def _g_move_and_d(G, D, opt_G, noise):
+    D.zero_grad()
+    _g_move(G, D, opt_G, noise, freeze=False)
+    torch.optim.SGD(D.parameters(), lr=0.5).step()
+
+
+def _sizes():
+    return [("layers of 100, 128 and 784 values", ([100, 128, 784],)), ("layers of 2 and 3 values", ([2, 3],))]
+
+
+def _pairs(sizes):
+    return list(zip(sizes, sizes[1:], strict=False))
+
+
+FIRST = {
+    "d_loss": Task(_logits, lambda real, fake: softplus(-real) + softplus(fake), (
+        ("That is the fakes' half alone: D is also to give reals a high logit.", lambda real, fake: softplus(fake)),
+        ("That is the reals' half alone: D is also to give fakes a low logit.", lambda real, fake: softplus(-real)),
+        ("The signs are exchanged: this D would be glad of fakes that look real.",
+         lambda real, fake: softplus(real) + softplus(-fake)),
+        ("That is half of it: the two terms are added.", lambda real, fake: (softplus(-real) + softplus(fake)) / 2),
+    ), shape=PER_PAIR),
+    "g_loss": Task(_fake_logits, lambda fake: softplus(-fake), (
+        ("That is the saturating loss, log(1 - D): flat where D is sure, when G has most to learn.",
+         lambda fake: -softplus(fake)),
+        ("That is what D wants of fakes: G would learn to be found out.", lambda fake: softplus(fake)),
+        ("That is a critic's loss (Wasserstein): here the logit goes through a sigmoid and a logarithm.",
+         lambda fake: -fake),
+    ), shape=PER_PAIR),
+    "g_slope": Task(_fake_logits, lambda fake: -torch.sigmoid(-fake), (
+        ("The sign is missing: G's loss falls as the logit rises.", lambda fake: torch.sigmoid(-fake)),
+        ("That is the slope of the saturating loss: nearly 0 where D is sure that it is a fake.",
+         lambda fake: -torch.sigmoid(fake)),
+        ("That is the slope of D's loss for a fake.", lambda fake: torch.sigmoid(fake)),
+        ("That is the loss itself, not its slope.", lambda fake: softplus(-fake)),
+    ), shape=PER_PAIR),
+    "d_move": Task(lambda: [("two moves of a small D", ())], _d_move, (
+        ("The first number is the gradient that G was left with: cut the fakes off from G with detach().",
+         lambda *a: _d_move(*a, detach=False)),
+        ("The second move also took the first one's gradient: opt_D.zero_grad() before backward().",
+         lambda *a: _d_move(*a, clear=False)),
+        ("D went the wrong way: reals are to get high logits, fakes low ones.", lambda *a: _d_move(*a, sign=-1)),
+    ), observe=_watch_d, gives="G's left-over gradient and D's weights are"),
+    "g_move": Task(lambda: [("two moves of a small G", ())], _g_move, (
+        ("G went the wrong way: it has to raise D's logit of its fakes.", lambda *a: _g_move(*a, sign=1)),
+        ("The second number says that D's weights stayed frozen: thaw them after the move, D has to learn too.",
+         lambda *a: _g_move(*a, thaw=False)),
+        ("The first number is how far D moved: in G's move D stands still.", _g_move_and_d),
+        ("G has not moved: here the gradient has to pass through the fakes, without detach().",
+         lambda *a: _g_move(*a, freeze=False, detach=True)),
+    ), observe=_watch_g, gives="how far D moved, whether D can learn (1), and G's weights are"),
+    "parameters": Task(_sizes, lambda sizes: sum(a * b + b for a, b in _pairs(sizes)), (
+        ("That leaves out the biases: each layer has one for each of its outputs.",
+         lambda sizes: sum(a * b for a, b in _pairs(sizes))),
+        ("That has a bias for each input; it is one for each output.",
+         lambda sizes: sum(a * b + a for a, b in _pairs(sizes))),
+        ("The inputs have no bias of their own.", lambda sizes: sum(a * b for a, b in _pairs(sizes)) + sum(sizes)),
+    )),
+}  # fmt: skip
+
+# notebook 02
+
+
+def _places():
+    centres = numbers([0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0])
+    fakes = numbers([0.01, 0.0], [0.0, 0.02], [-0.03, 0.01], [0.02, -0.03], [0.0, 0.93], [0.7, 0.3], [1.08, 1.07])
+    return [("seven fakes, four centres and a reach of 0.1", (fakes, centres, 0.1))]
+
+
+def _densities():
+    p, q = numbers(0.5, 0.1, 0.3), numbers(0.1, 0.5, 0.3)
+    return [("real densities [0.5, 0.1, 0.3] and fake ones [0.1, 0.5, 0.3]", (p, q))]
+
+
+def _judge():
+    """A D of the plane with curved level lines, and points."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        D = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0))
+    return [("four points", (D, normal(4, 2, seed=3)))]
+
+
+def _gradient(values, x, graph=False):
+    return torch.autograd.grad(values.sum(), x, create_graph=graph)[0]
+
+
+def _watch_penalty(function, D, x, *more):
+    """The values, and the gradient that D's first layer gets from them."""
+    values = function(D, x, *more)
+    if values is None or values is ...:
+        return None
+    D.zero_grad()
+    if values.ndim == 1 and values.requires_grad:
+        values.sum().backward()
+    taught = D[0].weight.grad
+    return torch.cat([values.detach().flatten(), torch.zeros(1) if taught is None else taught.norm()[None]])
+
+
+def _norms(D, x, graph=True):
+    x = x.clone().requires_grad_(True)
+    return _gradient(D(x), x, graph).norm(dim=1)
+
+
+def _pull(D, fakes, of=lambda d: softplus(-d).sum(), sign=-1):
+    fakes = fakes.clone().requires_grad_(True)
+    return sign * torch.autograd.grad(of(D(fakes)), fakes)[0]
+
+
+PENALTY = "the penalty of each point, and last the gradient that D's first layer gets from them, are"
+SECOND = {
+    "modes_found": Task(
+        _places, lambda fakes, centres, reach: int((torch.cdist(fakes, centres).amin(0) <= reach).sum()), (
+        ("That asks which centre is nearest, however far: a fake between the heaps belongs to none.",
+         lambda fakes, centres, reach: len(torch.cdist(fakes, centres).argmin(1).unique())),
+        ("That is the number of good fakes: some of them share a mode.",
+         lambda fakes, centres, reach: int((torch.cdist(fakes, centres).amin(1) <= reach).sum())),
+        ("That is a square around each centre; the reach is a distance.", lambda fakes, centres, reach: int(
+            ((fakes[:, None] - centres).abs().amax(2) <= reach).any(0).sum())),
+    )),
+    "best_logit": Task(_densities, lambda p, q: (p / q).log(), (
+        ("That is D's probability, p / (p + q); its logit is asked for.", lambda p, q: p / (p + q)),
+        ("The sign is wrong: where reals are more likely the logit is above 0.", lambda p, q: (q / p).log()),
+        ("That is the ratio itself: the logit is its logarithm.", lambda p, q: p / q),
+    ), shape=PER_PAIR),
+    "pull": Task(_judge, _pull, (
+        ("The sign is wrong: fakes move down their loss, against the gradient.", lambda D, x: _pull(D, x, sign=1)),
+        ("That is a quarter of it: with a mean over four fakes each one's pull shrinks; take the sum.",
+         lambda D, x: _pull(D, x, lambda d: softplus(-d).mean())),
+        ("That is the slope of D's logit; the loss is softplus(-logit).",
+         lambda D, x: _pull(D, x, lambda d: -d.sum())),
+    ), shape="one arrow for each fake"),
+    "wgan_gp": Task(_judge, lambda D, x: (_norms(D, x) - 1) ** 2, (
+        ("The last number is 0: without create_graph=True the penalty cannot teach D.",
+         lambda D, x: (_norms(D, x, False) - 1) ** 2),
+        ("That is the square of the norm less 1; it is the norm less 1, squared.", lambda D, x: _norms(D, x) ** 2 - 1),
+        ("The 1 is missing: the norm is to be 1, not 0.", lambda D, x: _norms(D, x) ** 2),
+    ), observe=_watch_penalty, gives=PENALTY, shape=PER_PAIR),
+    "r1": Task(lambda: [(f"{text}, gamma 0.5", (*given, 0.5)) for text, given in _judge()],
+               lambda D, x, gamma: gamma / 2 * _norms(D, x) ** 2, (
+        ("The half is missing: gamma / 2.", lambda D, x, gamma: gamma * _norms(D, x) ** 2),
+        ("That is the norm; it is to be squared.", lambda D, x, gamma: gamma / 2 * _norms(D, x)),
+        ("The last number is 0: without create_graph=True the penalty cannot teach D.",
+         lambda D, x, gamma: gamma / 2 * _norms(D, x, False) ** 2),
+    ), observe=_watch_penalty, gives=PENALTY, shape=PER_PAIR),
+}  # fmt: skip
+
+TASKS = FIRST | SECOND
