@@ -40,14 +40,14 @@ class Explorer:
         self.samples = torch.randn(samples, net.latent_dim, generator=draws).to(self.weight)
         self.seen = None if data is None else self._see(data.images)
 
-    def noise(self, sample=0, other=1, towards_other=0.0, spherical=True, truncation=NONE, code=None, **moves):
+    def noise(self, sample=0, other=1, mix=0.0, spherical=True, truncation=NONE, code=None, **moves):
         """Return the noise `(1, latent_dim)` for these values.
 
-        It starts at number `sample`, goes the share `towards_other` of the way to number `other`, is truncated, then
+        It starts at number `sample`, goes the share `mix` of the way to number `other`, is truncated, then
         moved along the directions (`direction_1`, ... in units of noise), and given codes (`code`, `code_1`, ...).
         """
         a, b = self.samples[sample], self.samples[other]
-        z = latent.interpolate(a, b, 101, spherical)[round(100 * towards_other)]
+        z = latent.interpolate(a, b, 101, spherical)[round(100 * mix)]
         z = (latent.truncated(z, truncation) if truncation < NONE else z)[None].clone()
         for name, value in moves.items():
             kind, _, number = name.partition("_")
@@ -102,7 +102,7 @@ class Explorer:
     def panel(self, folder="."):
         """Return all of it under sliders: a `Panel`. Its buttons write the walk between the two samples to `folder`."""
         last = len(self.samples) - 1
-        controls = {"sample": (0, 0, last), "other": (1, 0, last), "towards_other": (0.0, 0.0, 1.0), "spherical": True,
+        controls = {"sample": (0, 0, last), "other": (1, 0, last), "mix": (0.0, 0.0, 1.0), "spherical": True,
                     "truncation": (NONE, 0.2, NONE)}  # fmt: skip
         controls |= {"label": (0, 0, self.classes - 1)} if self.classes else {}
         controls |= {"code": (0, 0, self.categorical - 1)} if self.categorical else {}

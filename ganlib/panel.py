@@ -20,7 +20,7 @@ class Panel:
     def __init__(self, draw, buttons=None, width=None, **controls):
         import ipywidgets as widgets
 
-        self._draw, self.start = draw, None
+        self._draw, self._width = draw, width
         self.controls = {name: _control(name, wanted) for name, wanted in controls.items()}
         self.buttons = {label: widgets.Button(description=label) for label in buttons or {}}
         self.line = widgets.HTML()
@@ -47,7 +47,8 @@ class Panel:
             found = f"{type(error).__name__}: {error}"
         picture, said = found if isinstance(found, tuple) else (found, "")
         if isinstance(picture, Picture):
-            self.shown, self.picture.format, self.picture.value = picture, picture.mime.split("/")[1], picture.data
+            self.shown, self.picture.width = picture, str(self._width or picture.width)
+            self.picture.format, self.picture.value = picture.mime.split("/")[1], picture.data
         else:
             said = picture or ""
         self.line.value = html.escape(said)

@@ -216,8 +216,8 @@ class Stepper:
         low, high = min(x.min() for x in lists), max(x.max() for x in lists)
         room = max(0.02, 0.05 * (high - low))
         bins = torch.linspace(low - room, high + room, 41).numpy()
-        for values, colour in zip(lists[:2], (NOW["reals"], NOW["fakes"]), strict=True):
-            axes.hist(values, bins, histtype="step", color=colour, linestyle=":", label="before")
+        for values, name, label in zip(lists[:2], ("reals", "fakes"), ("before", None), strict=True):
+            axes.hist(values, bins, histtype="step", color=NOW[name], linestyle=":", label=label)
         for values, name in zip(lists[2:], ("reals", "fakes"), strict=True):
             axes.hist(values, bins, color=NOW[name], alpha=0.6, label=name)
         axes.set(title="D's " + ("probability of 'real'" if absolute else "logits"))

@@ -89,7 +89,7 @@ def test_what_is_painted_is_the_mask():
 
 def test_each_slider_of_the_explorer_changes_the_picture(conditional, digits):
     panel = lab.Explorer(conditional, digits, directions=3).panel()
-    changes = {"sample": 5, "other": 7, "towards_other": 0.5, "spherical": False, "truncation": 0.4, "label": 8,
+    changes = {"sample": 5, "other": 7, "mix": 0.5, "spherical": False, "truncation": 0.4, "label": 8,
                "direction_1": 2.0, "direction_2": -2.0, "direction_3": 3.0}  # fmt: skip
     assert set(panel.controls) == set(changes)
     for name, value in changes.items():

@@ -22,10 +22,7 @@ import ganlib
 from ganlib import checkpoint, losses, nets
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-FIRST, MODERN, CHOOSE, JUDGE, OWN = (
-    ROOT / "notebooks" / f"{name}.ipynb"
-    for name in ("01_first_gan", "03_modern_gan", "04_choose_the_digit", "05_judge", "06_your_images")
-)
+FIRST, PLANE, MODERN, CHOOSE, JUDGE, OWN = NOTEBOOKS
 SHORT = {"STEPS": 60, "BATCH": 20}
 LATER = {"IMAGES": 300, "SAMPLES": 200}
 
@@ -78,6 +75,9 @@ def test_lint(path):
 def test_outputs_are_those_of_one_clean_run(path):
     code = [cell for cell in read(path).cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    for cell in code:  # a static picture stands beside every widget
+        kinds = [kind for output in cell.outputs for kind in output.get("data", {})]
+        assert "application/vnd.jupyter.widget-view+json" not in kinds or "image/png" in kinds
     outputs = [output for cell in code for output in cell.outputs]
     assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
     assert sum("image/png" in output.get("data", {}) for output in outputs) >= 3
@@ -176,10 +176,7 @@ def test_text_outputs_are_the_same_in_a_second_run(milled):
     """nbval runs the fresh output again, with a fresh run folder, and compares what each cell printed."""
     folder, _ = milled
     shutil.rmtree(folder / "run")
-    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-cell-timeout=300", "-p", "no:cacheprovider", "-q"]
-    done = run([*command, f"--rootdir={folder}", "-c", os.devnull, folder / "out.ipynb"], ROOT, PYTHONPATH=str(ROOT))
-    assert done.returncode == 0, done.stdout[-5000:]
-    assert re.search(r"\d+ passed", done.stdout)
+    nbval(folder)
 
 
 @pytest.mark.parametrize("path, more", [(MODERN, {"BAKE_IMAGES": 100, "BAKE_OFF": "sngan, small"}), (CHOOSE, {}),
@@ -204,20 +201,28 @@ def test_the_later_notebooks(path, more, place, tmp_path):
             assert ("this run is finished" in lines[0].data["text/plain"]) == again
     if place == ROOT:
         shutil.rmtree(tmp_path / "run")
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "--nbval",
-            "--nbval-cell-timeout=300",
-            "-p",
-            "no:cacheprovider",
-            "-q",
-        ]
-        done = run(
-            [*command, f"--rootdir={tmp_path}", "-c", os.devnull, tmp_path / "out.ipynb"], ROOT, PYTHONPATH=str(ROOT)
-        )
-        assert done.returncode == 0, done.stdout[-5000:]
+        nbval(tmp_path)
+
+
+def nbval(folder):
+    """Run folder's out.ipynb again by nbval, which compares what each cell printed."""
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-cell-timeout=300", "-p", "no:cacheprovider", "-q"]
+    done = run([*command, f"--rootdir={folder}", "-c", os.devnull, folder / "out.ipynb"], ROOT, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert re.search(r"\d+ passed", done.stdout)
+
+
+def test_two_dimensions(tmp_path):
+    """From its folder, as short as it goes, and by nbval: pictures, one line a run, coverage at the end."""
+    assert set(papermill.inspect_notebook(str(PLANE))) == {"SEED", "STEPS", "SEEDS", "DATA"}
+    done = mill(PLANE.name, tmp_path / "out.ipynb", PLANE.parent, STEPS=30, SEEDS=1, DATA="grid")
+    assert done.returncode == 0, done.stderr[-3000:]
+    for cell in cells(tmp_path / "out.ipynb", "training"):
+        (line,) = [o.data["text/plain"] for o in cell.outputs if "text/html" in o.get("data", {})]
+        assert "step 30 / 30" in line and sum("image/" in kind for o in cell.outputs for kind in o.get("data", {})) == 1
+    said = text_of(tmp_path / "out.ipynb")
+    assert "of 8 modes" in said and "a grid of 25:" in said and said.count("not done yet") == 5
+    nbval(tmp_path)
 
 
 def test_running_a_finished_notebook_again_says_so_and_draws_the_picture(milled, tmp_path):
@@ -374,14 +379,15 @@ def test_the_sliders_change_the_picture():
     """The cells of the fourth notebook as they stand, on untrained nets: each slider draws another picture."""
     torch.manual_seed(0)
     space = {"gan": ganlib.recipe("small", classes=10).gan(0), "info": ganlib.recipe("infogan").gan(0)}
-    space |= {"ganlib": ganlib, "torch": torch, "widgets": __import__("ipywidgets"), "display": lambda *_: None}
+    space |= {"ganlib": ganlib, "torch": torch, "lab": ganlib.lab}
     (sliders,) = cells(CHOOSE, "sliders")
     exec(next(cell.source for cell in read(CHOOSE).cells if "def draw(" in cell.source), space)
     exec(sliders.source, space)
-    seen = {space["picture"].value}
+    panel = space["sliders"]
+    seen = {panel.picture.value}
     for name, value in (("digit", 7), ("style", 5), ("code_1", 1.5), ("code_2", -1.5)):
-        space["sliders"][name].value = value
-        seen.add(space["picture"].value)
+        panel.controls[name].value = value
+        seen.add(panel.picture.value)
     assert len(seen) == 5
 
 

@@ -94,7 +94,7 @@ def test_every_objective_plays_on_it():
         for _ in ganlib.train(gan, data, partial(ganlib.gan_step, objective=objective), until=2, batch_size=10):
             pass
         picture = plane.frame(gan, data, objective, side=120)
-        assert Image.open(io.BytesIO(picture.data)).size == (120, 120)
+        assert Image.open(io.BytesIO(picture.data)).size == (120, 134)
 
 
 class Bowl(torch.nn.Module):
@@ -169,7 +169,7 @@ def test_a_live_view_of_the_plane_keeps_its_frames_for_a_film(tmp_path):
         pass
     film = plane.film(view.frames)
     with Image.open(io.BytesIO(film.data)) as shown:
-        assert shown.n_frames >= 2 and shown.size == (80, 80)
+        assert shown.n_frames >= 2 and shown.size == (80, 94)
     assert film.mime == "image/gif" and (tmp_path / "latest.png").exists() and not (tmp_path / "pictures").exists()
     with pytest.raises(ValueError, match="no frames"):
         plane.film([])

@@ -1,0 +1,60 @@
+"""How long the lab lets one wait: a frame of the plane, a slider of the explorer, a button of the stepper.
+
+    python -m benchmarks.lab [--repeats 30]
+
+Milliseconds, median and the slowest of each, from the control's new value to the encoded picture, on two nets of the
+recipe `small` that need no training for it; what the browser adds is its own.
+"""
+
+import argparse
+import statistics
+import time
+
+import torch
+
+import ganlib
+from ganlib import lab, losses, nets, plane
+
+
+def timed(name, act, repeats, aim=None):
+    act(0)
+    taken = []
+    for i in range(1, repeats + 1):
+        start = time.perf_counter()
+        act(i)
+        taken.append(1000 * (time.perf_counter() - start))
+    aim = "" if aim is None else f" (aim {aim})"
+    print(f"{name:42} {statistics.median(taken):7.0f} ms, at most {max(taken):5.0f}{aim}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=30)
+    repeats = parser.parse_args().repeats
+    ganlib.setup(seed=0)
+    torch.manual_seed(0)
+    digits = ganlib.load("digits")
+    pair = nets.MLPGenerator(2, (2,), (64, 64)), nets.MLPDiscriminator((2,), (64, 64), dropout=0.0)
+    points, toy = plane.Points(plane.ring()), ganlib.GAN(*pair, seed=0)
+    timed("a frame of the plane", lambda i: plane.frame(toy, points), repeats, 50)
+    timed("the same, relativistic", lambda i: plane.frame(toy, points, losses.relativistic), repeats, 50)
+
+    explorer = lab.Explorer(ganlib.recipe("small", classes=10).gan(0), digits)
+    panel, grid = explorer.panel(), explorer.grid_panel()
+
+    def moves(panel, name, values):
+        return lambda i: setattr(panel.controls[name], "value", values[i % len(values)])
+
+    timed("explorer: another noise", moves(panel, "sample", range(500)), repeats, 300)
+    timed("explorer: along a direction", moves(panel, "direction_1", [i / 10 for i in range(40)]), repeats, 300)
+    timed("explorer: another class", moves(panel, "label", range(10)), repeats, 300)
+    timed("explorer: the grid of 49", moves(grid, "x", [i / 10 for i in range(40)]), repeats, 300)
+
+    board = lab.Stepper(ganlib.GAN(nets.MLPGenerator(), nets.MLPDiscriminator(), seed=0), digits)
+    buttons = board.panel().buttons
+    for label in buttons:
+        timed(f"stepper: {label}", lambda i, label=label: buttons[label].click(), max(3, repeats // 6))
+
+
+if __name__ == "__main__":
+    main()
