@@ -191,11 +191,11 @@ class Stepper:
         self._layers(norms, 0, "gradient norm of each layer")
         self._layers(changes, 1, "its weights moved by, in %")
         file = io.BytesIO()
-        figure.savefig(file, dpi=76)
+        figure.savefig(file, dpi=70)
         from PIL import Image
 
         with Image.open(file) as picture:
-            return Picture(picture.convert("RGB").quantize(48), "<board>")
+            return Picture(picture.convert("RGB").quantize(32), "<board>")
 
     def _images(self, axes, then, now):
         if self.fakes.ndim != 4:  # points in the plane

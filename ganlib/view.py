@@ -12,7 +12,7 @@ from .pictures import show, write_moment
 from .terminal import Bar, Lines
 
 UPDATES = 800  # at most, per cell: the saved file's messages have their limits (nbval gives up past 2,000)
-SHARE = 0.01  # of the run's time, at most, goes into the live picture
+SHARE = 0.01  # of the run's time, at most, goes into the live picture, unless asked otherwise
 STATUS = {"p_real": "D(real) {:.2f}", "p_fake": "D(fake) {:.2f}", "d_loss": "loss D {:.3f}", "g_loss": "loss G {:.3f}"}
 
 
@@ -25,9 +25,10 @@ class LiveView:
     folder: the run's folder; `latest.png` and `history.json` are kept there at each update, and every
         `picture_every` steps a picture for `timeline` in `pictures/`. Where it goes, the run goes on without them.
     draw: what to show in the place of G's images, a function of the GAN that returns a `Picture` (`plane.frame`, say);
-        no pictures are kept for `timeline` then, but all that was shown is in `frames`.
-    every: seconds between two updates, at least; they are also held to 1 % of the run's time and 800 a cell, and so are
-        the pictures to another 1 %, but for the first and the last.
+        no pictures are kept for `timeline` then, but all that was shown is in `frames`, and the doctor, who knows
+        images alone, is not asked.
+    every: seconds between two updates, at least; they are also held to `share` of the run's time and 800 a cell, and so
+        are the pictures that are kept, but for the first and the last.
 
     Under the line stands the doctor's verdict (`diagnose`), once there are rows enough in the history; a terminal's bar
     has no room for it.
@@ -35,8 +36,9 @@ class LiveView:
     bar; elsewhere a line is printed at each tenth of the way.
     """
 
-    def __init__(self, total=None, folder=None, every=1.0, picture_every=100, draw=None):
+    def __init__(self, total=None, folder=None, every=1.0, picture_every=100, draw=None, share=None):
         self.total, self.folder, self.every, self.picture_every = total, folder and Path(folder), every, picture_every
+        self.share = SHARE if share is None else share
         self.screen, self._start, self.draw, self.frames = _screen(), None, draw, []
         self.place, self.wrote, self.away = self.folder and Folder(self.folder), False, False
 
@@ -50,13 +52,13 @@ class LiveView:
         if self.folder and not self.draw and now.every(self.picture_every) and (force or clock >= self._moment_due):
             self._write(lambda: write_moment(self.folder, now.step, *_samples(now.gan)))
             end = time.monotonic()
-            self._moment_due = end + (end - clock) / SHARE
+            self._moment_due = end + (end - clock) / self.share
         if not force and (clock < self._due or self._updates >= UPDATES):
             return
         self._updates += 1
         picture = self.draw(now.gan) if self.draw else show(*_samples(now.gan))
         self.frames += [picture] if self.draw else []
-        verdict = diagnose(now.history).line if len(now.history) > ROWS else ""
+        verdict = "" if self.draw or len(now.history) <= ROWS else diagnose(now.history).line
         self.screen.draw(picture, self._status(now, clock), now.progress or 0.0, verdict)
         if self.folder:
             text = json.dumps(now.history).encode()
@@ -64,7 +66,7 @@ class LiveView:
             self._write(lambda: replace(self.folder / "history.json", lambda file: file.write(text), durable=False))
         end = time.monotonic()
         spacing = self._left(now, end) / max(1, UPDATES - self._updates)
-        self._due = end + max(self.every, (end - clock) / SHARE, spacing)
+        self._due = end + max(self.every, (end - clock) / self.share, spacing)
 
     def close(self, now):
         """Called once at the end of the run, after its last update."""

@@ -239,7 +239,7 @@ def test_a_run_of_another_seed_in_the_folder_is_refused_and_fresh_starts_anew(mi
     run_folder = tmp_path / "run"
     shutil.copytree(folder / "run", run_folder)
     done = mill(FIRST, tmp_path / "no.ipynb", ROOT, RUN=run_folder, SEED=1, **SHORT)
-    assert done.returncode != 0 and "has seed = 0, this one seed = 1" in done.stderr and "FRESH = True" in done.stderr
+    assert done.returncode != 0 and "has seed = 5, this one seed = 1" in done.stderr and "FRESH = True" in done.stderr
     done = mill(FIRST, tmp_path / "yes.ipynb", ROOT, RUN=run_folder, SEED=1, FRESH=True, **SHORT)
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "run.1" / "checkpoint.pt").exists()

@@ -2,7 +2,8 @@
 
     python tools/refresh.py notebooks/01_first_gan.ipynb [...]
 
-Plots are given a palette, to be smaller. Each runs in a fresh temporary folder, so that no earlier run is gone on with, on the ganlib of this checkout. Takes as
+Plots are given a palette, to be smaller.
+Each runs in a fresh temporary folder, so that no earlier run is gone on with, on the ganlib of this checkout. Takes as
 long as the notebooks do.
 """
 
