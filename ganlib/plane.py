@@ -4,6 +4,7 @@ A `Distribution` hands out points; `Points` makes it a data set for `train`; `fr
 landscape, real and fake points, the way that D's gradient sends each fake, and how G bends the plane of its noise.
 """
 
+import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -139,8 +140,11 @@ class Coverage:
     covered: float
 
     def __str__(self):
+        return self._say(" of the fakes", " of the real points")
+
+    def _say(self, of_fakes="", of_reals=""):
         modes = "" if self.of is None else f"{self.modes} of {self.of} modes, "
-        return f"{modes}{self.share:.0%} of the fakes good, {self.covered:.0%} of the real points covered"
+        return f"{modes}{self.share:.0%}{of_fakes} good, {self.covered:.0%}{of_reals} covered"
 
 
 @torch.no_grad()
@@ -148,8 +152,8 @@ def coverage(fakes, distribution, n=2_000):
     """Judge fakes `(n, 2)`: a `Coverage`.
 
     Of a mixture a fake is good within 4 standard deviations of a centre, and a mode is found where at least a fifth of
-    its fair share of fakes is (one fake alone may be chance). Of other distributions
-    a fake is good where a real point is as near as to 99 % of real points. `covered` is the same the other way round.
+    its fair share of fakes is. Of others a fake is good where a real point is as near as to 99 % of real points.
+    `covered` is this the other way round.
     """
     draws = generator("cpu", 0, 0, "coverage")
     fakes, real, others = fakes.float().cpu(), distribution.sample(n, draws), distribution.sample(n, draws)
@@ -194,10 +198,9 @@ def landscape(gan, cells=48):
 def frame(gan, data, objective=None, side=360, arrows=24, manifold=True, points=300, said=True):
     """Return the game as it stands as a `Picture` of `side` pixels, with a line of `coverage` under it (`said`).
 
-    In the background D's landscape: orange where it says real, blue where it says fake, white where it cannot tell. (Of
-    objectives whose logits mean nothing by themselves, white lies half-way between the means of reals and fakes.)
-    Orange points are real, blue ones fake; arrows point down the gradient that D hands to fakes, their lengths in
-    proportion, the median one a fixed length; grey lines are a square grid of noise as G bends it (two dimensions).
+    In the background D's landscape: orange is real, blue fake, white unsure (half-way between the means of reals and
+    fakes where logits mean nothing by themselves). Orange points are real, blue ones fake; arrows point down the
+    gradient that D hands to fakes, the median one a fixed length; grey lines are a square grid of noise as G bends it.
     """
     from PIL import Image, ImageDraw
 
@@ -237,9 +240,8 @@ def frame(gan, data, objective=None, side=360, arrows=24, manifold=True, points=
             _arrow(draw, start, end, scale)
     whole = Image.new("RGB", (side, side + 14 * said), "white")
     whole.paste(picture.resize((side, side), Image.Resampling.BOX))
-    if said:
-        text = str(coverage(gan.sample(1000), data.distribution, 500))
-        ImageDraw.Draw(whole).text((2, side + 1), text, fill="black")
+    found = coverage(gan.sample(1000), data.distribution, 500)._say() if said else ""
+    ImageDraw.Draw(whole).text((2, side + 1), found, fill="black")
     return pictures.Picture(whole, "<plane>", generated=True)
 
 
@@ -263,12 +265,16 @@ def _arrow(draw, start, end, scale):
 
 
 def film(frames, milliseconds=120):
-    """Return frames (`Picture`s of one size) as one animated `Picture`, a GIF of 64 colours that holds its last one."""
-    import io
-
+    """Return frames (`Picture`s of one size) as one animated `Picture`, a GIF in their colours that holds its end."""
     from PIL import Image
 
     if not frames:
         raise ValueError("no frames were given; a film has at least one")
-    shown = [Image.open(io.BytesIO(one.data)).convert("RGB").quantize(64) for one in frames]
+    shades = [
+        tuple(round(250 + (c - 250) * 0.6 * i / 10) for c in colour) for colour in (REAL, FAKE) for i in range(11)
+    ]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(sum((*shades, REAL, FAKE, *((grey,) * 3 for grey in (20, 70, 120, 185, 255))), ()))
+    opened = (Image.open(io.BytesIO(one.data)).convert("RGB") for one in frames)
+    shown = [one.quantize(palette=palette, dither=Image.Dither.NONE) for one in opened]
     return pictures.film(shown, milliseconds=milliseconds)

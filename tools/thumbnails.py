@@ -13,7 +13,7 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 SIZE = 240, 120
 CUT = {  # notebook: (how its cell begins, which of that cell's pictures, its upper left corner, what is cut out)
-    "01_first_gan": ("for seed in range(SEED + 1", 0, (0, 0), (464, 232)),
+    "01_first_gan": ("Image(filename", 0, (0, 0), (464, 232)),
     "02_two_dimensions": ("def play(data, game", 0, None, None),
     "03_modern_gan": ("steps = [name for", 0, (0, 0), (464, 232)),
     "04_choose_the_digit": ("found = ganlib.evaluate(gan", 0, (0, 0), (464, 232)),
