@@ -1,6 +1,7 @@
 """README is true: its commands, its tree, its code."""
 
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -37,7 +38,7 @@ def test_the_tree_has_one_line_for_each_file():
         pytest.skip("no git checkout: which files belong to the tree is unknown")
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert "README.md" in files
-    whole = {"tests/", "ganlib/assets/"}  # one line for the folder
+    whole = {"tests/", "ganlib/assets/", "docs/"}  # one line for the folder
     missing = [file for file in files if file not in listed and not any(file.startswith(w) for w in whole & listed)]
     assert set(missing) <= {"README.md", ".gitignore", "benchmarks/__init__.py"}
     assert all((ROOT / name).exists() for name in listed)
@@ -49,9 +50,12 @@ def test_links_lead_somewhere():
 
 
 def test_its_code_runs(tmp_path, monkeypatch):
-    """The loop in README, with fewer steps."""
-    code = re.search(r"```python\n(.+?)```", README, re.DOTALL)[1]
+    """The loop in README, with fewer steps, and then the lab."""
+    code, touched = re.findall(r"```python\n(.+?)```", README, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     space = {}
     exec(code.replace("10_000", "3"), space)
     assert space["gan"].step == 3 and (tmp_path / "runs" / "mine" / "latest.png").exists()
+    film = re.search(r"latent\.mp4\(.+", touched)[0]
+    exec(touched if shutil.which("ffmpeg") else touched.replace(film, ""), space)
+    assert space["answer"].image.shape == (1, 1, 28, 28) and len(space["found"].rows) == 5
