@@ -20,7 +20,12 @@ from .randomness import generator
 
 def net_of(source):
     """The net that draws: of a GAN what its `sample` draws from, else the generator itself."""
-    return source.net() if hasattr(source, "net") else source
+    return source if isinstance(source, torch.nn.Module) else source.net()
+
+
+def width(source):
+    """How many numbers of noise it takes."""
+    return getattr(source, "latent_dim", None) or net_of(source).latent_dim
 
 
 def draw(source, noise, labels=None):
@@ -52,25 +57,27 @@ def directions(source, n=10, points=16, reach=0.1, skip=0, label=None):
     """
     net = net_of(source)
     weight = next(net.parameters())
-    if not 1 <= n <= net.latent_dim - skip:
-        raise ValueError(f"n={n} directions were asked of {net.latent_dim - skip} numbers of noise; 1 to "
-                         f"{net.latent_dim - skip} are expected")  # fmt: skip
+    wide = width(source)
+    if not 1 <= n <= wide - skip:
+        raise ValueError(f"n={n} directions were asked of {wide - skip} numbers of noise; 1 to {wide - skip} "
+                         "are expected")  # fmt: skip
     draws = generator("cpu", 0, 0, "directions")
-    places = torch.randn(points, net.latent_dim, generator=draws).to(weight)
-    steps = reach * torch.eye(net.latent_dim, dtype=weight.dtype, device=weight.device)[skip:]
+    places = torch.randn(points, wide, generator=draws).to(weight)
+    steps = reach * torch.eye(wide, dtype=weight.dtype, device=weight.device)[skip:]
     total = torch.zeros(len(steps), len(steps), dtype=torch.float64, device="cpu")
     asked = fitting(label, points, net, weight.device)
     for i, place in enumerate(places):
         moved = torch.cat([place + steps, place - steps])
         labels = None if asked is None else asked[i].expand(len(moved))
-        ahead, behind = draw(net, moved, labels).flatten(1).double().cpu().chunk(2)
+        ahead, behind = draw(net, moved, labels).flatten(1).cpu().double().chunk(2)
         jacobian = (ahead - behind) / (2 * reach)
         total += jacobian @ jacobian.T / points
     values, vectors = torch.linalg.eigh(total)
-    rows = torch.zeros(n, net.latent_dim, dtype=torch.float64)
+    rows = torch.zeros(n, wide, dtype=torch.float64)
     rows[:, skip:] = vectors.T.flip(0)[:n]
     rows *= rows.gather(1, rows.abs().argmax(1, keepdim=True)).sign()
-    return Directions(rows.to(weight), values.flip(0)[:n].clamp_min(0).sqrt().to(weight))
+    return Directions(*(found.to(weight.dtype).to(weight.device)
+                        for found in (rows, values.flip(0)[:n].clamp_min(0).sqrt())))  # fmt: skip
 
 
 def truncated(noise, threshold):
@@ -83,17 +90,20 @@ def truncated(noise, threshold):
     if not threshold > 0:
         raise ValueError(f"threshold={threshold} was given; a number above 0 is expected (2 is mild, 0.5 is strong)")
     below = torch.special.ndtr(torch.tensor(-float(threshold), dtype=torch.float64))
-    inside = torch.special.ndtr(noise.double()) * (1 - 2 * below.to(noise.device)) + below.to(noise.device)
-    return torch.special.ndtri(inside).clamp(-threshold, threshold).to(noise.dtype)
+    inside = torch.special.ndtr(noise.cpu().double()) * (1 - 2 * below) + below  # not every device has float64
+    return torch.special.ndtri(inside).clamp(-threshold, threshold).to(noise.dtype).to(noise.device)
 
 
 def interpolate(a, b, n=10, spherical=True):
-    """Return `n` points of noise from `a` to `b`, both `(latent_dim,)`, ends included: `(n, latent_dim)`.
+    """Return `n` points of noise (2 or more) from `a` to `b`, both `(latent_dim,)`: `(n, latent_dim)`, ends included.
 
     A straight line between two normal vectors passes nearer to 0 than any noise that G was trained on; the great
     circle keeps the length (White 2016, "Sampling generative networks", section 2). Opposite vectors have no shortest
     circle, and get the line.
     """
+    if n < 2 or a.ndim != 1 or a.shape != b.shape:
+        raise ValueError(f"{n} points from {tuple(a.shape)} to {tuple(b.shape)} were asked for; at least 2, between "
+                         "two vectors (latent_dim,), are expected: noise[0] where there is a row of them")  # fmt: skip
     way = torch.linspace(0, 1, n, dtype=a.dtype, device=a.device)[:, None]
     cosine = torch.dot(a, b) / (a.norm() * b.norm()).clamp_min(1e-12)
     angle = cosine.clamp(-1, 1).arccos()
@@ -140,7 +150,8 @@ def mp4(frames, path, rate=12):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     command = ["ffmpeg", "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}",
-               "-r", str(rate), "-i", "-", "-pix_fmt", "yuv420p", "-metadata", f"comment={GENERATED}",
+               "-r", str(rate), "-i", "-", "-c:v", "libx264", "-pix_fmt", "yuv420p",
+               "-metadata", f"comment={GENERATED}",
                "-movflags", "frag_keyframe+empty_moov", "-f", "mp4", "-"]  # fmt: skip
     done = subprocess.run(command, input=raw.getvalue(), capture_output=True)
     if done.returncode:
@@ -168,20 +179,21 @@ def invert(source, image, label=None, steps=200, starts=8, lr=0.1, prior=1e-3):
     weight = next(net.parameters())
     image = (image.float() / 127.5 - 1 if image.dtype == torch.uint8 else image).detach().to(weight)
     image = image[0] if image.ndim == 4 and len(image) == 1 else image
-    if tuple(image.shape) != net.shape:
-        raise ValueError(f"an image of {tuple(image.shape)} was given; {net.shape}, what G draws, is expected: "
-                         f"ganlib.load(folder, size={net.shape[-1]}) brings files to that size")  # fmt: skip
-    classes = range(getattr(net, "classes", 0)) if label is None else [int(label)]
-    labels = torch.tensor(list(classes) or [-1], device=weight.device).repeat_interleave(500)
-    noise = torch.randn(len(labels), net.latent_dim, generator=generator("cpu", 0, 0, "invert")).to(weight)
-    asked = None if labels[0] < 0 else labels
+    known = range(getattr(net, "classes", 0)) if label is None else [label]
+    asked = fitting(torch.tensor(known).repeat_interleave(500), 500 * len(known), net, weight.device) if known else None
+    noise = torch.randn(500 * max(1, len(known)), width(source), generator=generator("cpu", 0, 0, "invert")).to(weight)
     with torch.no_grad():
-        images = torch.cat([draw(net, z, None if asked is None else y)
-                            for z, y in zip(noise.split(500), labels.split(500), strict=True)])  # fmt: skip
+        parts = noise.split(500)
+        images = torch.cat([draw(net, z, y) for z, y in
+                            zip(parts, [None] if asked is None else asked.split(500), strict=True)])  # fmt: skip
+        if image.shape != (shape := images.shape[1:]):
+            raise ValueError(f"an image of {tuple(image.shape)} was given; {tuple(shape)}, what G draws, is expected: "
+                             f"ganlib.load(folder, size={shape[-1]}) brings files to that size")  # fmt: skip
         away = (images - image).square().flatten(1).mean(1).view(-1, 500)
-        first = away.topk(min(starts, 500), largest=False).indices + 500 * torch.arange(len(away)).to(labels)[:, None]
-    z = noise[first.flatten()].clone().requires_grad_(True)
-    asked = None if asked is None else asked[first.flatten()]
+        offsets = 500 * torch.arange(len(away), device=weight.device)[:, None]
+        first = (away.topk(min(starts, 500), largest=False).indices + offsets).flatten()
+    z = noise[first].clone().requires_grad_(True)
+    asked = None if asked is None else asked[first]
     frozen = [weight for weight in net.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam([z], lr=lr)
     try:

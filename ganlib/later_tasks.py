@@ -5,7 +5,7 @@ import math
 import torch
 from torch.nn.functional import cross_entropy, one_hot, softplus
 
-from .tasks import PER_PAIR, Task, normal, numbers
+from .tasks import PER_PAIR, Task, Unfit, normal, numbers, shape
 
 # notebook 03
 
@@ -176,16 +176,19 @@ def _bytes():
 
 
 def _watch_noise(noise_at):
-    """Whether it is the same again; with other draws between; whether step, seed and their sum make a difference."""
-    if noise_at(1, 2) is None or noise_at(1, 2) is ...:
-        return None
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        first = noise_at(1, 2)
-        torch.randn(7)
-        same = torch.equal(first, noise_at(1, 2))
+    """Whether it is the same again; others for another step, another seed, two of one sum; normal numbers."""
+    torch.manual_seed(0)
+    first = noise_at(1, 2)
+    if not isinstance(first, torch.Tensor):
+        return first
+    if first.shape != (4,):
+        raise Unfit(f"it gives {shape(first)}; a tensor of (4,) is expected")
+    torch.randn(7)
+    same = torch.equal(first, noise_at(1, 2))
     others = [not torch.equal(first, noise_at(seed, step)) for seed, step in ((1, 3), (2, 2), (2, 1), (0, 3))]
-    return numbers(float(same), *map(float, others))
+    many = torch.cat([noise_at(seed, step).double() for seed in range(20) for step in range(20)])
+    bell = abs(many.mean()) < 0.2 and 0.7 < many.var() < 1.3 and (many.abs() > 2).any()
+    return numbers(float(same), *map(float, others), float(bell))
 
 
 def _keyed(seed, step):
@@ -211,8 +214,10 @@ SIXTH = {
          lambda seed, step: torch.randn(4, generator=torch.Generator().manual_seed(seed + step))),
         ("Each step has the same noise: the step has to play a part.",
          lambda seed, step: torch.randn(4, generator=torch.Generator().manual_seed(seed))),
-    ), observe=_watch_noise,
-       gives="whether it is the same again, and others for another step, seed, and two of the same sum:"),
+        ("Those are no normal numbers: randn, not rand.",
+         lambda seed, step: torch.rand(4, generator=torch.Generator().manual_seed(1_000_003 * seed + step))),
+    ), observe=_watch_noise, gives="the same again, others for another step, another seed and two pairs of "
+                                   "the same sum, and normal:"),
     "copied": Task(_nearby, lambda train, kept: (train < kept).float().mean(), (
         ("That is the share nearer to images kept back.", lambda train, kept: (kept < train).float().mean()),
         ("That compares the means; the share of fakes is asked for.",

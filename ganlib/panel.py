@@ -75,17 +75,21 @@ def _control(name, wanted):
     return widgets.FloatSlider(start, min=low, max=high, step=(high - low) / 60, description=name)
 
 
+OFF = ("0", "0.0", "False", " ", ".")  # what a cell that is off may look like
+
+
 class Painter:
     """A board of `side` x `side` toggle buttons to paint on; `mask` is what is on, for `plane.painted`.
 
-    `mask` (rows of 0 and 1, or texts in which a space or a dot is off) is on at the start. As a cell's value it is a
-    static picture of that, then the board.
+    `mask` (rows of 0 and 1, a tensor of them, or texts in which a space or a dot is off) is on at the start. As a
+    cell's value it is a static picture of that, then the board.
     """
 
     def __init__(self, mask=None, side=16):
         import ipywidgets as widgets
 
-        rows = [[cell not in (0, False, " ", ".", "0") for cell in row] for row in mask or [[0] * side] * side]
+        mask = mask.tolist() if hasattr(mask, "tolist") else mask
+        rows = [[str(cell) not in OFF for cell in row] for row in ([[0] * side] * side if mask is None else mask)]
         if len({len(row) for row in rows}) != 1:
             raise ValueError(f"rows of {sorted({len(row) for row in rows})} cells were given; all alike are expected")
         layout = widgets.Layout(width="20px", height="20px", padding="0px", margin="0px")

@@ -173,12 +173,14 @@ def coverage(fakes, distribution, n=2_000):
 def paths(gan, n=24, objective=None, fakes=None, real=None):
     """Return `n` fakes `(n, 2)` and the steepest way down for each, minus the gradient of G's loss for it, `(n, 2)`.
 
-    D stands still, as in G's move; `real (n, 2)` is read by paired objectives.
+    D stands still, as in G's move; paired objectives read `real (n, 2)`, and raise ValueError without.
     """
     objective = objective or non_saturating
     with evaluating(gan.G, gan.D):
         with torch.no_grad():
             fakes = gan.G(gan.noise(n, "arrows")) if fakes is None else fakes
+            if objective.paired and (real is None or len(real) != len(fakes)):
+                raise ValueError(f"{objective.name} compares each fake with a real point; give real ({len(fakes)}, 2)")
         moving = fakes.detach().clone().requires_grad_(True)
         with torch.enable_grad():
             d_real = gan.D(real).detach() if objective.paired else None
@@ -196,17 +198,17 @@ def landscape(gan, cells=48):
 
 
 def frame(gan, data, objective=None, side=360, arrows=24, manifold=True, points=300, said=True):
-    """Return the game as it stands as a `Picture` of `side` pixels, with a line of `coverage` under it (`said`).
+    """Return the game of G (not its average) and D as a `Picture` of `side` pixels, `coverage` under it (`said`).
 
     In the background D's landscape: orange is real, blue fake, white unsure (half-way between the means of reals and
     fakes where logits mean nothing by themselves). Orange points are real, blue ones fake; arrows point down the
-    gradient that D hands to fakes, the median one a fixed length; grey lines are a square grid of noise as G bends it.
+    gradient that D hands to fakes, the median one of a fixed length; grey: a square grid of noise as G maps it.
     """
     from PIL import Image, ImageDraw
 
     real, scale = data.images[:points].to(gan.device, gan.dtype), 2  # drawn twice as large: smooth edges
     with evaluating(gan.G, gan.D), torch.no_grad():
-        fakes = gan.sample(points)
+        fakes = gan.sample(points, ema=False)  # as it plays: arrows and grid are of the same G
         logits = landscape(gan)
         if objective is not None and objective.name not in ABSOLUTE:
             of_real, of_fake = gan.D(real).float().mean(), gan.D(fakes).float().mean()
@@ -232,7 +234,7 @@ def frame(gan, data, objective=None, side=360, arrows=24, manifold=True, points=
         for x, y in place(xy):
             draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=colour, outline=(255, 255, 255))
     if arrows:
-        starts, ways = paths(gan, arrows, objective, real=real[:arrows])
+        starts, ways = paths(gan, min(arrows, points), objective, real=real[:arrows])
         length = ways.norm(dim=1, keepdim=True)
         ways = ways / length.median().clamp_min(1e-12) * 0.12
         ways = ways / (ways.norm(dim=1, keepdim=True) / 0.5).clamp_min(1)  # at most a quarter of the picture
@@ -240,7 +242,7 @@ def frame(gan, data, objective=None, side=360, arrows=24, manifold=True, points=
             _arrow(draw, start, end, scale)
     whole = Image.new("RGB", (side, side + 14 * said), "white")
     whole.paste(picture.resize((side, side), Image.Resampling.BOX))
-    found = coverage(gan.sample(1000), data.distribution, 500)._say() if said else ""
+    found = coverage(gan.sample(1000, ema=False), data.distribution, 500)._say() if said else ""
     ImageDraw.Draw(whole).text((2, side + 1), found, fill="black")
     return pictures.Picture(whole, "<plane>", generated=True)
 
@@ -270,9 +272,7 @@ def film(frames, milliseconds=120):
 
     if not frames:
         raise ValueError("no frames were given; a film has at least one")
-    shades = [
-        tuple(round(250 + (c - 250) * 0.6 * i / 10) for c in colour) for colour in (REAL, FAKE) for i in range(11)
-    ]
+    shades = [tuple(round(250 + (c - 250) * 0.06 * i) for c in colour) for colour in (REAL, FAKE) for i in range(11)]
     palette = Image.new("P", (1, 1))
     palette.putpalette(sum((*shades, REAL, FAKE, *((grey,) * 3 for grey in (20, 70, 120, 185, 255))), ()))
     opened = (Image.open(io.BytesIO(one.data)).convert("RGB") for one in frames)

@@ -25,13 +25,14 @@ class Stepper:
     what lies there now. After a move all is drawn and judged anew, so that one sees what it did. `said` is the line at
     the top. D judges without dropout here; its moves have it.
 
-    gan: played on; give a copy (`copy.deepcopy(gan)`) to keep it as it is.
+    gan: played on; give a copy (`copy.deepcopy(gan)`) to keep it as it is. ValueError where it and `data` do not fit.
     data: what the reals come from. `objective` and `penalty` as in `gan_step`. `n`: the images of a move.
     Labels are asked for where G takes them.
     """
 
     def __init__(self, gan, data, objective=losses.non_saturating, penalty=None, n=100):
-        self.gan, self.data, self.objective, self.penalty, self.n = gan, data, objective, penalty, n
+        self.gan, self.data, self.objective, self.penalty, self.n = gan, data.near(gan.device), objective, penalty, n
+        gan.check(self.data)
         self.turn, self.said = -1, "the board is set: deal noise"
         self.moved = dict.fromkeys("DG", (None, None))  # gradient norms and weight changes of its last move
         self.earlier = self.moved
@@ -75,10 +76,12 @@ class Stepper:
 
     def both(self, n=10):
         """Play `n` whole steps, each on noise and reals of its own; those on the board stay, to be compared."""
+        if n < 1:
+            raise ValueError(f"n={n} was given; at least 1 step is expected")
 
         def play():
             for _ in range(n):
-                batches = self.data.batches(self.gan.seed, self.gan.step, 1 + self.objective.paired, self.n)
+                batches = self._dealt(self.gan.step, 1 + self.objective.paired)
                 stats = gan_step(self.gan, batches, self.objective, penalty=self.penalty)
             return stats
 
@@ -97,10 +100,12 @@ class Stepper:
 
     def _deal(self):
         self.turn += 1
-        batches = self.data.batches(self.gan.seed, self.turn, size=self.n)
-        self.real = batches.images[0].to(self.gan.device, self.gan.dtype)
-        self.labels = batches.labels[0].to(self.gan.device) if self.gan.classes else None
+        batches = self._dealt(self.turn)
+        self.real, self.labels = batches.images[0], batches.labels[0] if self.gan.classes else None
         self.z = self.gan.noise(self.n, "stepper", self.turn)
+
+    def _dealt(self, step, k=1):
+        return self.data.batches(self.gan.seed, step, k, self.n, self.gan.dtype).to(self.gan.device)
 
     @torch.no_grad()
     def _draw(self):

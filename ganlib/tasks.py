@@ -12,8 +12,8 @@ from torch.nn.functional import softplus
 class Task:
     """`cases()` lists (text, arguments); `slips` are pairs of a hint and a function that makes this mistake.
 
-    `observe(function, *arguments)` returns what is compared, by default what the function returns; it raises or returns
-    None for a function that is not done. `gives` and `shape` are words for the message.
+    `observe(function, *arguments)` returns what is compared, by default what the function returns; it raises `Unfit`
+    where that cannot be compared. `gives` and `shape` are words for the message.
     """
 
     cases: Callable
@@ -22,6 +22,14 @@ class Task:
     observe: Callable = lambda function, *arguments: function(*arguments)
     gives: str = "it gives"
     shape: str = "see the function's first line"
+
+
+class Unfit(Exception):
+    """What a function returned cannot be compared; the message says why."""
+
+
+def shape(value):
+    return "one number" if value.ndim == 0 else f"a tensor of {tuple(value.shape)}"
 
 
 def numbers(*values):
@@ -47,53 +55,56 @@ PER_PAIR = "one number for each, without a mean"
 
 def _game():
     """G and D of one linear layer each, with plain gradient descent, always from the same start."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        G, D = nn.Linear(2, 3), nn.Sequential(nn.Linear(3, 1), nn.Flatten(0))
+    G, D = nn.Linear(2, 3), nn.Sequential(nn.Linear(3, 1), nn.Flatten(0))
+    _set(G, D)
     return G, D, torch.optim.SGD(G.parameters(), lr=0.5), torch.optim.SGD(D.parameters(), lr=0.5)
 
 
+def _set(*nets, seed=0):
+    draws = torch.Generator().manual_seed(seed)
+    for weight in (weight for net in nets for weight in net.parameters()):
+        nn.init.normal_(weight, std=0.5, generator=draws)
+
+
 def _watch_d(move):
-    """D's weights after two moves, and the largest gradient that G was left with."""
+    """The largest gradient that G was left with, whether D has moved, and D's weights after two moves."""
     G, D, _, opt_D = _game()
     before = D[0].weight.clone()
     for turn in range(2):
         move(G, D, opt_D, 1 + normal(4, 3, seed=turn), normal(4, 2, seed=9 + turn))
-    if G.weight.grad is None and torch.equal(before, D[0].weight):
-        return None
     left = 0.0 if G.weight.grad is None else G.weight.grad.abs().max().item()
-    return torch.cat([numbers(left), D[0].weight.detach().flatten()])
+    moved = not torch.equal(before, D[0].weight)
+    return torch.cat([numbers(left, float(moved)), D[0].weight.detach().flatten()])
 
 
 def _watch_g(move):
-    """G's weights after two moves, how far D moved, and whether D can still learn."""
+    """How far D moved, whether it can still learn, whether G had a gradient, and G's weights after two moves."""
     G, D, opt_G, _ = _game()
     before = [net.weight.detach().clone() for net in (G, D[0])]
     for turn in range(2):
         move(G, D, opt_G, normal(4, 2, seed=turn))
     moved = (D[0].weight - before[1]).abs().max().item()
-    idle = G.weight.grad is None and D[0].weight.grad is None and D[0].weight.requires_grad
-    if idle and torch.equal(before[0], G.weight) and not moved:
-        return None
-    return torch.cat([numbers(moved, float(D[0].weight.requires_grad)), G.weight.detach().flatten()])
+    had = G.weight.grad is not None or not torch.equal(before[0], G.weight)  # it may have been cleared at the end
+    return torch.cat([numbers(moved, float(D[0].weight.requires_grad), float(had)), G.weight.detach().flatten()])
 
 
-def _d_move(G, D, opt_D, real, noise, detach=True, clear=True, sign=1):
+def _d_move(G, D, opt_D, real, noise, detach=True, clear=True, sign=1, times=1):
     fake = G(noise).detach() if detach else G(noise)
-    loss = softplus(-sign * D(real)).mean() + softplus(sign * D(fake)).mean()
+    loss = times * (softplus(-sign * D(real)).mean() + softplus(sign * D(fake)).mean())
     if clear:
         opt_D.zero_grad()
     loss.backward()
     opt_D.step()
 
 
-def _g_move(G, D, opt_G, noise, sign=-1, freeze=True, thaw=True, detach=False):
+def _g_move(G, D, opt_G, noise, sign=-1, freeze=True, thaw=True, detach=False, times=1, step=True):
     D.requires_grad_(not freeze)
     fake = G(noise).detach() if detach else G(noise)
-    loss = softplus(sign * D(fake)).mean()
+    loss = times * softplus(sign * D(fake)).mean()
     opt_G.zero_grad()
     loss.backward()
-    opt_G.step()
+    if step:
+        opt_G.step()
     D.requires_grad_(thaw)
 
 
@@ -138,16 +149,24 @@ FIRST = {
          lambda *a: _d_move(*a, detach=False)),
         ("The second move also took the first one's gradient: opt_D.zero_grad() before backward().",
          lambda *a: _d_move(*a, clear=False)),
+        ("D has not moved (the second number): are backward() and opt_D.step() there?", lambda *a: None),
+        ("That is half a step: the two halves of the loss are added, not averaged.",
+         lambda *a: _d_move(*a, times=0.5)),
+        ("That is four times too far, for a batch of four: the loss is the mean over the batch, not the sum.",
+         lambda *a: _d_move(*a, times=4)),
         ("D went the wrong way: reals are to get high logits, fakes low ones.", lambda *a: _d_move(*a, sign=-1)),
-    ), observe=_watch_d, gives="G's left-over gradient and D's weights are"),
+    ), observe=_watch_d, gives="G's left-over gradient, whether D moved (1), and D's weights are"),
     "g_move": Task(lambda: [("two moves of a small G", ())], _g_move, (
         ("G went the wrong way: it has to raise D's logit of its fakes.", lambda *a: _g_move(*a, sign=1)),
         ("The second number says that D's weights stayed frozen: thaw them after the move, D has to learn too.",
          lambda *a: _g_move(*a, thaw=False)),
         ("The first number is how far D moved: in G's move D stands still.", _g_move_and_d),
-        ("G has not moved: here the gradient has to pass through the fakes, without detach().",
-         lambda *a: _g_move(*a, freeze=False, detach=True)),
-    ), observe=_watch_g, gives="how far D moved, whether D can learn (1), and G's weights are"),
+        ("G got no gradient (the third number): is backward() there? Here it passes through the fakes, without "
+         "detach().", lambda *a: _g_move(*a, freeze=False, detach=True)),
+        ("G had a gradient and has not moved: is opt_G.step() there?", lambda *a: _g_move(*a, step=False)),
+        ("That is four times too far, for a batch of four: the loss is the mean over the batch, not the sum.",
+         lambda *a: _g_move(*a, times=4)),
+    ), observe=_watch_g, gives="how far D moved, if D can learn (1), if G had a gradient (1), and G's weights are"),
     "parameters": Task(_sizes, lambda sizes: sum(a * b + b for a, b in _pairs(sizes)), (
         ("That leaves out the biases: each layer has one for each of its outputs.",
          lambda sizes: sum(a * b for a, b in _pairs(sizes))),
@@ -173,9 +192,8 @@ def _densities():
 
 def _judge():
     """A D of the plane with curved level lines, and points."""
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        D = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0))
+    D = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0))
+    _set(D, seed=1)
     return [("four points", (D, normal(4, 2, seed=3)))]
 
 
@@ -186,10 +204,12 @@ def _gradient(values, x, graph=False):
 def _watch_penalty(function, D, x, *more):
     """The values, and the gradient that D's first layer gets from them."""
     values = function(D, x, *more)
-    if values is None or values is ...:
-        return None
+    if not isinstance(values, torch.Tensor):
+        return values
+    if values.shape != (len(x),):
+        raise Unfit(f"it gives {shape(values)}; a tensor of ({len(x)},) is expected: {PER_PAIR}")
     D.zero_grad()
-    if values.ndim == 1 and values.requires_grad:
+    if values.requires_grad:
         values.sum().backward()
     taught = D[0].weight.grad
     return torch.cat([values.detach().flatten(), torch.zeros(1) if taught is None else taught.norm()[None]])

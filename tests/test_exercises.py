@@ -10,6 +10,7 @@ from conftest import ROOT
 from torch.nn.functional import cross_entropy, softplus
 
 from ganlib import exercises
+from ganlib.tasks import Task
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SPACE = {"torch": torch, "math": math, "softplus": softplus, "cross_entropy": cross_entropy}
@@ -102,8 +103,14 @@ WRONG = {  # what people write, and what they should be told
     "g_slope": [("1 / (1 + fake_logits.exp())", "sign is missing"), ("-fake_logits.sigmoid()", "saturating"),
                 ("softplus(-fake_logits)", "the loss itself")],
     "d_move": [(d_move(detach=""), "G was left with"), (d_move(clear="pass"), "zero_grad"),
-               (d_move(sign="", other="-"), "wrong way")],
-    "g_move": [(g_move(sign=""), "wrong way"), (g_move(thawed=False), "stayed frozen"),
+               (d_move(sign="", other="-"), "wrong way"),
+               (d_move().replace("opt_D.step()", "pass"), "D has not moved (the second number)"),
+               (d_move().replace(".backward()", ".div(2).backward()"), "half a step"),
+               (d_move().replace(".mean()", ".sum()"), "not the sum")],
+    "g_move": [(g_move(sign=""), "wrong way"), (g_move().replace("opt_G.step()", "pass"), "is opt_G.step() there"),
+               (g_move().replace("    opt_G.zero_grad()\n", ""), "is expected"),
+               (g_move().replace(".mean()", ".sum()"), "not the sum"),
+               ("\n    softplus(-D(G(noise))).mean()", "is backward() there"), (g_move(thawed=False), "stayed frozen"),
                (g_move(frozen=True, more="[w.data.sub_(0.5 * w.grad) for w in D.parameters()]; D.zero_grad()"),
                 "how far D moved"),
                ("\n    softplus(-D(G(noise).detach())).mean().backward()\n    opt_G.step()", "without detach()")],
@@ -119,7 +126,8 @@ WRONG = {  # what people write, and what they should be told
     "wgan_gp": [(GRADIENT.format(graph=False, of_norm="(norm - 1) ** 2"), "create_graph=True"),
                 (GRADIENT.format(graph=True, of_norm="norm ** 2 - 1"), "norm less 1, squared"),
                 (GRADIENT.format(graph=True, of_norm="norm ** 2"), "The 1 is missing"),
-                (GRADIENT.format(graph=True, of_norm="((norm - 1) ** 2).mean()"), "is expected")],
+                (GRADIENT.format(graph=True, of_norm="((norm - 1) ** 2).mean()"), "one number; a tensor of (4,)"),
+                (GRADIENT.format(graph=True, of_norm="((norm - 1) ** 2)[:, None]"), "a tensor of (4, 1); a tensor of")],
     "r1": [(GRADIENT.format(graph=True, of_norm="gamma * norm ** 2"), "half is missing"),
            (GRADIENT.format(graph=True, of_norm="gamma / 2 * norm"), "to be squared"),
            (GRADIENT.format(graph=False, of_norm="gamma / 2 * norm ** 2"), "create_graph=True")],
@@ -156,7 +164,10 @@ WRONG = {  # what people write, and what they should be told
                   ("2 * pixels / 255 - 1", "wrap around")],
     "noise_at": [("torch.randn(4)", "drawn before"),
                  ("torch.randn(4, generator=torch.Generator().manual_seed(step + seed))", "a sum of the two"),
-                 ("torch.randn(4, generator=torch.Generator().manual_seed(7 * seed))", "the step has to play a part")],
+                 ("torch.randn(4, generator=torch.Generator().manual_seed(7 * seed))", "the step has to play a part"),
+                 ("torch.rand(4, generator=torch.Generator().manual_seed(10_007 * seed + step))", "is expected"),
+                 ("torch.rand(4, generator=torch.Generator().manual_seed(1_000_003 * seed + step))", "randn, not rand"),
+                 ("torch.tensor([seed, step])", "a tensor of (2,); a tensor of (4,) is expected")],
     "copied": [("(to_training > to_kept_back).float().mean()", "nearer to images kept back"),
                ("to_training.mean() < to_kept_back.mean()", "compares the means"),
                ("(to_kept_back - to_training).mean()", "how much nearer")],
@@ -185,7 +196,7 @@ def test_a_wrong_answer_is_told_what_is_wrong_with_a_number(name, body, hint, ca
     exec(HELP, space)
     told = said(function(f"{head}{body}" if body.startswith("\n") else f"{head}\n    return {body}", space), capsys)
     assert told.startswith(f"{name}: not yet. For ") and hint in told, told
-    assert re.search(r"\d", told.split("; ")[0]) and "is expected" in told
+    assert re.search(r"\d|one number", told.split("; ")[0]) and "is expected" in told
     assert len(told) < 500
 
 
@@ -198,7 +209,29 @@ def test_what_is_no_number_and_what_stops_is_told(capsys):
         exercises.check(function("def d_los():\n    ..."))
 
 
-def test_arguments_cannot_be_spoilt(capsys):
-    """A function that changes its arguments in place is judged by what it returns."""
-    told = said(function("def g_loss(fake):\n    fake.neg_()\n    return softplus(fake)"), capsys)
-    assert told == "g_loss: right"
+def test_arguments_and_the_random_state_cannot_be_spoilt(capsys):
+    """A function that changes its arguments in place is judged by what it returns, each time from the same start."""
+    given = torch.tensor([1.0, -2.0])
+    task = Task(lambda: [("two", (given,)), ("the same", (given,))], lambda x: 2 * x, (("a hint", lambda x: 3 * x),))
+    assert exercises.verdict(task, lambda x: x.mul_(2)) == "right" and given.tolist() == [1, -2]
+    assert exercises.verdict(task, lambda x: x.mul_(3)).endswith("[2, -4] is expected. a hint")
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    said(
+        function(
+            "def noise_at(seed, step):\n    torch.manual_seed(1_000_003 * seed + step)\n    return torch.randn(4)"
+        ),
+        capsys,
+    )
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_nothing_that_a_function_does_stops_the_notebook(capsys):
+    for body, told in (("raise NotImplementedError", "stopped with NotImplementedError"),
+                       ("return real * float('nan')", "[nan, nan, nan]"), ("return real / 0", "[inf, -inf, inf]"),
+                       ("pass", "not done yet"), ("'Words.'", "not done yet"), ("return ...", "not done yet"),
+                       ("x = softplus(-real) + softplus(fake)", "it returns nothing: is `return` missing?"),
+                       ("print('seen')\n    return real", "is expected")):  # fmt: skip
+        text = said(function(f"def d_loss(real, fake):\n    {body}"), capsys)
+        assert told in text, text
+        assert text.count("seen") <= 1

@@ -93,6 +93,9 @@ def test_the_arc_keeps_the_length_and_the_line_does_not():
     assert torch.allclose(line[5], (a + b) / 2)
     assert torch.allclose(latent.interpolate(a, -a, 3)[1], torch.zeros(64).double())  # no shortest circle: the line
     assert torch.allclose(latent.interpolate(a, a, 3), a.expand(3, -1))
+    for wrong in ((a, b, 1), (a[None], b[None], 3)):
+        with pytest.raises(ValueError, match=r"at least 2, between two vectors \(latent_dim,\)"):
+            latent.interpolate(*wrong)
 
 
 def test_an_image_is_inverted():
@@ -108,6 +111,8 @@ def test_an_image_is_inverted():
     again = latent.invert(named, wanted, steps=300)
     assert again.label == 2 and again.error < 0.02
     assert latent.invert(named, wanted, label=0, steps=300).error > 0.1
+    with pytest.raises(ValueError, match="from -1 to -1 were given"):
+        latent.invert(named, wanted, label=-1)
     assert torch.equal(latent.invert(named, wanted, steps=5).noise, latent.invert(named, wanted, steps=5).noise)
     assert all(weight.requires_grad and weight.grad is None for weight in named.parameters())
 

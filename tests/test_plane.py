@@ -183,3 +183,23 @@ def test_a_small_GAN_finds_the_ring():
         pass
     found = plane.coverage(gan.sample(1000), data.distribution)
     assert found.modes >= 6 and found.share > 0.4, found
+
+
+def test_a_frame_is_of_g_itself_and_paired_objectives_get_their_reals():
+    gan, points = pair(ema=0.0), plane.Points(plane.ring())
+    plain = plane.frame(gan, points).data
+    for weight in gan.G_ema.parameters():
+        weight.data.zero_()
+    assert plane.frame(gan, points).data == plain
+    assert plane.frame(gan, points, losses.relativistic, points=10).data
+    with pytest.raises(ValueError, match="relativistic compares each fake with a real point"):
+        plane.paths(gan, 4, losses.relativistic)
+
+
+def test_the_gradient_penalty_takes_points():
+    """On a linear D, whose gradient is the same everywhere: (|w| - 1)^2 for each."""
+    D = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.Flatten(0))
+    D[0].weight.data = torch.tensor([[3.0, 4.0]])
+    both = torch.randn(10, 2)
+    values = losses.gradient_penalty(1.0).term(D, both, D(both), generator("cpu", 0, 0, "x"))
+    assert values.shape == (5,) and torch.allclose(values, torch.full((5,), 16.0))
