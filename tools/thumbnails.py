@@ -14,11 +14,11 @@ ROOT = Path(__file__).parents[1]
 SIZE = 240, 120
 CUT = {  # notebook: (how its cell begins, which of that cell's pictures, its upper left corner, what is cut out)
     "01_first_gan": ("Image(filename", 0, (0, 0), (460, 230)),
-    "02_two_dimensions": ("def play(data, game", 0, None, None),
+    "02_two_dimensions": ("def play(data, game", 0, (366, 385), (234, 117)),
     "03_modern_gan": ("steps = [name for", 0, (0, 0), (460, 230)),
     "04_choose_the_digit": ("found = ganlib.evaluate(gan", 0, (0, 0), (460, 230)),
     "05_judge": ("classifier = features.extractor", 0, (0, 0), (460, 230)),
-    "06_your_images": ("def begin():", 0, (0, 0), (526, 263)),
+    "06_your_images": ("made, gan = begin()", 0, (0, 0), (526, 263)),
 }
 
 
@@ -34,9 +34,6 @@ def picture(notebook, start, which):
 def main():
     for notebook, (start, which, corner, size) in CUT.items():
         whole = picture(notebook, start, which)
-        if corner is None:  # the last two of the frames at its foot, the whole of the picture being four rows
-            half = whole.height // 4
-            corner, size = (whole.width - 2 * half, whole.height - half), (2 * half, half)
         (x, y), (width, height) = corner, size
         cut = whole.crop((x, y, x + width, y + height)).resize(SIZE, Image.Resampling.LANCZOS)
         target = ROOT / "docs" / f"{notebook[:2]}.png"
