@@ -1,50 +1,31 @@
 """The notebooks as people meet them: as files, run by papermill, run again, in a folder with nothing but the wheel."""
 
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import sysconfig
-import time
 import venv
-import zipfile
 
 import nbformat
 import papermill
 import pytest
 import torch
-from conftest import ROOT, same
+from conftest import ROOT
+from milling import (
+    FIRST,
+    NOTEBOOKS,
+    SHORT,
+    cells,
+    mill,
+    nbval,
+    read,
+    run,
+)
 
 import ganlib
-from ganlib import checkpoint, losses, nets
-
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-FIRST, PLANE, MODERN, CHOOSE, JUDGE, OWN = NOTEBOOKS
-SHORT = {"STEPS": 60, "BATCH": 20}
-LATER = {"IMAGES": 300, "SAMPLES": 200}
-
-
-def read(path):
-    return nbformat.read(path, as_version=4)
-
-
-def cells(path, tag):
-    return [cell for cell in read(path).cells if tag in cell.metadata.get("tags", [])]
-
-
-def run(command, folder, **environment):
-    """Run a command as on a user's machine: ganlib is not importable from elsewhere."""
-    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | environment
-    return subprocess.run(list(map(str, command)), cwd=folder, env=bare, capture_output=True, text=True)
-
-
-def mill(notebook, out, folder, python=sys.executable, **parameters):
-    pairs = [part for name, value in parameters.items() for part in ("-p", name, value)]
-    return run([python, "-m", "papermill", notebook, out, "-k", "python3", *pairs], folder)
-
+from ganlib import losses, nets
 
 # As files
 
@@ -177,52 +158,6 @@ def test_text_outputs_are_the_same_in_a_second_run(milled):
     folder, _ = milled
     shutil.rmtree(folder / "run")
     nbval(folder)
-
-
-@pytest.mark.parametrize("path, more", [(MODERN, {"BAKE_IMAGES": 100, "BAKE_OFF": "sngan, small"}), (CHOOSE, {}),
-                                        (JUDGE, {"SICK_STEPS": 16})],
-                         ids=lambda value: getattr(value, "stem", ""))  # fmt: skip
-@pytest.mark.parametrize("place", [ROOT, ROOT / "notebooks"], ids=["root", "notebooks"])
-def test_the_later_notebooks(path, more, place, tmp_path):
-    """From both folders; from the root also a second time, on finished runs, and again by nbval."""
-    source = path.relative_to(ROOT) if place == ROOT else path.name
-    assert {"SEED", "IMAGES", "RUN", "FRESH", "SAMPLES", *more} <= set(papermill.inspect_notebook(str(path)))
-    for again in (False, True) if place == ROOT else (False,):
-        done = mill(source, tmp_path / "out.ipynb", place, RUN=tmp_path / "run", **LATER, **more)
-        assert done.returncode == 0, done.stderr[-3000:]
-        assert "unknown parameter" not in done.stderr.lower()
-        notebook = read(tmp_path / "out.ipynb")
-        assert "widgets" not in notebook.metadata or path == CHOOSE
-        for cell in cells(tmp_path / "out.ipynb", "training"):
-            pictures = [o for o in cell.outputs if "image/png" in o.get("data", {})]
-            lines = [o for o in cell.outputs if "text/html" in o.get("data", {})]
-            assert len(pictures) == len(lines) == 1
-            assert "00 images, at step" in lines[0].data["text/plain"]
-            assert ("this run is finished" in lines[0].data["text/plain"]) == again
-    if place == ROOT:
-        shutil.rmtree(tmp_path / "run")
-        nbval(tmp_path)
-
-
-def nbval(folder):
-    """Run folder's out.ipynb again by nbval, which compares what each cell printed."""
-    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-cell-timeout=300", "-p", "no:cacheprovider", "-q"]
-    done = run([*command, f"--rootdir={folder}", "-c", os.devnull, folder / "out.ipynb"], ROOT, PYTHONPATH=str(ROOT))
-    assert done.returncode == 0, done.stdout[-5000:]
-    assert re.search(r"\d+ passed", done.stdout)
-
-
-def test_two_dimensions(tmp_path):
-    """From its folder, as short as it goes, and by nbval: pictures, one line a run, coverage at the end."""
-    assert set(papermill.inspect_notebook(str(PLANE))) == {"SEED", "STEPS", "SEEDS", "DATA"}
-    done = mill(PLANE.name, tmp_path / "out.ipynb", PLANE.parent, STEPS=30, SEEDS=1, DATA="grid")
-    assert done.returncode == 0, done.stderr[-3000:]
-    for cell in cells(tmp_path / "out.ipynb", "training"):
-        (line,) = [o.data["text/plain"] for o in cell.outputs if "text/html" in o.get("data", {})]
-        assert "step 30 / 30" in line and sum("image/" in kind for o in cell.outputs for kind in o.get("data", {})) == 1
-    said = text_of(tmp_path / "out.ipynb")
-    assert "of 8 modes" in said and "a grid of 25:" in said and said.count("not done yet") == 5
-    nbval(tmp_path)
 
 
 def test_running_a_finished_notebook_again_says_so_and_draws_the_picture(milled, tmp_path):
@@ -373,90 +308,3 @@ def test_the_losses_by_hand_are_checked_in_the_notebook():
     source = "\n".join(cell.source for cell in read(FIRST).cells)
     assert "losses.non_saturating.d_loss" in source and "losses.non_saturating.g_loss" in source
     assert losses.non_saturating
-
-
-def test_the_sliders_change_the_picture():
-    """The cells of the fourth notebook as they stand, on untrained nets: each slider draws another picture."""
-    torch.manual_seed(0)
-    space = {"gan": ganlib.recipe("small", classes=10).gan(0), "info": ganlib.recipe("infogan").gan(0)}
-    space |= {"ganlib": ganlib, "torch": torch, "lab": ganlib.lab}
-    (sliders,) = cells(CHOOSE, "sliders")
-    exec(next(cell.source for cell in read(CHOOSE).cells if "def draw(" in cell.source), space)
-    exec(sliders.source, space)
-    panel = space["sliders"]
-    seen = {panel.picture.value}
-    for name, value in (("digit", 7), ("style", 5), ("code_1", 1.5), ("code_2", -1.5)):
-        panel.controls[name].value = value
-        seen.add(panel.picture.value)
-    assert len(seen) == 5
-
-
-def text_of(path):
-    """All that a notebook's cells printed."""
-    return "".join(o.text for cell in read(path).cells for o in cell.get("outputs", []) if o.output_type == "stream")
-
-
-def test_from_a_messy_folder_to_a_shared_generator(tmp_path):
-    """Notebook 06 on its planets, then on a zip of one's own, by one parameter."""
-    done = mill(OWN, tmp_path / "out.ipynb", ROOT, IMAGES=400, RUN=tmp_path / "runs" / "own")
-    assert done.returncode == 0, done.stderr[-3000:]
-    said = text_of(tmp_path / "out.ipynb")
-    for text in ("505 found, 503 used, 2 skipped", "broken.jpg (broken", "notes.txt (no image", "CMYK to RGB: 1",
-                 "turned as EXIF says: 1", "copy_of_010.png = planet_010.png", "453 to train on, 50 kept back",
-                 "the same weights as before: True", "going on from step 4 (200 images)", "page: index.html",
-                 "Planets that nobody has seen | 8 steps"):  # fmt: skip
-        assert text in said, text
-    shared = ganlib.load_generator(tmp_path / "runs" / "shared")
-    assert shared.shape == (3, 32, 32) and (tmp_path / "runs" / "shared" / "index.html").exists()
-    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
-        for i in range(40):
-            archive.write(tmp_path / "runs" / "planets" / f"planet_{9 + 10 * i:03}.png", f"photos/{i}.png")
-    done = mill(OWN, tmp_path / "mine.ipynb", ROOT, IMAGES=200, RUN=tmp_path / "mine" / "own", SIZE=28,
-                SOURCE=tmp_path / "mine.zip", AUGMENT="ada")  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    said = text_of(tmp_path / "mine.ipynb")
-    assert "mine: 40 images of 28 x 28" in said and "40 images: it will memorise them" in said
-    assert ganlib.load_generator(tmp_path / "mine" / "shared").shape == (3, 28, 28)
-
-
-@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
-def test_a_papermill_run_that_is_signalled_goes_on_to_the_same_end(tmp_path, which):
-    """The signal goes to papermill itself, as a scheduler's does.
-
-    By SIGINT the kernel ends the loop and saves. By SIGTERM papermill is gone at once and takes the kernel along:
-    what is there then was saved by the clock.
-    """
-    seconds = 3600 if which == signal.SIGINT else 0.3
-    notebook = nbformat.v4.new_notebook()
-    notebook.cells = [
-        nbformat.v4.new_code_cell('RUN = ""', metadata={"tags": ["parameters"]}),
-        nbformat.v4.new_code_cell(
-            f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nimport ganlib, time\nganlib.setup(0, threads=1)\n"
-            "gan = ganlib.recipe('classic').gan(0)\nganlib.resume(RUN, gan)\n"
-            f"for now in ganlib.train(gan, ganlib.load('digits'), until=160, batch_size=10, record_every=5,\n"
-            f"                        folder=RUN, save_seconds={seconds}, "
-            "view=ganlib.LiveView(folder=RUN, every=0.1)):\n    time.sleep(0.05)\n"
-            "print('reached', gan.step)"
-        ),
-    ]
-    notebook.metadata = read(FIRST).metadata
-    nbformat.write(notebook, tmp_path / "short.ipynb")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "papermill", "short.ipynb", "cut.ipynb", "-p", "RUN", "cut"], cwd=tmp_path,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
-    while not (tmp_path / "cut" / "latest.png").exists() and process.poll() is None:
-        time.sleep(0.05)
-    time.sleep(1)
-    process.send_signal(which)
-    process.communicate(timeout=90)
-    for _ in range(100):  # the kernel has a moment of its own to save
-        if (tmp_path / "cut" / "checkpoint.pt").exists():
-            break
-        time.sleep(0.1)
-    middle = checkpoint.newest(tmp_path / "cut")["state"]["step"]
-    assert 0 < middle < 160
-    for name in ("cut", "whole"):
-        done = mill("short.ipynb", f"{name}.ipynb", tmp_path, RUN=name)
-        assert done.returncode == 0 and "reached 160" in text_of(tmp_path / f"{name}.ipynb"), done.stderr[-2000:]
-    cut, whole = (checkpoint.newest(tmp_path / name)["state"] for name in ("cut", "whole"))
-    assert same({**cut, "history": 0}, {**whole, "history": 0})

@@ -1,0 +1,46 @@
+"""Notebooks run as people run them: by papermill and nbval, where ganlib is not importable from elsewhere."""
+
+import os
+import re
+import subprocess
+import sys
+
+import nbformat
+from conftest import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+FIRST, PLANE, MODERN, CHOOSE, JUDGE, OWN = NOTEBOOKS
+SHORT = {"STEPS": 60, "BATCH": 20}
+LATER = {"IMAGES": 300, "SAMPLES": 200}
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def cells(path, tag):
+    return [cell for cell in read(path).cells if tag in cell.metadata.get("tags", [])]
+
+
+def run(command, folder, **environment):
+    """Run a command as on a user's machine: ganlib is not importable from elsewhere."""
+    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | environment
+    return subprocess.run(list(map(str, command)), cwd=folder, env=bare, capture_output=True, text=True)
+
+
+def mill(notebook, out, folder, python=sys.executable, **parameters):
+    pairs = [part for name, value in parameters.items() for part in ("-p", name, value)]
+    return run([python, "-m", "papermill", notebook, out, "-k", "python3", *pairs], folder)
+
+
+def nbval(folder):
+    """Run folder's out.ipynb again by nbval, which compares what each cell printed."""
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-cell-timeout=300", "-p", "no:cacheprovider", "-q"]
+    done = run([*command, f"--rootdir={folder}", "-c", os.devnull, folder / "out.ipynb"], ROOT, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert re.search(r"\d+ passed", done.stdout)
+
+
+def text_of(path):
+    """All that a notebook's cells printed."""
+    return "".join(o.text for cell in read(path).cells for o in cell.get("outputs", []) if o.output_type == "stream")

@@ -1,0 +1,151 @@
+"""Notebooks 02 to 06 as people meet them: run by papermill, run again, cut off by a signal, and driven."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import nbformat
+import papermill
+import pytest
+import torch
+from conftest import ROOT, same
+from milling import CHOOSE, FIRST, JUDGE, LATER, MODERN, OWN, PLANE, cells, mill, nbval, read, text_of
+
+import ganlib
+from ganlib import checkpoint
+
+SHORTEST = [(MODERN, {"BAKE_IMAGES": 100, "BAKE_OFF": "sngan, small"}), (CHOOSE, {}),
+            (JUDGE, {"SICK_STEPS": 16})]  # fmt: skip
+
+
+@pytest.mark.parametrize("path, more", SHORTEST, ids=lambda value: getattr(value, "stem", ""))
+@pytest.mark.parametrize("place", [ROOT, ROOT / "notebooks"], ids=["root", "notebooks"])
+def test_the_later_notebooks(path, more, place, tmp_path):
+    """From both folders; from the root also by nbval, in a fresh folder."""
+    source = path.relative_to(ROOT) if place == ROOT else path.name
+    assert {"SEED", "IMAGES", "RUN", "FRESH", "SAMPLES", *more} <= set(papermill.inspect_notebook(str(path)))
+    done = mill(source, tmp_path / "out.ipynb", place, RUN=tmp_path / "run", **LATER, **more)
+    assert "unknown parameter" not in done.stderr.lower()
+    trained(done, tmp_path / "out.ipynb", again=False)
+    assert "widgets" not in read(tmp_path / "out.ipynb").metadata or path == CHOOSE
+    if place == ROOT:
+        shutil.rmtree(tmp_path / "run")
+        nbval(tmp_path)
+
+
+def trained(done, out, again):
+    """One picture and one line in each training cell, which say whether the run was finished before."""
+    assert done.returncode == 0, done.stderr[-3000:]
+    for cell in cells(out, "training"):
+        pictures = [o for o in cell.outputs if "image/png" in o.get("data", {})]
+        lines = [o for o in cell.outputs if "text/html" in o.get("data", {})]
+        assert len(pictures) == len(lines) == 1
+        assert "00 images, at step" in lines[0].data["text/plain"]
+        assert ("this run is finished" in lines[0].data["text/plain"]) == again
+
+
+@pytest.mark.parametrize("path, more", [SHORTEST[0], *(pytest.param(*one, marks=pytest.mark.slow)
+                                                       for one in SHORTEST[1:])],
+                         ids=lambda value: getattr(value, "stem", ""))  # fmt: skip
+def test_the_later_notebooks_on_finished_runs(path, more, tmp_path):
+    for again in (False, True):
+        done = mill(path, tmp_path / "out.ipynb", ROOT, RUN=tmp_path / "run", **LATER, **more)
+        trained(done, tmp_path / "out.ipynb", again)
+
+
+def test_two_dimensions(tmp_path):
+    """From its folder, as short as it goes, and by nbval: pictures, one line a run, coverage at the end."""
+    assert set(papermill.inspect_notebook(str(PLANE))) == {"SEED", "STEPS", "SEEDS", "DATA"}
+    done = mill(PLANE.name, tmp_path / "out.ipynb", PLANE.parent, STEPS=30, SEEDS=1, DATA="grid")
+    assert done.returncode == 0, done.stderr[-3000:]
+    for cell in cells(tmp_path / "out.ipynb", "training"):
+        (line,) = [o.data["text/plain"] for o in cell.outputs if "text/html" in o.get("data", {})]
+        assert "step 30 / 30" in line and sum("image/" in kind for o in cell.outputs for kind in o.get("data", {})) == 1
+    said = text_of(tmp_path / "out.ipynb")
+    assert "of 8 modes" in said and "a grid of 25:" in said and said.count("not done yet") == 5
+    nbval(tmp_path)
+
+
+def test_the_sliders_change_the_picture():
+    """The cells of the fourth notebook as they stand, on untrained nets: each slider draws another picture."""
+    torch.manual_seed(0)
+    space = {"gan": ganlib.recipe("small", classes=10).gan(0), "info": ganlib.recipe("infogan").gan(0)}
+    space |= {"ganlib": ganlib, "torch": torch, "lab": ganlib.lab}
+    (sliders,) = cells(CHOOSE, "sliders")
+    exec(next(cell.source for cell in read(CHOOSE).cells if "def draw(" in cell.source), space)
+    exec(sliders.source, space)
+    panel = space["sliders"]
+    seen = {panel.picture.value}
+    for name, value in (("digit", 7), ("style", 5), ("code_1", 1.5), ("code_2", -1.5)):
+        panel.controls[name].value = value
+        seen.add(panel.picture.value)
+    assert len(seen) == 5
+
+
+def test_from_a_messy_folder_to_a_shared_generator(tmp_path):
+    """Notebook 06 on its planets, then on a zip of one's own, by one parameter."""
+    done = mill(OWN, tmp_path / "out.ipynb", ROOT, IMAGES=400, RUN=tmp_path / "runs" / "own")
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = text_of(tmp_path / "out.ipynb")
+    for text in ("505 found, 503 used, 2 skipped", "broken.jpg (broken", "notes.txt (no image", "CMYK to RGB: 1",
+                 "turned as EXIF says: 1", "copy_of_010.png = planet_010.png", "453 to train on, 50 kept back",
+                 "the same weights as before: True", "going on from step 4 (200 images)", "page: index.html",
+                 "Planets that nobody has seen | 8 steps"):  # fmt: skip
+        assert text in said, text
+    shared = ganlib.load_generator(tmp_path / "runs" / "shared")
+    assert shared.shape == (3, 32, 32) and (tmp_path / "runs" / "shared" / "index.html").exists()
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
+        for i in range(40):
+            archive.write(tmp_path / "runs" / "planets" / f"planet_{9 + 10 * i:03}.png", f"photos/{i}.png")
+    done = mill(OWN, tmp_path / "mine.ipynb", ROOT, IMAGES=200, RUN=tmp_path / "mine" / "own", SIZE=28,
+                SOURCE=tmp_path / "mine.zip", AUGMENT="ada")  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = text_of(tmp_path / "mine.ipynb")
+    assert "mine: 40 images of 28 x 28" in said and "40 images: it will memorise them" in said
+    assert ganlib.load_generator(tmp_path / "mine" / "shared").shape == (3, 28, 28)
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+def test_a_papermill_run_that_is_signalled_goes_on_to_the_same_end(tmp_path, which):
+    """The signal goes to papermill itself, as a scheduler's does.
+
+    By SIGINT the kernel ends the loop and saves. By SIGTERM papermill is gone at once and takes the kernel along:
+    what is there then was saved by the clock.
+    """
+    seconds = 3600 if which == signal.SIGINT else 0.3
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [
+        nbformat.v4.new_code_cell('RUN = ""\nPAUSE = 0.0', metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(
+            f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nimport ganlib, time\nganlib.setup(0, threads=1)\n"
+            "gan = ganlib.recipe('classic').gan(0)\nganlib.resume(RUN, gan)\n"
+            f"for now in ganlib.train(gan, ganlib.load('digits'), until=160, batch_size=10, record_every=5,\n"
+            f"                        folder=RUN, save_seconds={seconds}, "
+            "view=ganlib.LiveView(folder=RUN, every=0.1)):\n    time.sleep(PAUSE)\n"
+            "print('reached', gan.step)"
+        ),
+    ]
+    notebook.metadata = read(FIRST).metadata
+    nbformat.write(notebook, tmp_path / "short.ipynb")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "papermill", "short.ipynb", "cut.ipynb", "-p", "RUN", "cut", "-p", "PAUSE", "0.3"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    while not (tmp_path / "cut" / "latest.png").exists() and process.poll() is None:
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(which)
+    process.communicate(timeout=90)
+    for _ in range(100):  # the kernel has a moment of its own to save
+        if (tmp_path / "cut" / "checkpoint.pt").exists():
+            break
+        time.sleep(0.1)
+    middle = checkpoint.newest(tmp_path / "cut")["state"]["step"]
+    assert 0 < middle < 160
+    for name in ("cut", "whole"):
+        done = mill("short.ipynb", f"{name}.ipynb", tmp_path, RUN=name)
+        assert done.returncode == 0 and "reached 160" in text_of(tmp_path / f"{name}.ipynb"), done.stderr[-2000:]
+    cut, whole = (checkpoint.newest(tmp_path / name)["state"] for name in ("cut", "whole"))
+    assert same({**cut, "history": 0}, {**whole, "history": 0})
