@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from functools import partial
 
 import nbformat
 import papermill
@@ -130,9 +131,11 @@ def test_a_papermill_run_that_is_signalled_goes_on_to_the_same_end(tmp_path, whi
     ]
     notebook.metadata = read(FIRST).metadata
     nbformat.write(notebook, tmp_path / "short.ipynb")
+    # a background job of a shell ignores SIGINT, and would hand that on
     process = subprocess.Popen(
         [sys.executable, "-m", "papermill", "short.ipynb", "cut.ipynb", "-p", "RUN", "cut", "-p", "PAUSE", "0.3"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL))  # fmt: skip
     while not (tmp_path / "cut" / "latest.png").exists() and process.poll() is None:
         time.sleep(0.05)
     time.sleep(1)
