@@ -22,8 +22,13 @@ SHORTEST = [(MODERN, {"BAKE_IMAGES": 100, "BAKE_OFF": "sngan, small"}), (CHOOSE,
             (JUDGE, {"SICK_STEPS": 16})]  # fmt: skip
 
 
-@pytest.mark.parametrize("path, more", SHORTEST, ids=lambda value: getattr(value, "stem", ""))
-@pytest.mark.parametrize("place", [ROOT, ROOT / "notebooks"], ids=["root", "notebooks"])
+PLACES = [(path, more, place) for path, more in SHORTEST for place in (ROOT, ROOT / "notebooks")]
+
+
+@pytest.mark.parametrize("path, more, place", [
+    pytest.param(*one, id=f"{one[0].stem}-{'root' if one[2] == ROOT else 'notebooks'}",
+                 marks=[pytest.mark.slow] * (one[0] != MODERN and one[2] != ROOT)) for one in PLACES
+])  # fmt: skip
 def test_the_later_notebooks(path, more, place, tmp_path):
     """From both folders; from the root also by nbval, in a fresh folder."""
     source = path.relative_to(ROOT) if place == ROOT else path.name
