@@ -137,7 +137,7 @@ class Explorer:
         def video():
             return f"written: {latent.mp4(self.frames(**way()), Path(folder) / 'walk.mp4')}"
 
-        panel = Panel(self.draw, {"walk as GIF": gif, "walk as MP4": video}, **controls)
+        panel = Panel(self.draw, {"walk as GIF": gif, "walk as MP4": video}, **controls)  # which the buttons read
         return panel
 
     def grid_panel(self):
@@ -162,9 +162,8 @@ class Explorer:
 
     def _see(self, images):
         """What is compared, float32: the pixels, or their features."""
-        return (images.float() if self.extractor is None else features.extract(self.extractor, images.float())).flatten(
-            1
-        )
+        images = images.float()
+        return (images if self.extractor is None else features.extract(self.extractor, images)).flatten(1)
 
 
 def _titled(images, titles, side=168):

@@ -114,23 +114,6 @@ def interpolate(a, b, n=10, spherical=True):
     return points
 
 
-def walk(source, stops, between=12, labels=None, spherical=True, scale=4, columns=None):
-    """Return Pillow images, the frames of a walk from each of `stops (m, rows, latent_dim)` to the next.
-
-    At each frame `rows` images stand in a grid of `columns`; with `(m, latent_dim)` there is one. `labels` as in
-    `sample`. For `plane.film`-like use: `pictures.film(frames)` makes a GIF, `latent.mp4(frames, path)` a video.
-    """
-    from .pictures import mosaic, pillow
-
-    stops = stops[:, None] if stops.ndim == 2 else stops
-    legs = [torch.stack([interpolate(a, b, between + 1, spherical) for a, b in zip(*pair, strict=True)], 1)[:-1]
-            for pair in zip(stops, stops[1:], strict=False)]  # fmt: skip
-    moments = torch.cat([*legs, stops[-1:]])  # (frames, rows, latent_dim)
-    with torch.no_grad():
-        images = [draw(source, moment, labels) for moment in moments]
-    return [pillow(mosaic(one, columns or len(one), gap=1), scale) for one in images]
-
-
 def mp4(frames, path, rate=12):
     """Write Pillow images of one size as a video to `path` (.mp4, H.264), `rate` frames a second; returns the path.
 

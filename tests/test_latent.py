@@ -127,13 +127,12 @@ def test_images_of_other_shapes_are_refused_and_bytes_are_taken(small):
 
 def test_a_walk_goes_from_stop_to_stop_as_gif_and_video(tmp_path):
     gan = ganlib.recipe("small", classes=10).gan(0)
-    stops = gan.noise(3)
-    frames = latent.walk(gan, stops, between=4, labels=torch.tensor(3), scale=2)
+    explorer = ganlib.lab.Explorer(gan, directions=0)
+    frames = explorer.frames((0, 1, 2), between=4, label=3, scale=2)
     assert len(frames) == 9 and frames[0].size == (56, 56)
-    ends = [pictures.show(latent.draw(gan, z[None], torch.tensor(3)).detach(), scale=2) for z in stops]
+    ends = [pictures.show(latent.draw(gan, z[None], torch.tensor(3)).detach(), scale=2) for z in explorer.samples[:3]]
     for frame, end in zip(frames[::4], ends, strict=True):
         assert frame.tobytes() == Image.open(io.BytesIO(end.data)).tobytes()
-    assert latent.walk(gan, torch.stack([stops, stops]), between=2, columns=3)[0].size == (4 * 86, 4 * 28)
     with pytest.raises(ValueError, match="ends in .mp4"):
         latent.mp4(frames, tmp_path / "walk.avi")
     if shutil.which("ffmpeg") is None:
