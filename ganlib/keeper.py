@@ -1,4 +1,4 @@
-"""Keeper: saves a run by the clock while `train` goes on, and elsewhere where its folder has gone."""
+"""Keeper: a watcher that saves a run by the clock, at its end, and elsewhere where its folder has gone."""
 
 import shutil
 import time
@@ -13,7 +13,7 @@ SHARE = 0.01  # of the run's time, at most, goes into saving
 class Keeper:
     """Saves the run in `folder` every `seconds`, or seldomer where that would cost more than 1 % of the run's time.
 
-    Asked at rows of the history alone, where every figure is known to be finite. A folder that cannot be written any
+    A state is saved only where every figure up to it is known to be finite. A folder that cannot be written any
     more (a drive that was cut off, a full disk) stops nothing: that is said once, saving goes on in a folder of this
     machine, and back in the old place as soon as it is there again; `resume` knows both.
     """
@@ -24,6 +24,11 @@ class Keeper:
         self.gan, self.folder, self.elsewhere, self.seconds = gan, Path(folder), stand_in(folder), seconds
         self.place, self.away, self.saved = Folder(self.folder), None, None
         self._wait(time.monotonic(), 0.0)
+
+    def update(self, now):
+        """Save, where that is due and the run goes on."""
+        if now.stats and now.reason is None and self.due() and now.finite():
+            self.save()
 
     def due(self):
         return time.monotonic() >= self._due
@@ -54,8 +59,10 @@ class Keeper:
         self.away, self.saved = away, self.gan.step if saved else None
         self._wait(start, time.monotonic() - start)
 
-    def close(self):
-        """Save the end of the run, and say where."""
+    def close(self, now):
+        """Save the end of the run, and say where; not in the midst of a step that raised, nor before the first."""
+        if not (now.whole and now.stats):
+            return
         self.save()
         if self.saved is not None:
             print(f"{self.elsewhere if self.away else self.folder}: saved at step {self.saved:,}", flush=True)

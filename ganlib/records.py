@@ -54,13 +54,14 @@ def _update(optimizer, player):
 class Records:
     """Adds rows to a run's history, and ends the run where a figure stops being finite, at a state that still is.
 
-    `play(eager)` plays one step and returns its figures; `objective` is its name. Each step's figures are watched
+    `play(eager)` plays one step and returns its figures; `objective` is its name. A row is due at the first step and at
+    the multiples of `every` and `evaluate_every`. Each step's figures are watched
     without a host read. A run is a function of its state, so the steps since the last finite row can be played again,
     from a copy in memory, to name the step and the layer.
     """
 
-    def __init__(self, gan, data, objective, play):
-        self.gan, self.objective, self.play = gan, objective, play
+    def __init__(self, gan, data, objective, play, every=50, evaluate_every=None):
+        self.gan, self.objective, self.play, self.every = gan, objective, play, (every, evaluate_every or every)
         if len(data) < 2:
             raise ValueError(
                 f"{data.name!r} has {len(data)} image; at least 2 are needed for fakes to differ as reals do"
@@ -79,6 +80,9 @@ class Records:
         for figure in stats.values():
             self.watched += figure
 
+    def due(self, now):
+        return now.step == 1 or any(map(now.every, self.every))
+
     def add(self, now):
         """Add a row. Returns None, or the reason to end: the run is back at its last finite row then."""
         found = row(now, self.reals, self.objective, self.watched.isfinite())
@@ -88,11 +92,15 @@ class Records:
             return None
         return self._end(found)
 
-    def lost(self):
-        """The reason to end where a step since the last row was not finite: for a run that ends between two rows."""
+    def finite(self):
+        """Whether all figures since the last row are finite, in every process: waits for the device, and for those."""
         finite = self.watched.isfinite().float()
         parallel.average([finite])
-        return None if finite.item() == 1 else self._end({"step": self.gan.step, "images": self.gan.images_seen})
+        return finite.item() == 1
+
+    def lost(self):
+        """The reason to end where a step since the last row was not finite: for a run that ends between two rows."""
+        return None if self.finite() else self._end({"step": self.gan.step, "images": self.gan.images_seen})
 
     def _end(self, found):
         where = self._find()

@@ -43,12 +43,13 @@ class LiveView:
         self.place, self.wrote, self.away = self.folder and Folder(self.folder), False, False
 
     def update(self, now, force=False):
-        """Called with each `Now` of the run; draws when an update is due, or at once with `force`."""
+        """Called with each `Now` of the run; draws when an update is due (the first is), or at once with `force`."""
         clock = time.monotonic()
         if self._start is None:
             self._start, self._first = (clock, now.step, now.images), now.progress or 0.0
             self._updates, self._due, self._moment_due = 0, 0.0, 0.0
             self.screen.open()
+            force = True
         if self.folder and not self.draw and now.every(self.picture_every) and (force or clock >= self._moment_due):
             self._write(lambda: write_moment(self.folder, now.step, *_samples(now.gan)))
             end = time.monotonic()
@@ -69,7 +70,9 @@ class LiveView:
         self._due = end + max(self.every, (end - clock) / self.share, spacing)
 
     def close(self, now):
-        """Called once at the end of the run, after its last update."""
+        """Called once at the end of the run; draws that, where the run came to one."""
+        if now.reason and now.whole:
+            self.update(now, force=True)
         self.screen.close(now.reason or "the loop was left")
         self._start = None
 

@@ -12,7 +12,7 @@ import ganlib
 
 FLOORS = {
     "__init__": 9, "__main__": 4, "recipes": 3, "training": 3, "steps": 2, "checkpoint": 2, "sharing": 3, "page": 0,
-    "evaluation": 2, "gan": 1, "records": 1, "compiled": 3, "bench": 3.5,
+    "evaluation": 2, "gan": 1, "records": 1, "compiled": 3, "bench": 3.5, "loop": 2, "judging": 2.7,
     "device": 0, "randomness": 0, "data": 0, "losses": 0, "terms": 0, "schedules": 0, "augment": 0, "parallel": 0,
     "nets": 0, "convolutions": 0, "files": 0, "until": 0, "stopping": 0, "doctor": 0, "metrics": 0, "features": 0,
     "classifiers": 0, "extractors": 0, "pictures": 0, "view": 0, "downloads": 0, "terminal": 0, "labels": 0,
@@ -70,7 +70,7 @@ def test_files_are_short_and_the_core_is_thin():
         "latent", "panel", "explorer", "stepper", "lab", "tasks", "later_tasks", "exercises",
     ]  # fmt: skip
     core = set(lines) - set(beyond)
-    assert sum(bool(line.strip()) for name in core for line in lines[name]) < 1250
+    assert sum(bool(line.strip()) for name in core for line in lines[name]) < 1320
 
 
 def test_the_front_door_is_public_names_and_nothing_else():

@@ -356,19 +356,13 @@ def test_an_until_that_means_nothing(small, digits, until):
 
 
 def test_a_finished_run_says_so_and_draws_its_last_picture(small, digits, capsys):
-    class View:
-        calls = []
-
-        def update(self, now, force=False):
-            self.calls.append(("update", now.step, force))
-
-        def close(self, now):
-            self.calls.append(("close", now.reason))
-
-    gan = small()
+    gan, view = small(), View()
     run(gan, digits, 5)
-    assert run(gan, digits, 5, view=View()) == []
-    assert View.calls == [("update", 5, True), ("close", "this run is finished: 5 steps")]
+    assert run(gan, digits, 5, view=view) == [] and view.calls == [("close", "this run is finished: 5 steps")]
+    live = ganlib.LiveView(total=5)
+    live.screen = screen = Screen()
+    assert run(gan, digits, 5, view=live) == []
+    assert len(screen.lines) == 1 and screen.lines[0].endswith(" · this run is finished: 5 steps")
     said = capsys.readouterr().out
     assert "this run is finished: 5 steps. To go on, raise `until` above 5 (in the notebooks STEPS" in said
     assert "FRESH = True" in said
@@ -432,24 +426,47 @@ def test_an_error_in_the_loop_gives_the_interrupt_back(small, digits):
 
 
 class View:
+    """A watcher that notes what it is told."""
+
     def __init__(self):
         self.calls = []
 
-    def update(self, now, force=False):
-        self.calls.append((now.step, force, now.reason))
+    def update(self, now):
+        self.calls.append((now.step, now.reason))
 
     def close(self, now):
         self.calls.append(("close", now.reason))
 
 
+class Screen:
+    """Where a live view draws: keeps the lines."""
+
+    def __init__(self):
+        self.lines = []
+
+    def open(self):
+        pass
+
+    def draw(self, picture, status, progress, verdict):
+        self.lines.append(status)
+
+    def close(self, reason):
+        pass
+
+
 def test_the_last_picture_of_an_interrupted_run_is_drawn(small, digits):
     """Wherever the interrupt came: here while the loop's body ran."""
-    view = View()
+    view, live = View(), ganlib.LiveView()
+    live.screen = screen = Screen()
     for now in ganlib.train(small(), digits, until=12, view=view):
         if now.step == 3:
             os.kill(os.getpid(), signal.SIGINT)
     reason = "interrupted at step 3; run again to go on"
-    assert view.calls[-2:] == [(3, True, reason), ("close", reason)]
+    assert view.calls[-2:] == [(3, None), ("close", reason)]
+    for now in ganlib.train(small(), digits, until=12, view=live):
+        if now.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+    assert screen.lines[-1].startswith("step 3 · D(real)") and screen.lines[-1].endswith(f" · {reason}")
 
 
 def test_leaving_the_loop_closes_the_view(small, digits):
@@ -457,7 +474,50 @@ def test_leaving_the_loop_closes_the_view(small, digits):
     for now in ganlib.train(small(), digits, until=12, view=view):
         if now.step == 3:
             break
-    assert view.calls == [(0, True, None), (1, False, None), (2, False, None), (3, False, None), ("close", None)]
+    assert view.calls == [(0, None), (1, None), (2, None), (3, None), ("close", None)]
+
+
+def test_what_is_wrong_is_said_at_the_call(small, digits):
+    """Without a `for`: the loop has not begun, and the run is as it was."""
+    gan = small()
+    for settings, message in (
+        ({"until": "nonsense"}, "until='nonsense' was given"),
+        ({"until": 1, "record_every": 0}, "record_every=0"),
+        ({"until": 1, "evaluate_every": 0}, "evaluate_every=0"),
+        ({"until": 1, "batch_size": 10**6}, "batch of 1000000"),
+        ({"until": 1, "folder": "x", "save_seconds": 0}, "save_seconds=0"),
+        ({"until": ganlib.below("kid", 1)}, "nothing evaluates"),
+        ({"until": 1, "step": partial(ganlib.gan_step, 3)}, "name them"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            ganlib.train(gan, digits, **settings)
+    with pytest.raises(ValueError, match="G returned"):
+        ganlib.train(ganlib.GAN(nets.MLPGenerator(8, (1, 8, 8)), gan.D), digits, until=1)
+    steps = ganlib.train(gan, digits, until=2, batch_size=10)
+    assert gan.step == 0 and "nothing is trained until you loop over it" in repr(steps) and iter(steps) is steps
+    assert [now.step for now in steps] == [1, 2]
+
+
+def test_closing_the_steps_is_leaving_the_loop(small, digits, tmp_path):
+    view, gan = View(), small()
+    steps = ganlib.train(gan, digits, until=12, batch_size=10, view=view, folder=tmp_path)
+    next(steps)
+    steps.close()
+    assert view.calls[-1] == ("close", None) and ganlib.resume(tmp_path, small())
+    with pytest.raises(StopIteration):
+        next(steps)
+
+
+def test_each_watcher_is_told_of_the_end_also_where_another_raises(small, digits, tmp_path):
+    class Breaks(View):
+        def close(self, now):
+            raise RuntimeError("a broken view")
+
+    gan, view = small(), Breaks()
+    with pytest.raises(RuntimeError, match="a broken view"):
+        run(gan, digits, 3, view=view, folder=tmp_path)
+    again = small()
+    assert ganlib.resume(tmp_path, again) and again.step == 3
 
 
 def test_no_critic_is_no_game(small, digits):
