@@ -6,7 +6,7 @@ import time
 
 import torch
 
-from ganlib.device import processor
+from ganlib.machine.device import processor
 
 
 def arguments(description, **more):

@@ -21,9 +21,9 @@ import torch
 import ganlib
 from benchmarks.classic_step import Plain
 from ganlib import metrics
-from ganlib.evaluation import reference
-from ganlib.features import digit_classifier, extract
-from ganlib.randomness import generator
+from ganlib.judge.evaluation import reference
+from ganlib.judge.features import digit_classifier, extract
+from ganlib.machine.randomness import generator
 
 WAYS = ("plain", "float32", "bf16")
 

@@ -15,7 +15,7 @@ from torchvision import datasets, transforms
 
 import ganlib
 from benchmarks.blocks import arguments, compare
-from ganlib.device import setup
+from ganlib.machine.device import setup
 
 
 class Plain:

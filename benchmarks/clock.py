@@ -3,8 +3,8 @@
     python -m benchmarks.clock --seconds 60 180 600 --seeds 3 --mnist data [--data mnist] [--conditional]
 
 Each budget is a run of its own. Its length in images is fixed before it starts, 95 % of what the rate measured then
-(`ganlib.bench.planned_rate`, 10 s) would give, and the recipe's schedules are stretched to it; the seconds that the run
-really took are printed. A conditional G is asked for each class as often as the training images have it: equal shares
+(`planned_rate`, 10 s) would give, and the recipe's schedules are stretched to it; the seconds that the run really
+took are printed. A conditional G is asked for each class as often as the training images have it: equal shares
 of MNIST's digits are by themselves a floor away from its test images, whose classes are not equally frequent.
 The distance is that of 10,000 fakes against 10,000 images that nothing was trained on, the floor that of 10,000 random
 training images against the same. --data mnist: MNIST's training set against its test set, by ganlib's digit classifier;
@@ -24,10 +24,10 @@ import torch
 import ganlib
 from benchmarks import drawn
 from ganlib import metrics
-from ganlib.bench import planned_rate
 from ganlib.data import Images
-from ganlib.features import digit_classifier, extract, train_classifier
-from ganlib.labels import shared_out
+from ganlib.game.labels import shared_out
+from ganlib.judge.features import digit_classifier, extract, train_classifier
+from ganlib.run.speed import planned_rate
 
 
 def sets(name, mnist, tune):

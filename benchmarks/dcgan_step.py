@@ -17,7 +17,7 @@ from torch.nn.functional import interpolate
 
 import ganlib
 from benchmarks.blocks import arguments, compare
-from ganlib.device import setup
+from ganlib.machine.device import setup
 
 BATCH = 64
 

@@ -17,7 +17,7 @@ import torch
 import ganlib
 from benchmarks.doctor_runs import runs
 from ganlib.data import as_float, as_uint8
-from ganlib.features import digit_classifier
+from ganlib.judge.features import digit_classifier
 
 HISTORIES = Path(__file__).with_name("doctor_histories.json.gz")
 ILL = {"d_wins", "g_wins", "total_collapse", "partial_collapse", "oscillation", "vanishing_gradients", "lr_too_high",

@@ -16,7 +16,7 @@ from torch import nn
 import ganlib
 from benchmarks.blocks import arguments, compare
 from benchmarks.classic_step import Plain
-from ganlib.steps import played
+from ganlib.game.moves import played
 
 
 def plain(data, device):

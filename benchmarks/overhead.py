@@ -17,7 +17,8 @@ from functools import partial
 
 import ganlib
 from benchmarks.blocks import arguments
-from ganlib import keeper, records, training
+from ganlib.keep import autosave
+from ganlib.run import history, training
 
 START = """
 import time
@@ -54,10 +55,10 @@ def main():
     ganlib.setup(0, precision="fast")
     digits, made = ganlib.load("digits"), ganlib.recipe(options.recipe)
     gan, spent = made.gan(0), {}
-    records.Records.add = timed(spent, "rows of the history", records.Records.add)
-    records.Records.saw = timed(spent, "watching for figures that are not finite", records.Records.saw)
+    history.Records.add = timed(spent, "rows of the history", history.Records.add)
+    history.Records.saw = timed(spent, "watching for figures that are not finite", history.Records.saw)
     save = timed(spent, "checkpoints", ganlib.save)
-    keeper.save = timed(spent, "checkpoints", keeper.save)
+    autosave.save = timed(spent, "checkpoints", autosave.save)
     with tempfile.TemporaryDirectory() as folder:
         view = ganlib.LiveView(total=options.steps, folder=folder)
         view.update = timed(spent, "live view, with the doctor", view.update)

@@ -17,8 +17,8 @@ import torch
 
 import ganlib
 from ganlib import metrics
-from ganlib.features import digit_classifier, extract
-from ganlib.recipes import RECIPES
+from ganlib.judge.features import digit_classifier, extract
+from ganlib.run.recipes import RECIPES
 
 
 def features(data, classifier):

@@ -20,8 +20,8 @@ import torch
 
 import ganlib
 from ganlib import losses, metrics
-from ganlib.features import digit_classifier
-from ganlib.recipes import RECIPES
+from ganlib.judge.features import digit_classifier
+from ganlib.run.recipes import RECIPES
 
 GAMES = {
     "non_saturating+r1+r2": (losses.non_saturating, losses.r1_r2),

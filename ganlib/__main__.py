@@ -7,21 +7,25 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from . import augment, checkpoint, data, downloads, files, parallel, sharing
-from .bench import bench, planned_rate
-from .checkpoint import resume
-from .decoding import FITS
-from .device import setup
-from .doctor import diagnose
-from .evaluation import evaluate
-from .features import EXTRACTORS
-from .keeper import Keeper
-from .pictures import show
-from .preflight import preflight
-from .recipes import RECIPES, recipe
-from .training import train
-from .until import Rule
-from .view import LiveView
+from .data import as_uint8, downloads, load
+from .data.decoding import FITS
+from .game import augment
+from .judge.doctor import diagnose
+from .judge.evaluation import evaluate
+from .judge.features import EXTRACTORS
+from .keep import checkpoint
+from .keep.autosave import Keeper
+from .keep.checkpoint import resume
+from .keep.export import export, rebuild
+from .machine import files, processes
+from .machine.device import setup
+from .run.preflight import preflight
+from .run.recipes import RECIPES, recipe
+from .run.speed import bench, planned_rate
+from .run.training import train
+from .run.until import Rule
+from .show.live import LiveView
+from .show.pictures import show
 
 ENDS = {"interrupted": 130, "terminated": 143, "not finite": 1}  # exit statuses
 
@@ -100,17 +104,17 @@ def main(arguments=None):
 def _train(options):
     if options.evaluate_every is not None and options.evaluate_every < 1:
         raise ValueError(f"--evaluate-every {options.evaluate_every} was given; 1 step or more is expected")
-    device = parallel.start(options.device)
+    device = processes.start(options.device)
     device = setup(options.seed, device, precision=options.precision)
-    first = parallel.place()[0] == 0  # of several processes one writes and talks
+    first = processes.place()[0] == 0  # of several processes one writes and talks
     if not first:
-        parallel.wait()  # one of them downloads
-    images = data.load(options.data, device, fallback=options.fallback, size=options.size, fit=options.fit)
+        processes.wait()  # one of them downloads
+    images = load(options.data, device, fallback=options.fallback, size=options.size, fit=options.fit)
     if first and options.size and not (Path(options.out) / checkpoint.FILE).exists():
-        seconds = 3.0 if parallel.place()[1] == 1 else 0  # several would have to measure together
+        seconds = 3.0 if processes.place()[1] == 1 else 0  # several would have to measure together
         preflight(images, options.recipe, options.conditional, seconds).sheet.save(Path(options.out) / "data.png")
     if first:
-        parallel.wait()
+        processes.wait()
     classes = (len(images.classes) if images.labels is not None else 0) if options.conditional else 0
     if options.conditional and not classes:
         raise ValueError(f"--conditional was given, and {images.name!r} has no labels; leave it out")
@@ -119,7 +123,7 @@ def _train(options):
     if options.augment:
         chosen = replace(chosen, augment=getattr(augment, options.augment))
     batch_size = chosen.batch_size if options.batch_size is None else options.batch_size
-    length = options.steps * batch_size * parallel.place()[1] * chosen.n_critic
+    length = options.steps * batch_size * processes.place()[1] * chosen.n_critic
     if chosen.images and options.until is None and not 0.8 < length / chosen.images < 1.25:
         print(f"{chosen.name}: its schedules are planned for {chosen.images:,} images, this run has {length:,}; "
               f"--plan {length} stretches them")  # fmt: skip
@@ -133,10 +137,10 @@ def _train(options):
                      save_seconds=options.save_seconds, evaluate_every=options.evaluate_every):  # fmt: skip
         if first and now.best():
             best.save()
-    parallel.wait()
+    processes.wait()
     reason = now.reason if now is not None else ""
     status = next((code for word, code in ENDS.items() if word in reason), 0)
-    parallel.end(status)
+    processes.end(status)
     return status
 
 
@@ -149,7 +153,7 @@ def _planned(options, images, classes, first):
         raise ValueError(
             f'--plan {options.plan} was given; a number of images, or a time ("60s", "5 min"), is expected'
         )
-    kept = parallel.agree(json.loads(file.read_text()) if first and file.exists() else None)
+    kept = processes.agree(json.loads(file.read_text()) if first and file.exists() else None)
     if kept is None:
         make = partial(recipe, options.recipe, images.shape, classes)
         speed = planned_rate(make, images, rule.goal, options.batch_size)
@@ -168,10 +172,10 @@ def _sample(options):
     if options.n < 1 or not options.out.endswith((".png", ".npy")):
         raise ValueError(f"--n {options.n} --out {options.out} was given; at least 1 image, and a name that ends in "
                          ".png or .npy, are expected")  # fmt: skip
-    gan = sharing.rebuild(options.folder)
+    gan = rebuild(options.folder)
     if options.label is not None and not gan.classes:
         raise ValueError(f"--label {options.label} was given, and the run in {options.folder} is not conditional")
-    images = data.as_uint8(gan.sample(options.n, options.label))
+    images = as_uint8(gan.sample(options.n, options.label))
     if options.out.endswith(".png"):
         show(images, generated=True).save(options.out)
     else:
@@ -183,16 +187,16 @@ def _sample(options):
 
 
 def _evaluate(options):
-    gan = sharing.rebuild(options.folder).to(setup(0))
+    gan = rebuild(options.folder).to(setup(0))
     name = options.data or (gan.trained_on or {}).get("data", "digits").split(",")[0]
-    evaluate(gan, data.load(name, gan.device, size=options.size, fit=options.fit), options.n, options.extractor)
+    evaluate(gan, load(name, gan.device, size=options.size, fit=options.fit), options.n, options.extractor)
     if gan.history:
         print(f"\n{diagnose(gan.history)}")
     return 0
 
 
 def _export(options):
-    sharing.export(options.folder, options.to, options.name, license=options.license, hub=options.hub)
+    export(options.folder, options.to, options.name, license=options.license, hub=options.hub)
     return 0
 
 

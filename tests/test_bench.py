@@ -7,8 +7,8 @@ import torch
 
 from benchmarks.classic_same import fisher
 from ganlib.__main__ import main
-from ganlib.bench import _player, bench, planned_rate, rate
-from ganlib.recipes import recipe
+from ganlib.run.recipes import recipe
+from ganlib.run.speed import _player, bench, planned_rate, rate
 
 
 def test_the_operations_of_the_classic_recipe_are_those_counted_by_hand(digits):
@@ -61,7 +61,7 @@ def test_a_long_plan_is_measured_with_the_batches_that_it_will_have(digits, monk
         asked.append((made.images, batch_size or made.batch_size, seconds))
         return {50: 1000.0, 200: 1200.0, 8: 500.0}[batch_size or made.batch_size]
 
-    monkeypatch.setattr("ganlib.bench.rate", rate)
+    monkeypatch.setattr("ganlib.run.speed.rate", rate)
     make = partial(recipe, "small", digits.shape, 10)
     assert planned_rate(make, digits, 60) == 1000 and asked == [(120_000, 50, 4.0)]
     asked.clear()

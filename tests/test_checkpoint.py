@@ -11,7 +11,8 @@ import torch
 from conftest import ROOT, same
 
 import ganlib
-from ganlib import checkpoint, nets, sharing
+from ganlib import nets
+from ganlib.keep import checkpoint, export
 
 
 def train(gan, digits, until):
@@ -133,7 +134,7 @@ def test_an_unwritable_folder(small, tmp_path):
     with pytest.raises(OSError, match=r"cannot write .*choose a folder"):
         ganlib.save(tmp_path / "runs" / "first", small())
     with pytest.raises(OSError, match=r"cannot write .*choose a folder"):
-        ganlib.LiveView(folder=tmp_path / "runs" / "first").update(ganlib.training.Now(small()), force=True)
+        ganlib.LiveView(folder=tmp_path / "runs" / "first").update(ganlib.run.training.Now(small()), force=True)
 
 
 def test_threads_and_precision_come_back(small, tmp_path):
@@ -198,7 +199,7 @@ def test_nets_of_ones_own_are_told_apart_by_their_text(tmp_path, digits):
     ganlib.save(tmp_path, gan)
     assert ganlib.resume(tmp_path, gan)
     with pytest.raises(ValueError, match="G of .* is your own net"):
-        sharing.rebuild(tmp_path)
+        export.rebuild(tmp_path)
 
 
 def test_fresh_leaves_a_folder_alone_that_is_no_run(small, tmp_path):
@@ -211,5 +212,5 @@ def test_fresh_leaves_a_folder_alone_that_is_no_run(small, tmp_path):
 def test_the_gan_is_rebuilt_from_its_file(small, digits, tmp_path):
     gan = train(small(seed=9), digits, 3)
     ganlib.save(tmp_path, gan)
-    built = sharing.rebuild(tmp_path)
+    built = export.rebuild(tmp_path)
     assert torch.equal(built.sample(4), gan.sample(4)) and built.seed == 9

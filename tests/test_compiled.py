@@ -9,8 +9,9 @@ import torch
 from conftest import same
 
 import ganlib
-from ganlib import augment, compiled, losses
-from ganlib.schedules import Cosine, Linear
+from ganlib import augment, losses
+from ganlib.game.schedules import Cosine, Linear
+from ganlib.run import cuda_graph
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -27,7 +28,7 @@ class Imitation:
         kept = copy.deepcopy(self.owner.gan.state_dict())
         self.names, self.figures = play()
         step = self.owner.gan.step, self.owner.gan.images_seen
-        compiled._put_back(self.owner.gan, kept)  # recording computes nothing, only Python runs
+        cuda_graph._put_back(self.owner.gan, kept)  # recording computes nothing, only Python runs
         self.owner.gan.step, self.owner.gan.images_seen = step
         return self.names, self.figures
 
@@ -52,14 +53,14 @@ class Imitation:
 def captured(monkeypatch):
     """Make a captured step on the CPU; it fails a test that falls back to the eager one."""
 
-    class Compiled(compiled.Compiled):
+    class Compiled(cuda_graph.Compiled):
         def graph_type(self):
             graph = Imitation()
             graph.owner, graph.frozen = self, (self.gan.step, self.gan.images_seen)
             return graph
 
-    monkeypatch.setattr(compiled, "_unfit", lambda device: None)
-    monkeypatch.setattr(compiled, "Compiled", Compiled)
+    monkeypatch.setattr(cuda_graph, "_unfit", lambda device: None)
+    monkeypatch.setattr(cuda_graph, "Compiled", Compiled)
 
     def make(step, gan, data, batch_size=20):
         made = ganlib.compile_step(step, gan, data, batch_size)
@@ -99,7 +100,7 @@ def test_twenty_captured_steps_equal_the_eager_ones(game, small, digits, capture
     assert (replayed.step, replayed.images_seen) == (eager.step, eager.images_seen)
     for name, value in theirs.items():
         assert close(ours[name], value), name
-    assert close(compiled._moving(replayed), compiled._moving(eager))
+    assert close(cuda_graph._moving(replayed), cuda_graph._moving(eager))
     assert [row.keys() for row in replayed.history] == [row.keys() for row in eager.history]
     for ours, theirs in zip(replayed.history, eager.history, strict=True):
         assert ours.pop("objective") == theirs.pop("objective")
@@ -128,7 +129,7 @@ def test_a_state_that_was_loaded_is_captured_anew(small, digits, captured, tmp_p
     step = captured(ganlib.gan_step, again, digits)
     ganlib.resume(tmp_path, again)  # after the capture: its tensors are no longer those of the run
     play(again, digits, step, 8)
-    assert torch.allclose(compiled._moving(again), compiled._moving(gan), rtol=0, atol=1e-10)
+    assert torch.allclose(cuda_graph._moving(again), cuda_graph._moving(gan), rtol=0, atol=1e-10)
 
 
 def test_the_figures_of_a_step_stay(small, digits, captured):
@@ -189,4 +190,4 @@ def test_on_a_gpu_captured_steps_equal_the_eager_ones(game, small, digits):
     made = ganlib.compile_step(step, replayed, digits, 20)
     assert made is not step
     play(replayed, digits, made)
-    assert torch.allclose(compiled._moving(replayed), compiled._moving(eager), rtol=0, atol=1e-8)
+    assert torch.allclose(cuda_graph._moving(replayed), cuda_graph._moving(eager), rtol=0, atol=1e-8)

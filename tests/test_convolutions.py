@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 import ganlib
-from ganlib import compact, convolutions, losses, nets
+from ganlib import losses, nets
+from ganlib.nets import compact, convolutions
 
 PAIRS = [(nets.ConvGenerator, nets.ConvDiscriminator), (nets.ResidualGenerator, nets.ResidualDiscriminator),
          (nets.CompactGenerator, nets.CompactDiscriminator)]  # fmt: skip

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 import ganlib
-from ganlib import data
-from ganlib.data import as_float, as_uint8
+from ganlib.data import as_float, as_uint8, images
 
 
 def test_digits_are_the_first_ten_thousand_of_mnist(digits):
@@ -25,11 +24,11 @@ def test_digits_are_the_first_ten_thousand_of_mnist(digits):
 
 def test_a_corrupt_asset_is_named(tmp_path, monkeypatch):
     (tmp_path / "assets").mkdir()
-    for name in data.DIGITS:
-        content = bytearray((data.files("ganlib") / "assets" / name).read_bytes())
+    for name in images.DIGITS:
+        content = bytearray((images.files("ganlib") / "assets" / name).read_bytes())
         content[len(content) // 2] ^= 1
         (tmp_path / "assets" / name).write_bytes(content)
-    monkeypatch.setattr(data, "files", lambda package: tmp_path)
+    monkeypatch.setattr(images, "files", lambda package: tmp_path)
     with pytest.raises(
         OSError, match=r"digits-images-idx3-ubyte.gz is corrupt: its SHA-256 is .* install ganlib again"
     ):

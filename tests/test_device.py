@@ -2,7 +2,7 @@ import pytest
 import torch
 
 import ganlib
-from ganlib import device, trials
+from ganlib.machine import device, trials
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from conftest import ROOT
 import ganlib
 from benchmarks.doctor import HISTORIES, ILL
 from benchmarks.doctor_runs import runs
-from ganlib import doctor
+from ganlib.judge import doctor
 
 FINE = {
     "objective": "losses.non_saturating", "d_loss": 1.2, "d_real": 0.5, "d_fake": -0.5, "grad_norm_g": 1.0,

@@ -11,7 +11,7 @@ import torch
 from torchvision import datasets
 
 import ganlib
-from ganlib import downloads
+from ganlib.data import downloads
 
 
 def idx(array):

@@ -5,9 +5,10 @@ import torch
 from conftest import same
 
 import ganlib
-from ganlib import evaluation, features, metrics, nets
+from ganlib import features, metrics, nets
 from ganlib.data import as_float, as_uint8
-from ganlib.features import digit_classifier, extract
+from ganlib.judge import evaluation
+from ganlib.judge.features import digit_classifier, extract
 
 
 def make(ema=None, **settings):

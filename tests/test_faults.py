@@ -13,8 +13,9 @@ import torch
 from conftest import ROOT, same
 
 import ganlib
-from ganlib import checkpoint, files
-from ganlib.keeper import Keeper
+from ganlib.keep import checkpoint
+from ganlib.keep.autosave import Keeper
+from ganlib.machine import files
 
 
 def train(gan, digits, until, **settings):
@@ -154,7 +155,7 @@ def test_a_step_that_stops_being_finite_is_named_and_the_last_good_state_is_what
 def test_saving_goes_by_the_clock(small, digits, tmp_path, monkeypatch):
     """Every `save_seconds`, between two rows as well, and at the end; slow saves are rarer: 1 % of the time."""
     clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr("ganlib.keeper.time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr("ganlib.keep.autosave.time", SimpleNamespace(monotonic=lambda: clock.now))
     saved = []
 
     def save(folder, gan):
@@ -162,7 +163,7 @@ def test_saving_goes_by_the_clock(small, digits, tmp_path, monkeypatch):
         clock.now += cost
         return True
 
-    monkeypatch.setattr("ganlib.keeper.save", save)
+    monkeypatch.setattr("ganlib.keep.autosave.save", save)
     for cost, steps in ((0.1, [14, 27, 40, 50]), (0.5, [14, 50])):
         gan = small()
         saved.clear()
@@ -305,9 +306,9 @@ def test_looking_changes_nothing(small, digits):
     gan, _ = train(small(ema=10.0), digits, 3)
     before, state = torch.get_rng_state(), gan.state_dict()
     kept = {name: {k: v.clone() for k, v in state[name].items()} for name in ("G", "D", "G_ema")}
-    ganlib.evaluation.quick(gan, digits)
+    ganlib.judge.evaluation.quick(gan, digits)
     gan.sample(5, ema=False)
-    ganlib.LiveView().update(ganlib.training.Now(gan), force=True)
+    ganlib.LiveView().update(ganlib.run.training.Now(gan), force=True)
     assert torch.equal(before, torch.get_rng_state()) and all(same(kept[name], gan.state_dict()[name]) for name in kept)
 
 

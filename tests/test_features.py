@@ -10,8 +10,9 @@ import pytest
 import torch
 
 import ganlib
-from ganlib import classifiers, extractors, features, metrics
+from ganlib import features, metrics
 from ganlib.data import Images, as_float, as_uint8
+from ganlib.judge import classifiers, extractors
 
 
 @pytest.fixture(scope="module")

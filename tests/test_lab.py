@@ -11,7 +11,7 @@ from PIL import Image
 
 import ganlib
 from ganlib import lab, latent, losses, metrics, nets, plane
-from ganlib.pictures import Picture, show
+from ganlib.show.pictures import Picture, show
 
 
 def opened(picture):

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 import ganlib
-from ganlib import latent, nets, pictures
+from ganlib import latent, nets
+from ganlib.show import pictures
 
 
 class Linear(torch.nn.Module):
@@ -58,7 +59,7 @@ def test_directions_of_a_bent_generator_are_those_of_its_mean_square_derivative(
     torch.manual_seed(0)
     G = nets.MLPGenerator(5, (1, 4, 4), (16,)).double()
     found = latent.directions(G, n=5, points=16, reach=1e-3)
-    from ganlib.randomness import generator
+    from ganlib.machine.randomness import generator
 
     places = torch.randn(16, 5, generator=generator("cpu", 0, 0, "directions")).double()
     J = [torch.autograd.functional.jacobian(lambda z: G(z[None]).flatten(), z) for z in places]

@@ -16,7 +16,7 @@ from conftest import ROOT, same
 from milling import CHOOSE, FIRST, JUDGE, LATER, MODERN, OWN, PLANE, cells, mill, nbval, read, text_of
 
 import ganlib
-from ganlib import checkpoint
+from ganlib.keep import checkpoint
 
 SHORTEST = [(MODERN, {"BAKE_IMAGES": 100, "BAKE_OFF": "sngan, small"}), (CHOOSE, {}),
             (JUDGE, {"SICK_STEPS": 16})]  # fmt: skip

@@ -11,8 +11,8 @@ from conftest import ROOT
 from PIL import Image
 
 import ganlib
-from ganlib import sharing
 from ganlib.__main__ import main
+from ganlib.keep import export
 
 
 def command(*arguments):
@@ -45,7 +45,7 @@ def test_a_conditional_run_of_a_recipe(tmp_path, capsys):
     out = str(tmp_path / "run")
     options = ["train", "--recipe", "small", "--conditional", "--steps", "2", "--device", "cpu", "--out", out]
     assert main(options) == 0 and "saved at step 2" in capsys.readouterr().out
-    gan = sharing.rebuild(tmp_path / "run")
+    gan = export.rebuild(tmp_path / "run")
     assert gan.classes == 10 and gan.trained_on["batch_size"] == ganlib.recipe("small").batch_size
     assert Image.open(tmp_path / "run" / "latest.png").width == 2 * (10 * 29 - 1)  # a column for each class
     for label, labels in ((3, 3), (None, None)):
@@ -87,7 +87,7 @@ def test_ctrl_c_saves_and_exits_cleanly(tmp_path):
     said, errors = process.communicate(timeout=60)
     step = int(re.search(r"saved at step ([\d,]+)", said)[1].replace(",", ""))
     assert process.returncode == 130 and f"interrupted at step {step:,}" in said and "Traceback" not in errors
-    assert sharing.rebuild(tmp_path / "run").step == step
+    assert export.rebuild(tmp_path / "run").step == step
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_run_that_is_not_finite_is_no_success(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("ganlib.__main__.recipe", lambda *_: recipe)
     assert main(["train", "--steps", "5", "--out", str(tmp_path / "run")]) == 1
     assert "ended: not finite at step" in capsys.readouterr().out
-    gan = sharing.rebuild(tmp_path / "run")
+    gan = export.rebuild(tmp_path / "run")
     assert all(weight.isfinite().all() for weight in gan.G.parameters())
 
 

@@ -294,7 +294,7 @@ def test_a_healthy_run_is_not_called_stuck():
     rows = json.loads((ROOT / "tests" / "healthy_history.json").read_text())
 
     def verdicts(rows):
-        now = ganlib.training.Now(ganlib.GAN(nets.MLPGenerator(), nets.MLPDiscriminator()))
+        now = ganlib.run.training.Now(ganlib.GAN(nets.MLPGenerator(), nets.MLPDiscriminator()))
         for i, row in enumerate(rows):
             now.gan.step, now.gan.history = row["step"], rows[: i + 1]
             yield space["stuck"](now)

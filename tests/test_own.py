@@ -17,8 +17,8 @@ import torch
 from PIL import Image
 
 import ganlib
-from ganlib import decoding, own, sources
-from ganlib.decoding import Unreadable, decode
+from ganlib.data import decoding, prepared, sources
+from ganlib.data.decoding import Unreadable, decode
 
 CASES = list(images.cases())
 
@@ -143,7 +143,7 @@ def test_the_second_start_decodes_nothing(tmp_path, by_class, monkeypatch, capsy
     path = write(tmp_path / "set", by_class)
     first = ganlib.load(path, size=8, root=tmp_path / "data")
     assert not list((tmp_path / "data").rglob("*.tmp"))
-    monkeypatch.setattr(own, "decode", None)
+    monkeypatch.setattr(prepared, "decode", None)
     again = ganlib.load(path, size=8, root=tmp_path / "data")
     assert torch.equal(first.images, again.images) and torch.equal(first.labels, again.labels)
     assert first.report == again.report and "prepared before" in capsys.readouterr().out
@@ -171,7 +171,7 @@ def test_another_content_another_size_and_a_damaged_file_are_made_anew(tmp_path,
 def test_a_set_larger_than_memory_is_a_mapped_file_with_the_same_batches(tmp_path, by_class, monkeypatch):
     path = write(tmp_path / "set", by_class)
     inside = ganlib.load(path, size=8, root=tmp_path / "data")
-    monkeypatch.setattr(own, "IN_MEMORY", 0)
+    monkeypatch.setattr(prepared, "IN_MEMORY", 0)
     mapped = ganlib.load(path, size=8, root=tmp_path / "data")
     assert "images.u8" in Path("/proc/self/maps").read_text()
     for step in range(3):
@@ -364,7 +364,7 @@ class HuggingFace(Pairs):
 def test_a_data_set_of_hugging_face_is_taken_as_it_is_and_kept(tmp_path, monkeypatch):
     data = ganlib.load(HuggingFace("pillow"), size=8, root=tmp_path)
     assert data.classes == ("no", "yes") and data.labels.tolist() == [0, 0, 1, 1] and len(data) == 4
-    monkeypatch.setattr(own, "decode", None)
+    monkeypatch.setattr(prepared, "decode", None)
     assert torch.equal(ganlib.load(HuggingFace("pillow"), size=8, root=tmp_path).images, data.images)
 
 
@@ -376,7 +376,7 @@ def test_a_broken_item_is_skipped_and_the_labels_stay_with_their_images(tmp_path
             raise Unreadable("as asked")
         return real(found, *rest)
 
-    monkeypatch.setattr(own, "decode", decode)
+    monkeypatch.setattr(prepared, "decode", decode)
     data = ganlib.load(Pairs("array"), size=8, root=tmp_path)
     assert data.images[:, 0, 3, 3].tolist() == [0, 120, 180] and data.labels.tolist() == [0, 1, 1]
     assert data.report["skipped"] == [("1", "as asked")] or data.report["skipped"] == [["1", "as asked"]]
@@ -426,7 +426,7 @@ def test_a_killed_preparation_is_never_taken_for_a_whole_one(tmp_path, by_class,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as change:
-        change.setattr(own, "replace", killed)
+        change.setattr(prepared, "replace", killed)
         with pytest.raises(KeyboardInterrupt):
             ganlib.load(path, size=8, root=tmp_path / "data")
     assert len(ganlib.load(path, size=8, root=tmp_path / "data")) == 3
@@ -434,7 +434,7 @@ def test_a_killed_preparation_is_never_taken_for_a_whole_one(tmp_path, by_class,
 
 def test_decoding_says_how_far_it_is(tmp_path, monkeypatch, capsys):
     clock = iter(range(0, 10**6, 3))
-    monkeypatch.setattr(own.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(prepared.time, "monotonic", lambda: next(clock))
     write(tmp_path / "set", {f"{i:02}.png": content for i, content in enumerate(pictures(20))})
     ganlib.load(tmp_path / "set", size=8, root=tmp_path)
     said = capsys.readouterr().out.splitlines()

@@ -13,13 +13,14 @@ import sys
 from functools import partial
 import torch
 import ganlib
-from ganlib import losses, nets, parallel, schedules
-from ganlib.gan import GAN
+from ganlib import losses, nets, schedules
+from ganlib.machine import processes
+from ganlib.game.gan import GAN
 
 out, name = sys.argv[1:]
-parallel.start()
+processes.start()
 torch.set_num_threads(1)
-rank, world = parallel.place()
+rank, world = processes.place()
 torch.manual_seed(0 if rank == 0 else 99)  # other weights in the second process: the first one's are shared
 spectral = "spectral" if name == "spectral" else None
 D = nets.ConvDiscriminator(widths=(8, 8), norm=spectral).double()
@@ -42,7 +43,7 @@ for now in ganlib.train(gan, digits, step, until=6, batch_size=10 if world == 2 
     pass
 torch.save({"state": {k: v for k, v in gan.state_dict().items() if k in ("G", "D", "G_ema")},
             "images": gan.images_seen}, f"{out}/{name}-{world}-{rank}.pt")
-parallel.end()
+processes.end()
 """
 
 

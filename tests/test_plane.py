@@ -10,7 +10,7 @@ from PIL import Image
 
 import ganlib
 from ganlib import losses, nets, plane
-from ganlib.randomness import generator
+from ganlib.machine.randomness import generator
 
 ALL = {
     "gaussian": plane.gaussian(), "ring": plane.ring(), "grid": plane.grid(), "moons": plane.moons(),

@@ -6,7 +6,7 @@ from PIL import Image
 from test_own import write
 
 import ganlib
-from ganlib.preflight import near_duplicates
+from ganlib.run.preflight import near_duplicates
 
 
 def photos(n, size=(40, 30), start=0):

@@ -1,6 +1,6 @@
 import torch
 
-from ganlib.randomness import generator
+from ganlib.machine.randomness import generator
 
 
 def draw(*key):

@@ -5,8 +5,9 @@ import torch
 from conftest import same
 
 import ganlib
-from ganlib import losses, nets, sharing
-from ganlib.recipes import RECIPES
+from ganlib import losses, nets
+from ganlib.keep import export
+from ganlib.run.recipes import RECIPES
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -27,7 +28,7 @@ def test_each_recipe_trains_saves_and_draws(name, classes, digits, tmp_path):
     assert sum(moved) > 0.6 * len(moved)
     assert gan.images_seen == 2 * 8 * made.n_critic
     ganlib.save(tmp_path, gan)
-    assert torch.equal(sharing.rebuild(tmp_path).sample(4), gan.sample(4))
+    assert torch.equal(export.rebuild(tmp_path).sample(4), gan.sample(4))
     twin = made.gan(seed=0)
     assert ganlib.resume(tmp_path, twin) and same(twin.state_dict(), gan.state_dict())
 

@@ -6,7 +6,7 @@ from conftest import same
 
 import ganlib
 from ganlib import nets
-from ganlib.schedules import Cosine, Linear
+from ganlib.game.schedules import Cosine, Linear
 
 
 def test_a_cosine_goes_from_start_to_end_and_stays():

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import ganlib
-from ganlib import losses, stopping
+from ganlib import losses
+from ganlib.run import stopping
 
 
 def now(*rows, **every):

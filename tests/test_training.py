@@ -15,8 +15,8 @@ from torch import nn
 
 import ganlib
 from ganlib import losses, nets
-from ganlib.losses import Objective
-from ganlib.randomness import generator
+from ganlib.game.losses import Objective
+from ganlib.machine.randomness import generator
 
 
 def transcription(gan, digits, steps):
@@ -239,7 +239,7 @@ def test_shared_fakes_play_the_tutorials_game(small, digits, objective):
             assert torch.allclose(a, b, rtol=0, atol=1e-12)
     assert (
         len(drawn) == 5
-        and ganlib.steps.played(partial(ganlib.gan_step, objective=objective, shared_fakes=True))[0] == 1
+        and ganlib.game.moves.played(partial(ganlib.gan_step, objective=objective, shared_fakes=True))[0] == 1
     )
     with pytest.raises(ValueError, match="shared_fakes=True and n_critic=2 were given"):
         ganlib.gan_step(gan, digits.batches(0, 0, k=2), n_critic=2, shared_fakes=True)

@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 
 import ganlib
-from ganlib import pictures, view
-from ganlib.pictures import mosaic
-from ganlib.training import Now
-from ganlib.view import LiveView
+from ganlib.run.training import Now
+from ganlib.show import live as live_view
+from ganlib.show import pictures
+from ganlib.show.live import LiveView
+from ganlib.show.pictures import mosaic
 
 
 def pixels(picture):
@@ -74,7 +75,7 @@ def test_curves(small, digits):
 
 @pytest.fixture
 def kept(small, digits, tmp_path, monkeypatch):
-    monkeypatch.setattr(view, "SHARE", 1e9)  # as fast as it goes
+    monkeypatch.setattr(live_view, "SHARE", 1e9)  # as fast as it goes
     gan = small()
     frames = {0: gan.sample(64)}
     live = LiveView(total=40, folder=tmp_path, every=0, picture_every=10)
@@ -156,8 +157,8 @@ class Screen:
 def watched(small, monkeypatch):
     """A view with a clock and a screen of the test's own, and a run that takes `step_seconds` per step."""
     clock, screen = Clock(), Screen()
-    monkeypatch.setattr(view.time, "monotonic", clock)
-    monkeypatch.setattr(view, "show", lambda images, columns=8: None)
+    monkeypatch.setattr(live_view.time, "monotonic", clock)
+    monkeypatch.setattr(live_view, "show", lambda images, columns=8: None)
 
     def watch(steps, step_seconds, draw_seconds=0.0, **settings):
         gan = small()
@@ -219,7 +220,7 @@ def test_a_notebook_cell_is_updated_in_place(small, digits, monkeypatch):
 
     monkeypatch.setattr("IPython.display.display", display)
     live = LiveView(total=5, every=0)
-    live.screen = view._Cell()
+    live.screen = live_view._Cell()
     for _ in ganlib.train(small(), digits, until=5, view=live, batch_size=10):
         pass
     (picture, first), (status, second) = shown
@@ -231,7 +232,7 @@ def test_a_notebook_cell_is_updated_in_place(small, digits, monkeypatch):
 
 def test_lines_where_there_is_no_notebook_and_no_terminal(small, digits, capsys):
     live = LiveView(total=40, every=0)
-    assert isinstance(live.screen, view.Lines)
+    assert isinstance(live.screen, live_view.Lines)
     for _ in ganlib.train(small(), digits, until=40, view=live, batch_size=10):
         pass
     lines = capsys.readouterr().out.splitlines()
@@ -242,7 +243,7 @@ def test_lines_where_there_is_no_notebook_and_no_terminal(small, digits, capsys)
 def test_a_bar_in_a_terminal(small, digits, monkeypatch, capsys):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     live = LiveView(every=0)
-    assert isinstance(live.screen, view.Bar)
+    assert isinstance(live.screen, live_view.Bar)
     for _ in ganlib.train(small(), digits, until=20, view=live, batch_size=10):
         pass
     bar = capsys.readouterr().err

@@ -12,8 +12,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import ganlib  # noqa: E402
-from ganlib.evaluation import REFERENCE  # noqa: E402
-from ganlib.features import digit_classifier, extract  # noqa: E402
+from ganlib.judge.evaluation import REFERENCE  # noqa: E402
+from ganlib.judge.features import digit_classifier, extract  # noqa: E402
 
 
 def main(folder):

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import ganlib  # noqa: E402
 from ganlib.data import as_float  # noqa: E402
-from ganlib.features import DIGITS, DigitClassifier, extract  # noqa: E402
+from ganlib.judge.features import DIGITS, DigitClassifier, extract  # noqa: E402
 
 
 def moved(images, draws):

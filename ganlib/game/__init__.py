@@ -1,0 +1,1 @@
+"""The game: two players, their moves, objectives and what joins them."""

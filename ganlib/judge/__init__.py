@@ -1,0 +1,1 @@
+"""Judging: metrics, what they look through, evaluation, and the doctor."""

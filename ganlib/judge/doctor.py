@@ -1,0 +1,251 @@
+"""The doctor: what the figures of a run's history say, in plain words, with the evidence and what to try next."""
+
+import statistics
+from contextlib import suppress
+from dataclasses import dataclass
+
+from ..run.stopping import even
+
+# Set on half "a" of the labelled runs of benchmarks/doctor_runs.py.
+ROWS = 6  # of a run's last third, at least, to say anything
+STEPS = 50  # and as many steps: a game that has just begun is in balance because nobody has learned anything
+JUMP = 0.4  # an update, as a share of the weights after it, that is no small step any more
+MEMORY = 0.75  # share of fakes that are nearer to a training image than to a held-out one
+LIKE = 0.2  # precision, the share of fakes that look like some real image, below which that means nothing
+SURE = 0.12  # D's loss, in units of its loss where it cannot tell, below which D hardly errs
+LOST = 0.98  # the same, above which D tells nothing
+FAINT = 0.03  # the norm of G's gradient, below which D says little to G
+SILENT = 1e-4  # the same, below which it says nothing
+ONE = 0.05  # diversity of the fakes, in units of the reals', below which they show one picture
+COPIES = 0.05  # distance from fake to nearest other fake, in units of the reals', below which they are copies
+NEARLY = (0.15, 0.2)  # diversity and variety below which they are nearly one picture
+ALIKE = 0.75  # the same, below which they are not yet as various as the reals
+BEHIND = 0.8  # share of rows at which D rated the fakes higher
+TURNS = 0.15  # share of rows at which D's lead changes sides
+SWING = 0.15  # standard deviation of D's loss, in units of its loss where it cannot tell
+RISING = 1.1  # growth of the variety over the last third that is learning
+SOME = 0.02  # variety, in units of the reals', below which such growth means nothing
+FLAT = 0.1  # spread of the last evaluations, as a share of their mean, that is none
+
+TITLES = {
+    "healthy": "healthy", "undertrained": "healthy, not done yet", "done": "done", "d_wins": "D wins",
+    "g_wins": "D cannot learn, G wins", "total_collapse": "total mode collapse",
+    "partial_collapse": "partial mode collapse", "oscillation": "oscillation",
+    "vanishing_gradients": "vanishing gradients", "lr_too_high": "learning rate too high",
+    "not_finite": "a figure is not finite", "memorising": "memorising",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `diagnose` found: its `name`, a key of `TITLES`; the `evidence`, in numbers; `advice`, what to try next."""
+
+    name: str
+    evidence: str
+    advice: str
+
+    @property
+    def line(self):
+        """Verdict and evidence in one line."""
+        return f"{TITLES[self.name]}: {self.evidence}"
+
+    def __str__(self):
+        return f"{self.line}.\nNext: {self.advice}."
+
+
+class Signs:
+    """The figures of a history that the rules read, in units that do not depend on objective, nets or data.
+
+    `ease` is D's loss over its loss where it cannot tell reals from fakes (0: it never errs, 1: it cannot tell), None
+    of a critic; `variety` and `diversity` are those of the fakes over those of the reals (see `records.row`): medians
+    of the last third, as is `g_gradient`, and `..._now` of the last three rows, since G can collapse from one picture
+    into the next. `behind`, `turns` and `swing` describe D's lead, d_real - d_fake, and its loss over the
+    last two thirds; `jump` is the longest update of all.
+    """
+
+    def __init__(self, history):
+        needed = {"d_loss", "d_real", "d_fake", "grad_norm_g", "real_variety"}  # a step of the user's own may lack some
+        self.rows = rows = [row for row in history if needed <= row.keys()]
+        self.late = late = rows[1:][-max(ROWS, len(rows) // 3) :]
+        self.step = rows[-1]["step"] if rows else 0
+        self.enough = len(late) >= ROWS and self.step >= STEPS
+        self.judged = [row for row in rows if "frechet_distance" in row]
+        self.level = None
+        with suppress(ValueError, IndexError):  # a critic, or an objective of the user's own, has none
+            self.level = even(rows[-1].get("objective"))
+        self.jump = max((row.get(name, 0.0) for row in rows for name in ("update_d", "update_g")), default=0.0)
+        if self.enough:
+            self.variety, self.diversity, self.g_gradient = (
+                statistics.median(values) for values in (self._various(late), self._ratio(late, "diversity"),
+                                                         [row["grad_norm_g"] for row in late]))  # fmt: skip
+            self.variety_now, self.diversity_now = (
+                statistics.median(self._ratio(late[-3:], name)) for name in ("variety", "diversity"))  # fmt: skip
+            half = len(late) // 2
+            begin, end = (statistics.mean(self._various(part)) for part in (late[:half], late[half:]))
+            self.rising = end > RISING * begin and self.variety > SOME
+            self.ease = statistics.median(row["d_loss"] for row in late) / self.level if self.level else None
+            most = rows[len(rows) // 3 :]
+            gaps = [row["d_real"] - row["d_fake"] for row in most]
+            self.turns = sum(a * b < 0 for a, b in zip(gaps, gaps[1:], strict=False)) / len(gaps)
+            self.behind = sum(gap < 0 for gap in gaps) / len(gaps)
+            losses = [row["d_loss"] for row in most]
+            self.swing = statistics.stdev(losses) / self.level if self.level else 0.0
+
+    def _ratio(self, rows, name):
+        return [row[name] / max(row[f"real_{name}"], 1e-12) for row in rows]
+
+    def _various(self, rows):
+        return self._ratio(rows, "variety")
+
+
+def diagnose(history):
+    """Read a run's history (`gan.history`) and say what it shows: a `Diagnosis`, to print.
+
+    The first that holds of: a figure that is not finite, too few rows, a learning rate too high, memorising, a D that
+    cannot learn, oscillation, vanishing gradients, total and partial mode collapse, D wins, nearly one picture, done,
+    not done, healthy. D's loss is read in units of what it is where D cannot tell, which each objective has at a place
+    of its own; a Wasserstein critic has none, and is judged by its lead and the pictures alone. Memorising and done are
+    known only where the run was evaluated (`train(..., evaluate_every=...)`). Raises ValueError for an empty history.
+    How often it is right, on labelled runs: benchmarks/LOG.md.
+    """
+    if not history:
+        raise ValueError("the history is empty; train first: it is recorded every 50 steps")
+    signs = Signs(history)
+    return next(found for rule in RULES if (found := rule(signs, history)))
+
+
+def _not_finite(signs, history):
+    if "not_finite" in history[-1]:
+        return Diagnosis(
+            "not_finite", history[-1]["not_finite"],
+            "a lower learning rate, or float32 in place of bf16; in losses and layers of your own look for a log, a "
+            "root or a division that can meet 0 (losses on logits, by softplus, do not)",
+        )  # fmt: skip
+
+
+def _too_early(signs, history):
+    if not signs.enough:
+        return Diagnosis(
+            "undertrained",
+            f"only {len(signs.rows)} rows with all figures, up to step {signs.step:,}",
+            "go on, and ask again",
+        )
+
+
+def _lr_too_high(signs, history):
+    fine = signs.variety > ALIKE and 0.75 < signs.diversity < 1.33
+    if signs.jump > JUMP and not fine:
+        return Diagnosis(
+            "lr_too_high", f"one update was {_percent(signs.jump)} as long as all of a net's weights",
+            "a tenth of the learning rate, and a new start: weights that were thrown so far rarely come back",
+        )  # fmt: skip
+
+
+def _memorising(signs, history):
+    last = signs.judged[-1] if signs.judged else {}
+    share = last.get("memorised", 0.5)
+    if share > MEMORY and last.get("precision", 1.0) > LIKE:  # static has a nearest image too
+        return Diagnosis(
+            "memorising", f"{_percent(share)} of the fakes are nearer to a training image than to a held-out one",
+            "more images; augmentation (augment.diff_augment, augment.ada); a stronger penalty; an earlier stop",
+        )  # fmt: skip
+
+
+def _g_wins(signs, history):
+    advice = ("a higher learning rate for D, or n_critic=2; a larger D; less dropout, noise or penalty on it; look "
+              "whether D is given the right images")  # fmt: skip
+    if signs.behind > BEHIND and signs.variety < ALIKE:
+        return Diagnosis("g_wins", f"D rated the fakes above the reals in {_percent(signs.behind)} of the rows", advice)
+    if signs.ease is not None and signs.ease > LOST and signs.g_gradient < FAINT:
+        return Diagnosis("g_wins", f"D's loss is {_percent(signs.ease)} of what a guess costs, and G's gradient only "
+                         f"{signs.g_gradient:.2g}", advice)  # fmt: skip
+
+
+def _oscillation(signs, history):
+    if signs.turns > TURNS and signs.swing > SWING:
+        return Diagnosis(
+            "oscillation", f"D's lead changed sides at {_percent(signs.turns)} of the rows, and its loss swings "
+            f"by {_percent(signs.swing)} of what a guess costs",
+            "a gradient penalty (losses.r1 or approximate_r1_r2); betas=(0.0, 0.99); a lower learning rate; a D that "
+            "can do more. An average of G (ema) hides what is left",
+        )  # fmt: skip
+
+
+def _vanishing_gradients(signs, history):
+    if signs.g_gradient < SILENT and not signs.rising:
+        won = signs.ease is not None and signs.ease < SURE
+        beside = f", and D's loss {_percent(signs.ease)} of what a guess costs" if won else ""
+        return Diagnosis(
+            "vanishing_gradients", f"the norm of G's gradient is {signs.g_gradient:.1g}{beside}",
+            "losses.non_saturating or relativistic in place of saturating; a gradient penalty; fewer moves of D; look "
+            "whether G's last layer is saturated",
+        )  # fmt: skip
+
+
+def _total_collapse(signs, history, diversity=ONE, variety=COPIES):
+    if signs.diversity_now < diversity and signs.variety_now < variety and not signs.rising:
+        return Diagnosis(
+            "total_collapse", f"the fakes are {_percent(signs.diversity_now)} as diverse as real images",
+            "look whether G uses its noise; if it does, a new start: another seed, a lower learning rate, or the "
+            'relativistic objective with a gradient penalty, as in recipe("small")',
+        )  # fmt: skip
+
+
+def _partial_collapse(signs, history):
+    if signs.variety_now < COPIES and not signs.rising:
+        return Diagnosis(
+            "partial_collapse", f"the fakes are {_percent(signs.diversity_now)} as diverse as real images, but each "
+            f"has a near copy, at {_percent(signs.variety_now)} of the distance between real ones",
+            "look whether G uses all of its noise; the relativistic objective with a gradient penalty; a larger batch",
+        )  # fmt: skip
+
+
+def _d_wins(signs, history):
+    if signs.ease is not None and signs.ease < SURE and not signs.rising:
+        return Diagnosis(
+            "d_wins", f"D hardly errs, its loss is {_percent(signs.ease)} of what a guess costs, and the fakes do not "
+            "get more various",
+            "a gradient penalty (losses.r1 or approximate_r1_r2) before anything else; the same learning rate for "
+            "both; n_critic=1; a larger G; another seed",
+        )  # fmt: skip
+
+
+def _near_collapse(signs, history):
+    """Not one picture, but hardly more; where D wins, that is the reason rather than this."""
+    return _total_collapse(signs, history, *NEARLY)
+
+
+def _done(signs, history):
+    last = [row["frechet_distance"] for row in signs.judged[-4:]]
+    if len(signs.judged) >= 6 and max(last) - min(last) < FLAT * statistics.mean(last):
+        floor = signs.judged[-1].get("floor")
+        beside = f"; real images have {floor:.3g}" if floor else ""
+        return Diagnosis(
+            "done", f"the distance stayed between {min(last):.3g} and {max(last):.3g} for four evaluations{beside}",
+            "stop here, or change something: a larger net, a longer plan for the learning rate, more images",
+        )  # fmt: skip
+
+
+def _undertrained(signs, history):
+    last = [row["frechet_distance"] for row in signs.judged[-2:]]
+    if len(last) == 2 and last[1] < (1 - FLAT) * last[0]:
+        fell = f"the distance fell from {last[0]:.3g} to {last[1]:.3g} at the last evaluation"
+        return Diagnosis("undertrained", fell, "go on")
+    if signs.rising or signs.variety < ALIKE:
+        return Diagnosis(
+            "undertrained", f"the fakes are {_percent(signs.variety)} as various as real images so far", "go on"
+        )
+
+
+def _healthy(signs, history):
+    scale = "" if signs.ease is None else f", D's loss is {_percent(signs.ease)} of what a guess costs"
+    return Diagnosis("healthy", f"the fakes are {_percent(signs.variety)} as various as real images{scale}",
+                     "go on, and look at the pictures; evaluate_every=... tells when to stop")  # fmt: skip
+
+
+RULES = (_not_finite, _too_early, _lr_too_high, _memorising, _g_wins, _oscillation, _vanishing_gradients,
+         _total_collapse, _partial_collapse, _d_wins, _near_collapse, _done, _undertrained, _healthy)  # fmt: skip
+
+
+def _percent(share):
+    return f"{100 * share:.3g} %"

@@ -1,0 +1,67 @@
+"""Features: what a metric looks at. The digit classifier ships with ganlib; any module of your own will do too."""
+
+import difflib
+import hashlib
+from importlib.resources import files
+
+import torch
+
+from . import extractors
+from .classifiers import Classifier, load_classifier, ready, save_classifier, train_classifier  # noqa: F401
+from .extractors import extract  # noqa: F401
+
+DIGITS = (
+    "digit-classifier.safetensors",
+    "d797e4b3a9a165bf6192095049bb8b19439e9f587ccf95c104400974a5eec5f4",
+)  # made by tools/train_classifier.py
+
+
+class DigitClassifier(Classifier):
+    """The `Classifier` that reads MNIST's digits: images `(N, 1, 28, 28)` in [-1, 1] to 64 features."""
+
+    fit_for = "Fit for MNIST's digits, white on black, 28 x 28; not for other images, clothes and letters included."
+    fits = ("digits", "mnist")
+
+    def __init__(self):
+        super().__init__((1, 28, 28), "0123456789")
+
+
+def digit_classifier(device=None):
+    """Return the `DigitClassifier` that ships with ganlib, in evaluation mode; OSError where its file is corrupt."""
+    from safetensors.torch import load
+
+    name, expected = DIGITS
+    packed = (files("ganlib") / "assets" / name).read_bytes()
+    found = hashlib.sha256(packed).hexdigest()
+    if found != expected:
+        raise OSError(f"ganlib/assets/{name} is corrupt: its SHA-256 is {found}, {expected} is expected; "
+                      "install ganlib again")  # fmt: skip
+    with torch.device("meta"):  # no weights are drawn only to be replaced
+        net = DigitClassifier()
+    weights = {key: value.float() if value.is_floating_point() else value for key, value in load(packed).items()}
+    net.load_state_dict(weights, assign=True)
+    net.name, net.sha256 = name, found
+    return ready(net, device)
+
+
+EXTRACTORS = {
+    "digits": digit_classifier,
+    "efficientnet-lite0": extractors.efficientnet_lite0,
+    "inception": extractors.inception,
+}
+
+
+def extractor(name, device=None):
+    """Return an extractor by name, in evaluation mode on `device`: float images in [-1, 1] to features `(N, d)`.
+
+    "digits": the classifier that ships with ganlib, 64 features. "efficientnet-lite0": 1,280 features of a small net
+    trained on ImageNet, for colour photographs; works offline. "inception": the 2,048 of published FIDs; its weights
+    are downloaded. Each has `name`, `sha256` (of its weights), `fit_for` (a sentence) and `fits` (data sets, or None).
+    Raises ValueError for another name, ImportError with the pip command where a package is missing, OSError where
+    weights are corrupt or cannot be downloaded.
+    """
+    if name not in EXTRACTORS:
+        near = difflib.get_close_matches(str(name), EXTRACTORS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "; a module of your own needs no name: give it itself"
+        raise ValueError(f"unknown extractor {name!r}; {', '.join(map(repr, EXTRACTORS))} are known{hint}")
+    return EXTRACTORS[name](device)

@@ -1,0 +1,173 @@
+"""Checkpoints: the run's whole state in one file, replaced in one move, with its own checksum; and the one before."""
+
+import hashlib
+import io
+import pickle
+import platform
+from importlib import import_module
+from pathlib import Path
+
+import torch
+
+from .. import nets
+from ..game.schedules import text
+from ..machine import processes
+from ..machine.files import replace, temporary
+
+FORMAT = 4
+FILE, FORMER = "checkpoint.pt", "checkpoint.previous.pt"
+SEAL = b"\nganlib sha256 "  # at the end of a file, before the 64 digits; torch.load reads over it
+
+
+def save(folder, gan):
+    """Write the run's whole state to `folder`/checkpoint.pt: at any moment there is the old file or the new one.
+
+    The file that stood there becomes checkpoint.previous.pt. A state with a number in it that is not finite is not
+    saved, and that is said; returns whether it was. Raises OSError where the folder cannot be written or its disk is
+    full; what was saved before stays as it was.
+    """
+    state = gan.state_dict()
+    if bad := _not_finite({name: state[name] for name in ("G", "D", "G_ema") if name in state}):
+        print(f"{folder}: step {gan.step:,} is not saved, since {bad} is not finite; what was saved before is kept")
+        return False
+    packed = io.BytesIO()  # torch.save into a full disk raises something else than OSError
+    torch.save({"format": FORMAT, "config": _config(gan), "machine": _machine(gan), "state": state}, packed)
+    packed.write(SEAL + hashlib.sha256(packed.getbuffer()).hexdigest().encode())
+    content, file = packed.getbuffer(), Path(folder) / FILE
+    replace(file, lambda out: out.write(content), size=len(content), former=file.with_name(FORMER))
+    return True
+
+
+def resume(folder, gan, fresh=False):
+    """Go on with the run in `folder`: put its state into `gan` and return True; False where there is none.
+
+    Says which in one line. A damaged file is named, and the one before is taken. Where `train(folder=...)` had to save
+    elsewhere, since the folder had gone, and came further there, that is taken. On the CPU it sets threads and matmul
+    precision as they were, so that the run goes on bit for bit. `fresh=True` starts anew: an earlier run is put aside
+    under a name that the line gives. Raises ValueError where the run is one of other nets or settings, OSError where
+    none of its files can be read.
+    """
+    folder = Path(folder)
+    places = [place for place in (folder, stand_in(folder)) if any((place / name).exists() for name in (FILE, FORMER))]
+    if fresh and (places or (folder / "pictures").exists()):
+        for place in {folder, *places}:
+            if place.exists():
+                names = (place.with_name(f"{place.name}.{n}") for n in range(1, 10**6))
+                aside = next(name for name in names if not name.exists())
+                place.rename(aside)
+                print(f"{folder}: a fresh start; the earlier run is now {aside}")
+        return False
+    if not places:
+        print(f"{folder}: a fresh start")
+        return False
+    found, damage = [], []
+    for place in places:
+        if processes.place()[0] == 0:
+            for name in (FILE, FORMER):
+                temporary(place / name).unlink(missing_ok=True)  # what a killed process left
+        try:
+            found.append((newest(place, gan.device), place))
+        except OSError as error:
+            damage.append(error)
+    if not found:
+        raise damage[0]
+    for error in damage:
+        print(error)
+    content, place = max(found, key=lambda pair: pair[0]["state"]["step"])
+    for name, ours in _config(gan).items():
+        theirs = content["config"].get(name)
+        if theirs != ours:
+            raise ValueError(f"the run in {place} has {name} = {theirs}, this one {name} = {ours}; "
+                             "use the same, another folder, or start anew with fresh=True (FRESH = True)")  # fmt: skip
+    wanted = gan.precision
+    gan.load_state_dict(content["state"])
+    then, today = content["machine"], _machine(gan)
+    names = (name for name in ("device", "torch", "processes") if then[name] != today[name])
+    changed = [f"{name} {today[name]} (was {then[name]})" for name in names]
+    precision = f", in {gan.precision} as it began" if gan.precision != wanted else ""
+    if then["device"] == "cpu" == today["device"]:
+        torch.set_num_threads(then["threads"])
+        torch.set_float32_matmul_precision(then["precision"])
+    note = f"; not bit for bit: {', '.join(changed)}" if changed else ""
+    note += f"; saved in {place}, while {folder} was away" if place != folder else ""
+    print(f"{folder}: going on from step {gan.step:,} ({gan.images_seen:,} images){precision}{note}")
+    return True
+
+
+def newest(folder, device="cpu"):
+    """The content of the newest checkpoint in `folder` that is whole; says where an older one had to be taken."""
+    folder, damage = Path(folder), []
+    for file in filter(Path.exists, (folder / FILE, folder / FORMER)):
+        try:
+            content = read(file, device)
+        except OSError as error:
+            damage.append(error)
+            continue
+        if damage:
+            print(f"{damage[0]}\n{folder}: taking the one before, {file.name}, of step {content['state']['step']:,}")
+        return content
+    if not damage:
+        raise OSError(f"{folder} holds no run: there is no {FILE} in it; train one with "
+                      f"python -m ganlib train --out {folder}")  # fmt: skip
+    raise damage[0]
+
+
+def stand_in(folder):
+    """Where `train(folder=...)` saves while `folder` cannot be written: a folder of the machine's own disk."""
+    mark = hashlib.sha256(str(Path(folder).absolute()).encode()).hexdigest()[:8]
+    return Path("runs") / f"{Path(folder).name}-{mark}"
+
+
+def read(file, device="cpu"):
+    """Read a checkpoint as tensors and plain values, its checksum compared; code in the file is never run."""
+    raw = Path(file).read_bytes()
+    body, seal, digits = raw[: -len(SEAL) - 64], raw[-len(SEAL) - 64 : -64], raw[-64:]
+    broken = seal == SEAL and hashlib.sha256(body).hexdigest().encode() != digits
+    try:
+        if broken:
+            raise EOFError("its content has another SHA-256 than it should have")
+        content = torch.load(io.BytesIO(raw), map_location=device, weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        raise OSError(f"{file} cannot be read ({type(error).__name__}: {str(error)[:200]}); it is damaged or no "
+                      "checkpoint of ganlib. Move it away and run again to start anew") from error  # fmt: skip
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise ValueError(f"{file} has format {found}; this ganlib reads format {FORMAT}: use the release that wrote it")
+    if seal != SEAL:
+        raise OSError(f"{file} cannot be read (it ends without its checksum); it is damaged or not written by ganlib. "
+                      "Move it away and run again to start anew")  # fmt: skip
+    return content
+
+
+def _not_finite(state):
+    """The name of the first tensor that holds a number which is not finite, or None. One read from the device."""
+    named = [(f"{player}.{name}", x) for player, net in state.items() for name, x in net.items()
+             if x.is_floating_point()]  # fmt: skip
+    finite = torch.stack([x.isfinite().all() for _, x in named]).tolist()
+    return next((name for (name, _), good in zip(named, finite, strict=True) if not good), None)
+
+
+def _config(gan):
+    """What must agree between a run and a GAN that goes on with it. A net of ours can be built again from it."""
+    nets = {name: _describe(getattr(gan, name)) for name in ("G", "D")}
+    betas = [text(beta) for beta in gan.betas]
+    return nets | {"seed": gan.seed, "lr": text(gan.lr), "ema": text(gan.ema), "betas": betas}
+
+
+def _describe(net):
+    if getattr(nets, type(net).__name__, None) is type(net):
+        return {"net": type(net).__name__, **net.settings}
+    return str(net)
+
+
+def _machine(gan):
+    """What decides the low bits of a run, and who wrote it."""
+    return {
+        "ganlib": import_module("ganlib").__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__.split("+")[0],
+        "device": gan.device.type,
+        "processes": processes.place()[1],
+        "threads": torch.get_num_threads(),
+        "precision": torch.get_float32_matmul_precision(),
+    }

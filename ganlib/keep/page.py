@@ -1,0 +1,155 @@
+"""Page: a generator as one HTML file that draws in the browser, by itself: weights, a list of operations, a player.
+
+torch.export turns G into a graph; what depends on weights alone is computed here, once, and each remaining operation is
+one of those that the player in assets/page.html knows. There each image is drawn by itself: a batch of one.
+"""
+
+import base64
+import html
+import json
+from importlib.resources import files
+
+import torch
+
+
+class NoPage(ValueError):
+    """G does something that the page's player does not know."""
+
+
+def page(G, title, notice, class_names=()):
+    """Return the text of the HTML page for `G`. Raises NoPage where an operation of G is unknown to the player.
+
+    Weights are stored as float16, which moves a pixel by less than one of 256 steps.
+    """
+    operations, weights, output = program(G)
+    packed = base64.b64encode(b"".join(w.half().numpy().tobytes() for w in weights)).decode()
+    made = {
+        "latent_dim": G.latent_dim, "shape": list(G.shape), "classes": list(map(str, class_names)),
+        "operations": operations, "sizes": [w.numel() for w in weights], "output": output,
+    }  # fmt: skip
+    text = (files("ganlib") / "assets" / "page.html").read_text()
+    for mark, value in (("TITLE", html.escape(title)), ("NOTICE", html.escape(notice)),
+                        ("PROGRAM", json.dumps(made).replace("<", "\\u003c")), ("WEIGHTS", packed)):  # fmt: skip
+        text = text.replace(f"@@{mark}@@", value)
+    return text
+
+
+def example(G, n=1):
+    """Inputs for G: (z,), or (z, labels)."""
+    z = torch.randn(n, G.latent_dim, generator=torch.Generator().manual_seed(0))
+    return (z, torch.arange(n) % G.classes) if getattr(G, "classes", 0) else (z,)
+
+
+@torch.no_grad()
+def program(G):
+    """Return (operations, weights, number of the output value) of `G` for one image.
+
+    An operation is a dict: `op`, `out` (the number of its value), `in` (numbers of values), `shape` of the value
+    without the batch, and settings of its own; `w`, `b`: numbers of weights. Values 0 and 1 are z and the label.
+    """
+    exported = torch.export.export(G.eval(), example(G))
+    weights, operations, values = [], [], {}
+    known = dict(exported.state_dict) | dict(exported.constants)
+    signature, inputs = exported.graph_signature, 0
+    named = signature.inputs_to_parameters | signature.inputs_to_buffers | signature.inputs_to_lifted_tensor_constants
+
+    def weight(x):
+        weights.append(x.detach().float().contiguous())
+        return len(weights) - 1
+
+    def emit(node, op, ins, **settings):
+        number = 2 + len(operations)
+        shape = list(node.meta["val"].shape[1:])
+        operations.append({"op": op, "out": number, "in": [values[x] for x in ins], "shape": shape, **settings})
+        values[node] = number
+
+    constants = {}
+    for node in exported.graph.nodes:
+        if node.op == "placeholder":
+            if node.name in named:
+                constants[node] = known[named[node.name]]
+            else:
+                values[node], inputs = inputs, inputs + 1
+        elif node.op == "call_function":
+            given = [x for x in node.all_input_nodes if x in values]
+            if given:
+                _translate(node, constants, values, emit, weight)
+            else:  # of weights alone: ResizeConv2d's 4x4 ones, say
+                args, kwargs = (torch.fx.node.map_arg(x, constants.__getitem__) for x in (node.args, node.kwargs))
+                constants[node] = node.target(*args, **kwargs)
+    (output,) = next(node for node in exported.graph.nodes if node.op == "output").args[0]
+    return operations, weights, values[output]
+
+
+SAME = {"view", "unflatten", "contiguous", "clone", "unsqueeze", "flatten", "reshape", "to", "squeeze", "dropout"}
+
+
+def _translate(node, constants, values, emit, weight):
+    """Emit what `node` does; NoPage where the player cannot."""
+    name, args = str(node.target).split(".")[1].rstrip("_"), list(node.args)
+    arguments = {a.name: (args[i] if i < len(args) else node.kwargs.get(a.name, a.default_value))
+                 for i, a in enumerate(node.target._schema.arguments)}  # fmt: skip
+
+    def tensor(which):
+        x = arguments[which]
+        return None if x is None else weight(constants[x])
+
+    def pair(which):
+        x = list(arguments[which])
+        if len(set(x)) != 1:
+            raise NoPage(f"{name} with {which}={x}")
+        return x[0]
+
+    if name == "_assert_tensor_metadata":
+        return
+    if name in SAME or (name == "expand" and node.meta["val"].shape == args[0].meta["val"].shape):
+        emit(node, "same", args[:1])
+    elif name == "linear":
+        emit(node, "linear", args[:1], w=tensor("weight"), b=tensor("bias"))
+    elif name in ("conv2d", "conv_transpose2d"):
+        if pair("dilation") != 1:
+            raise NoPage(f"{name} with dilation={arguments['dilation']}")
+        kernel = constants[arguments["weight"]].shape
+        emit(node, name, args[:1], w=tensor("weight"), b=tensor("bias"), stride=pair("stride"), padding=pair("padding"),
+             groups=arguments["groups"], kernel=list(kernel))  # fmt: skip
+    elif name == "batch_norm":
+        mean, var = (constants[arguments[f"running_{which}"]] for which in ("mean", "var"))
+        scale = constants[arguments["weight"]] / (var + arguments["eps"]).sqrt()
+        emit(node, "affine", args[:1], w=weight(scale), b=weight(constants[arguments["bias"]] - mean * scale))
+    elif name in ("relu", "tanh", "argmax", "sigmoid"):
+        emit(node, name, args[:1])
+    elif name == "leaky_relu":
+        emit(node, name, args[:1], slope=arguments["negative_slope"])
+    elif name == "one_hot":
+        emit(node, name, args[:1])
+    elif name == "embedding":
+        emit(node, name, [arguments["indices"]], w=tensor("weight"))
+    elif name == "cat" and arguments["dim"] == 1 and all(x in values for x in args[0]):
+        emit(node, name, args[0])
+    elif name == "permute":
+        emit(node, name, args[:1], dims=[d - 1 for d in arguments["dims"][1:]], of=list(args[0].meta["val"].shape[1:]))
+    elif name == "slice" and arguments["dim"] == 1 and args[0].meta["val"].ndim == 2:
+        emit(node, name, args[:1], start=arguments["start"] or 0)
+    elif name == "slice" and node.meta["val"].shape == args[0].meta["val"].shape:
+        emit(node, "same", args[:1])
+    elif name in ("add", "mul"):
+        a, b = args[:2]
+        shape = node.meta["val"].shape
+        if isinstance(b, torch.fx.Node) and b in values and b.meta["val"].shape == a.meta["val"].shape == shape:
+            emit(node, name, [a, b])
+        else:  # with weights, or with another shape: one side is spread out over the other
+            ins, settings = _wide(a, b, shape, constants, values, weight)
+            emit(node, f"{name}_wide", ins, **settings)
+    else:
+        raise NoPage(f"the operation {node.target} is unknown to the page")
+
+
+def _wide(a, b, shape, constants, values, weight):
+    """The settings of an elementwise operation of a value and weights: how far each step along an axis goes."""
+    if b in values and (a in constants or a.meta["val"].numel() < b.meta["val"].numel()):
+        a, b = b, a
+    if b not in constants or a not in values:
+        raise NoPage("an operation of two images of different shapes")
+    other = constants[b].expand(shape)[0].contiguous()
+    one = a.meta["val"].expand(shape)[0]
+    return [a], {"w": weight(other), "strides": list(one.stride())}

@@ -1,0 +1,200 @@
+"""The latent space of a trained generator: directions in it, ways through it, and the way back from an image.
+
+`source` is a `GAN` (its average of G, where there is one) or a generator alone, as `load_generator` returns it.
+"""
+
+import io
+import math
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from ..game.contract import evaluating
+from ..game.labels import fitting
+from ..machine.files import replace
+from ..machine.randomness import generator
+
+
+def net_of(source):
+    """The net that draws: of a GAN what its `sample` draws from, else the generator itself."""
+    return source if isinstance(source, torch.nn.Module) else source.net()
+
+
+def width(source):
+    """How many numbers of noise it takes."""
+    return getattr(source, "latent_dim", None) or net_of(source).latent_dim
+
+
+def draw(source, noise, labels=None):
+    """Return the images `(N, C, H, W)` of `noise (N, latent_dim)`; of a conditional G each class in turn by default.
+
+    Gradients pass, if any are asked for. Raises ValueError for labels that G does not know.
+    """
+    net = net_of(source)
+    noise = noise.to(next(net.parameters()))
+    with evaluating(net):
+        return net(noise, fitting(labels, len(noise), net, noise.device))
+
+
+class Directions(NamedTuple):
+    rows: torch.Tensor  # (n, latent_dim), of length 1 and at right angles to each other
+    change: torch.Tensor  # (n,): by how much an image moves per unit of noise
+
+
+@torch.no_grad()
+def directions(source, n=10, points=16, reach=0.1, skip=0, label=None):
+    """Return the `n` directions of the noise along which images change most, the strongest first: `Directions`.
+
+    They are the eigenvectors of E[JᵀJ], J being the derivative of all pixels by the noise, a mean over `points` normal
+    noise vectors, by central differences of `reach` (Wang & Ponce 2021, section 2: "The geometry of deep generative
+    image models"). `change` is the square root of the eigenvalue: the Euclidean length by which an image in [-1, 1]
+    moves per unit of noise, as a root mean square. The first `skip` numbers of the noise (InfoGAN's class code) take no
+    part; `label` is asked of a conditional G, by default each class in turn. The sign is such that the largest entry of
+    each row is positive. Raises ValueError where fewer than `n` numbers of noise are left.
+    """
+    net = net_of(source)
+    weight = next(net.parameters())
+    wide = width(source)
+    if not 1 <= n <= wide - skip:
+        raise ValueError(f"n={n} directions were asked of {wide - skip} numbers of noise; 1 to {wide - skip} "
+                         "are expected")  # fmt: skip
+    draws = generator("cpu", 0, 0, "directions")
+    places = torch.randn(points, wide, generator=draws).to(weight)
+    steps = reach * torch.eye(wide, dtype=weight.dtype, device=weight.device)[skip:]
+    total = torch.zeros(len(steps), len(steps), dtype=torch.float64, device="cpu")
+    asked = fitting(label, points, net, weight.device)
+    for i, place in enumerate(places):
+        moved = torch.cat([place + steps, place - steps])
+        labels = None if asked is None else asked[i].expand(len(moved))
+        ahead, behind = draw(net, moved, labels).flatten(1).cpu().double().chunk(2)
+        jacobian = (ahead - behind) / (2 * reach)
+        total += jacobian @ jacobian.T / points
+    values, vectors = torch.linalg.eigh(total)
+    rows = torch.zeros(n, wide, dtype=torch.float64)
+    rows[:, skip:] = vectors.T.flip(0)[:n]
+    rows *= rows.gather(1, rows.abs().argmax(1, keepdim=True)).sign()
+    return Directions(*(found.to(weight.dtype).to(weight.device)
+                        for found in (rows, values.flip(0)[:n].clamp_min(0).sqrt())))  # fmt: skip
+
+
+def truncated(noise, threshold):
+    """Return normal `noise` as noise of a normal distribution cut off at -`threshold` and `threshold`, of its shape.
+
+    The truncation trick: fewer failures, less variety (Brock et al. 2019, section 3.1, who draw again what lies
+    outside). Here each number keeps its quantile instead, so that it moves smoothly with the threshold and its order
+    among others stays. Raises ValueError for a threshold that is not above 0.
+    """
+    if not threshold > 0:
+        raise ValueError(f"threshold={threshold} was given; a number above 0 is expected (2 is mild, 0.5 is strong)")
+    below = torch.special.ndtr(torch.tensor(-float(threshold), dtype=torch.float64))
+    inside = torch.special.ndtr(noise.cpu().double()) * (1 - 2 * below) + below  # not every device has float64
+    return torch.special.ndtri(inside).clamp(-threshold, threshold).to(noise.dtype).to(noise.device)
+
+
+def interpolate(a, b, n=10, spherical=True):
+    """Return `n` points of noise (2 or more) from `a` to `b`, both `(latent_dim,)`: `(n, latent_dim)`, ends included.
+
+    A straight line between two normal vectors passes nearer to 0 than any noise that G was trained on; the great
+    circle keeps the length (White 2016, "Sampling generative networks", section 2). Opposite vectors have no shortest
+    circle, and get the line.
+    """
+    if n < 2 or a.ndim != 1 or a.shape != b.shape:
+        raise ValueError(f"{n} points from {tuple(a.shape)} to {tuple(b.shape)} were asked for; at least 2, between "
+                         "two vectors (latent_dim,), are expected: noise[0] where there is a row of them")  # fmt: skip
+    way = torch.linspace(0, 1, n, dtype=a.dtype, device=a.device)[:, None]
+    cosine = torch.dot(a, b) / (a.norm() * b.norm()).clamp_min(1e-12)
+    angle = cosine.clamp(-1, 1).arccos()
+    if not spherical or not 1e-3 < angle < math.pi - 1e-3:
+        return (1 - way) * a + way * b
+    points = (((1 - way) * angle).sin() * a + (way * angle).sin() * b) / angle.sin()
+    points[0], points[-1] = a, b  # to the bit
+    return points
+
+
+def mp4(frames, path, rate=12):
+    """Write Pillow images of one size as a video to `path` (.mp4, H.264), `rate` frames a second; returns the path.
+
+    The file's metadata say that it is generated. Raises RuntimeError where ffmpeg is missing (Colab has it).
+    """
+    from ..show.pictures import GENERATED
+
+    if Path(path).suffix != ".mp4":
+        raise ValueError(f"{str(path)!r} was given for a video; a name that ends in .mp4 is expected")
+    if shutil.which("ffmpeg") is None:
+        raise RuntimeError("ffmpeg is not installed, which writes the video (Debian: apt-get install ffmpeg); "
+                           "a GIF needs nothing: pictures.film(frames).save('walk.gif')")  # fmt: skip
+    width, height = (size // 2 * 2 for size in frames[0].size)  # H.264 takes even sizes
+    raw = io.BytesIO()
+    for frame in frames:
+        raw.write(frame.convert("RGB").crop((0, 0, width, height)).tobytes())
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    command = ["ffmpeg", "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}",
+               "-r", str(rate), "-i", "-", "-c:v", "libx264", "-pix_fmt", "yuv420p",
+               "-metadata", f"comment={GENERATED}",
+               "-movflags", "frag_keyframe+empty_moov", "-f", "mp4", "-"]  # fmt: skip
+    done = subprocess.run(command, input=raw.getvalue(), capture_output=True)
+    if done.returncode:
+        raise RuntimeError(f"ffmpeg failed: {done.stderr.decode(errors='replace')[-300:]}")
+    replace(path, lambda file: file.write(done.stdout), durable=False)
+    return path
+
+
+class Inversion(NamedTuple):
+    noise: torch.Tensor  # (1, latent_dim)
+    label: int | None
+    image: torch.Tensor  # (1, C, H, W), what G draws from it
+    error: float  # root mean square over the pixels, which run from -1 to 1
+
+
+def invert(source, image, label=None, steps=200, starts=8, lr=0.1, prior=1e-3):
+    """Return the noise from which G draws `image (C, H, W)`, in [-1, 1] or uint8, as well as it can: `Inversion`.
+
+    From the `starts` nearest of 500 random images (of a conditional G without `label`: of each class) Adam goes down
+    the mean squared difference of the pixels, plus `prior` times the mean square of the noise, which keeps it where G
+    was trained (Zhu et al. 2016, section 4.1; Lipton & Tripathi 2017); the best is returned. What G cannot draw stays
+    visible in `error`. Random numbers are the same at each call. Raises ValueError for an image of another shape.
+    """
+    net = net_of(source)
+    weight = next(net.parameters())
+    image = (image.float() / 127.5 - 1 if image.dtype == torch.uint8 else image).detach().to(weight)
+    image = image[0] if image.ndim == 4 and len(image) == 1 else image
+    known = range(getattr(net, "classes", 0)) if label is None else [label]
+    asked = fitting(torch.tensor(known).repeat_interleave(500), 500 * len(known), net, weight.device) if known else None
+    noise = torch.randn(500 * max(1, len(known)), width(source), generator=generator("cpu", 0, 0, "invert")).to(weight)
+    with torch.no_grad():
+        parts = noise.split(500)
+        images = torch.cat([draw(net, z, y) for z, y in
+                            zip(parts, [None] if asked is None else asked.split(500), strict=True)])  # fmt: skip
+        if image.shape != (shape := images.shape[1:]):
+            raise ValueError(f"an image of {tuple(image.shape)} was given; {tuple(shape)}, what G draws, is expected: "
+                             f"ganlib.load(folder, size={shape[-1]}) brings files to that size")  # fmt: skip
+        away = (images - image).square().flatten(1).mean(1).view(-1, 500)
+        offsets = 500 * torch.arange(len(away), device=weight.device)[:, None]
+        first = (away.topk(min(starts, 500), largest=False).indices + offsets).flatten()
+    z = noise[first].clone().requires_grad_(True)
+    asked = None if asked is None else asked[first]
+    frozen = [weight for weight in net.parameters() if weight.requires_grad]
+    optimizer = torch.optim.Adam([z], lr=lr)
+    try:
+        for weight in frozen:
+            weight.requires_grad_(False)
+        with torch.enable_grad():
+            for step in range(steps):
+                optimizer.param_groups[0]["lr"] = lr * 0.5 * (1 + math.cos(math.pi * step / steps))
+                loss = (draw(net, z, asked) - image).square().flatten(1).mean(1) + prior * z.square().mean(1)
+                optimizer.zero_grad()
+                loss.sum().backward()
+                optimizer.step()
+    finally:
+        for weight in frozen:
+            weight.requires_grad_(True)
+    with torch.no_grad():
+        found = draw(net, z, asked)
+        error = (found - image).square().flatten(1).mean(1).sqrt()
+        best = (error.square() + prior * z.square().mean(1)).argmin()
+    return Inversion(z.detach()[best : best + 1], None if asked is None else int(asked[best]), found[best : best + 1],
+                     error[best].item())  # fmt: skip

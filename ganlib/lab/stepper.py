@@ -1,0 +1,249 @@
+"""The stepper: the game of a GAN by hand, one piece at a time, and what each piece moved."""
+
+import io
+from functools import partial
+
+import torch
+from torch.nn.functional import softplus
+
+from ..game import losses
+from ..game.contract import evaluating
+from ..game.losses import ABSOLUTE
+from ..game.moves import discriminator_step, gan_step, generator_step
+from ..show.pictures import Picture, mosaic
+from .panel import Panel
+
+BEFORE, NOW = "0.7", {"noise": "tab:grey", "reals": "tab:green", "fakes": "tab:red", "D": "tab:blue", "G": "tab:orange"}
+
+
+class Stepper:
+    """The game on one board: noise, fakes, D's verdicts and the losses as they lie there, and a move for each player.
+
+    `noise()` deals fresh noise (and fresh reals beside it), `fake()` draws from it, `judge()` shows both kinds to D,
+    `losses()` computes what each player wants, `d_move()` and `g_move()` are one optimizer step on just these images,
+    `both(n)` plays `n` whole steps. Each returns a `Picture` of the board: in grey what lay there before, in colour
+    what lies there now. After a move all is drawn and judged anew, so that one sees what it did. `said` is the line at
+    the top. D judges without dropout here; its moves have it.
+
+    gan: played on; give a copy (`copy.deepcopy(gan)`) to keep it as it is. ValueError where it and `data` do not fit.
+    data: what the reals come from. `objective` and `penalty` as in `gan_step`. `n`: the images of a move.
+    Labels are asked for where G takes them.
+    """
+
+    def __init__(self, gan, data, objective=losses.non_saturating, penalty=None, n=100):
+        self.gan, self.data, self.objective, self.penalty, self.n = gan, data.near(gan.device), objective, penalty, n
+        gan.check(self.data)
+        self.turn, self.said = -1, "the board is set: deal noise"
+        self.moved = dict.fromkeys("DG", (None, None))  # gradient norms and weight changes of its last move
+        self.earlier = self.moved
+        self._deal()
+        self._draw()
+        self._judge()
+        self._weigh()
+        self.before = self._board()
+
+    # the pieces
+
+    def noise(self):
+        """Deal fresh noise, and reals; the fakes on the board are still the old ones."""
+        return self._play("noise: fresh numbers for G", self._deal)
+
+    def fake(self):
+        """G draws from the noise that lies there."""
+        return self._play("fake: G draws from the noise", self._draw)
+
+    def judge(self):
+        """D judges the reals and the fakes that lie there."""
+        return self._play("judge: D sees both kinds", self._judge)
+
+    def losses(self):
+        """Compute both losses from the verdicts that lie there."""
+        return self._play("losses: what each player wants to be small", self._weigh)
+
+    def d_move(self):
+        """One optimizer step of D on the reals and fakes that lie there."""
+        move = partial(discriminator_step, self.gan, self.real, self.objective, self.penalty, self.labels)
+        return self._play("D move", lambda: self._move("D", lambda: move(fake=self.fakes)), "d_loss")
+
+    def g_move(self):
+        """One optimizer step of G on the noise that lies there."""
+
+        def move():
+            fakes = self.gan.fake(self.n, "G", self.labels, noise=self.z)
+            return generator_step(self.gan, self.real, self.objective, self.labels, fake=fakes)
+
+        return self._play("G move", lambda: self._move("G", move), "g_loss")
+
+    def both(self, n=10):
+        """Play `n` whole steps, each on noise and reals of its own; those on the board stay, to be compared."""
+        if n < 1:
+            raise ValueError(f"n={n} was given; at least 1 step is expected")
+
+        def play():
+            for _ in range(n):
+                batches = self._dealt(self.gan.step, 1 + self.objective.paired)
+                stats = gan_step(self.gan, batches, self.objective, penalty=self.penalty)
+            return stats
+
+        return self._play(f"both x{n}", lambda: self._move("DG", play), "d_loss", "g_loss")
+
+    def panel(self):
+        """Return the board under seven buttons: a `Panel`."""
+        actions = {"noise": self.noise, "fake": self.fake, "judge": self.judge, "losses": self.losses,
+                   "D move": self.d_move, "G move": self.g_move, "both x10": self.both}  # fmt: skip
+        return Panel(self.picture, actions)
+
+    def _ipython_display_(self):
+        self.panel()._ipython_display_()
+
+    # what they do
+
+    def _deal(self):
+        self.turn += 1
+        batches = self._dealt(self.turn)
+        self.real, self.labels = batches.images[0], batches.labels[0] if self.gan.classes else None
+        self.z = self.gan.noise(self.n, "stepper", self.turn)
+
+    def _dealt(self, step, k=1):
+        return self.data.batches(self.gan.seed, step, k, self.n, self.gan.dtype).to(self.gan.device)
+
+    @torch.no_grad()
+    def _draw(self):
+        with evaluating(self.gan.G):
+            self.fakes = self.gan.G(self.z, self.labels)
+
+    @torch.no_grad()
+    def _judge(self):
+        with evaluating(self.gan.D):
+            self.d_real, self.d_fake = (self.gan.D(x, self.labels).float().cpu() for x in (self.real, self.fakes))
+
+    @torch.no_grad()
+    def _weigh(self):
+        """Each term of both losses; D's in its two halves where it is the cross-entropy."""
+        real, fake = self.d_real, self.d_fake
+        terms = {"D's loss": self.objective.d_loss(real, fake)}
+        if self.objective.name in ABSOLUTE:
+            terms |= {"  of reals": softplus(-real), "  of fakes": softplus(fake)}
+        if self.penalty is not None and self.penalty.term is not None:
+            terms["D's penalty"] = self._penalty()
+        terms["G's loss"] = self.objective.g_loss(real if self.objective.paired else None, fake)
+        self.terms = {name: value.mean().item() for name, value in terms.items()}
+
+    def _penalty(self):
+        both = torch.cat([self.real, self.fakes]).requires_grad_(True)
+        labels = None if self.labels is None else torch.cat([self.labels, self.labels])
+        with torch.enable_grad(), evaluating(self.gan.D):
+            logits = self.gan.D(both, labels)
+            judge = lambda x: self.gan.D(x, labels if len(x) == len(both) else self.labels)  # noqa: E731
+            values = self.penalty.term(judge, both, logits, self.gan.draws("stepper/penalty"))
+        return self.gan.at(self.penalty.weight) * values.detach().cpu()
+
+    def _move(self, players, play):
+        nets = {player: getattr(self.gan, player) for player in players}
+        old = {player: [weight.detach().clone() for _, weight in _layers(net)] for player, net in nets.items()}
+        stats = play()
+        if players == "G":  # a turn of both counts itself
+            self.gan.step += 1
+        for player, net in nets.items():
+            weights = [weight for _, weight in _layers(net)]
+            norms = [0.0 if weight.grad is None else weight.grad.norm().item() for weight in weights]
+            change = [((new - was).norm() / was.norm().clamp_min(1e-12)).item()
+                      for new, was in zip(weights, old[player], strict=True)]  # fmt: skip
+            self.moved[player] = norms, change
+        self._draw()
+        self._judge()
+        self._weigh()
+        return stats
+
+    def _play(self, what, act, *shown):
+        self.before = self._board()
+        self.earlier = dict(self.moved)
+        stats = act()
+        figures = [f"{name} was {float(stats[name]):.3f}" for name in shown]
+        now, then = self._board(), self.before
+        changes = [f"{name.strip()} {then['terms'][name]:.3f} to {now['terms'][name]:.3f}" for name in now["terms"]
+                   if now["terms"][name] != then["terms"][name] and not name.startswith(" ")]  # fmt: skip
+        self.said = "; ".join([what, *figures, *changes])
+        return self.picture()
+
+    def _board(self):
+        return {"noise": self.z, "fakes": self.fakes, "reals": self.d_real, "d_fake": self.d_fake,
+                "terms": dict(self.terms)}  # fmt: skip
+
+    def picture(self):
+        """Return the board as it lies there as a `Picture`."""
+        from matplotlib.figure import Figure
+
+        now, then = self._board(), self.before
+        figure = Figure(figsize=(11, 5.2), layout="constrained")
+        figure.suptitle(self.said, fontsize=10)
+        (noise, images, verdicts), (terms, norms, changes) = figure.subplots(2, 3)
+        for board, colour in ((then, BEFORE), (now, NOW["noise"])):
+            noise.plot(board["noise"][0].float().cpu(), color=colour, linewidth=1)
+        noise.set(title="noise: the first of the vectors", xlabel="which of its numbers")
+        self._images(images, then, now)
+        self._verdicts(verdicts, then, now)
+        names = list(now["terms"])
+        for shift, board, colours in ((0.2, then, [BEFORE] * len(names)),
+                                      (-0.2, now, [NOW[name.strip()[0]] if name[0] != " " else "tab:cyan"
+                                                   for name in names])):  # fmt: skip
+            values = [board["terms"][name] for name in names]
+            places = [-i + shift for i in range(len(names))]
+            for bar, value in zip(terms.barh(places, values, 0.38, color=colours), values, strict=True):
+                terms.text(max(0.0, value), bar.get_y() + 0.19, f" {value:.3f}", va="center", fontsize=8)
+        terms.set(title="losses", yticks=[-i for i in range(len(names))], yticklabels=names)
+        terms.margins(x=0.2)
+        self._layers(norms, 0, "gradient norm of each layer")
+        self._layers(changes, 1, "its weights moved by, in %")
+        file = io.BytesIO()
+        figure.savefig(file, dpi=70)
+        from PIL import Image
+
+        with Image.open(file) as picture:
+            return Picture(picture.convert("RGB").quantize(32), "<board>")
+
+    def _images(self, axes, then, now):
+        if self.fakes.ndim != 4:  # points in the plane
+            for points, colour in ((self.real, NOW["reals"]), (then["fakes"], BEFORE), (now["fakes"], NOW["fakes"])):
+                axes.scatter(*points.float().cpu().T, s=6, color=colour)
+        else:
+            halves = [mosaic(board["fakes"][:12], 6, gap=1) for board in (then, now)]
+            apart = halves[0].new_full((len(halves[0]), 8, halves[0].shape[2]), 255)
+            shown = torch.cat([halves[0], apart, halves[1]], 1).permute(1, 2, 0)
+            axes.imshow(shown.squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255)
+            axes.set(xticks=[], yticks=[])
+        axes.set_title("fakes: above before, below now" if self.fakes.ndim == 4 else "fakes, and reals in green")
+
+    def _verdicts(self, axes, then, now):
+        absolute = self.objective.name in ABSOLUTE
+        shown = torch.sigmoid if absolute else (lambda x: x)
+        lists = [shown(board[key]).numpy() for board in (then, now) for key in ("reals", "d_fake")]
+        low, high = min(x.min() for x in lists), max(x.max() for x in lists)
+        room = max(0.02, 0.05 * (high - low))
+        bins = torch.linspace(low - room, high + room, 41).numpy()
+        for values, name, label in zip(lists[:2], ("reals", "fakes"), ("before", None), strict=True):
+            axes.hist(values, bins, histtype="step", color=NOW[name], linestyle=":", label=label)
+        for values, name in zip(lists[2:], ("reals", "fakes"), strict=True):
+            axes.hist(values, bins, color=NOW[name], alpha=0.6, label=name)
+        axes.set(title="D's " + ("probability of 'real'" if absolute else "logits"))
+        axes.legend(frameon=False, fontsize=8)
+
+    def _layers(self, axes, which, title):
+        labels, place = [], 0
+        for player in "GD":
+            names = [name for name, _ in _layers(getattr(self.gan, player))]
+            for state, shift in ((self.earlier, -0.2), (self.moved, 0.2)):
+                values = state[player][which]
+                if values is not None:
+                    heights = [100 * value for value in values] if which else values
+                    colour = BEFORE if state is self.earlier else NOW[player]
+                    axes.bar([place + i + shift for i in range(len(names))], heights, 0.38, color=colour)
+            labels += [f"{player}{i + 1}" for i in range(len(names))]
+            place += len(names)
+        axes.set(title=title, xticks=range(place), xlim=(-0.7, place - 0.3))
+        axes.set_xticklabels(labels, fontsize=7)
+
+
+def _layers(net):
+    """The weights of a net that are matrices or kernels, with their names."""
+    return [(name, weight) for name, weight in net.named_parameters() if weight.ndim > 1]

@@ -1,0 +1,213 @@
+"""compile_step: the whole training step as one captured CUDA graph, or the step unchanged, and why in one line.
+
+On a GPU a step of small nets is hundreds of kernels of a few microseconds, and the time goes into starting them one by
+one. A CUDA graph records them once and starts them all with one call. What Python computes anew at each step would be
+recorded as a constant; so schedules are read from tensors that are filled before each replay, each stream of random
+numbers has a generator that is seeded before each replay, and the batch is copied to where the graph reads it.
+"""
+
+import copy
+import time
+from functools import partial
+
+import torch
+
+from ..game.moves import played
+from ..game.schedules import at
+from ..machine.randomness import generator, seed_of
+
+CHECKED = 4  # steps that are played both ways before a captured step is used
+
+
+def compile_step(step, gan, data, batch_size=100):
+    """Return `step` as one CUDA graph per step where that works, else `step` itself; prints one line that says why.
+
+    Made for a fixed `batch_size`; a batch of another shape, another GAN, or a state that was loaded since is captured
+    anew. Before it is used, the captured step is compared with the eager one over 4 steps from the present state, which
+    is put back afterwards. `step` has to be a function of its arguments and of (seed, step), as `gan_step` is:
+    whatever else Python computes in it would stay as it was when it was captured.
+
+    On a CPU, on MPS and in several processes the step is returned unchanged. (torch.compile is not used: it was slower
+    than eager for these nets and took 9 to 31 s to start, see benchmarks/LOG.md.)
+    """
+    reason = "several processes share the gradients" if gan.world > 1 else _unfit(gan.device)
+    if reason is None:
+        data = data.near(gan.device)
+        k, _ = played(step)
+        compiled, start = Compiled(step), time.monotonic()
+        try:
+            compiled.capture(gan, data.batches(gan.seed, gan.step, k, batch_size, gan.dtype).to(gan.device))
+        except Exception as error:  # whatever a step or a net does that cannot be captured; the state is back
+            reason = f"it cannot be captured ({type(error).__name__}: {str(error).splitlines()[0][:160]})"
+        else:
+            print(f"step: one CUDA graph, captured in {time.monotonic() - start:.1f} s; {CHECKED} steps agree with the "
+                  "eager step", flush=True)  # fmt: skip
+            return compiled
+    print(f"step: eager, as it is; {reason}", flush=True)
+    return step
+
+
+def _unfit(device):
+    if device.type == "cuda":
+        return None
+    return f"there are no CUDA graphs on {device.type}, and nothing else was measured to be faster"
+
+
+class Graph:
+    """torch.cuda.CUDAGraph, behind the three things that are needed of it. (A test puts an imitation in its place.)"""
+
+    def __init__(self):
+        self.graph = torch.cuda.CUDAGraph()
+
+    def record(self, play, generators):
+        """Record what `play()` starts on the GPU, and return what it returns; `generators` may be seeded between."""
+        for draws in generators:
+            self.graph.register_generator_state(draws)
+        with torch.cuda.graph(self.graph):
+            return play()
+
+    def warm_up(self, play):
+        """Call `play()` where capturing wants its libraries to have been started: on a stream of its own."""
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            play()
+        torch.cuda.current_stream().wait_stream(aside)
+
+    def replay(self):
+        self.graph.replay()
+
+
+class Compiled:
+    """A step that is recorded once and replayed; `eager` is the step itself."""
+
+    graph_type = Graph
+
+    def __init__(self, eager):
+        self.eager, self.gan, self.graph = eager, None, None
+
+    def __call__(self, gan, batches):
+        if self.gan is not gan or self.generation != gan.generation or self.shapes != _shapes(batches):
+            self.capture(gan, batches)
+        return self._replay(batches)
+
+    # while the step is recorded, `gan.capture` is this object, and the step asks it:
+
+    def value(self, function):
+        """A 0-d tensor that holds `function()` from replay to replay."""
+        self.functions.append((function, torch.zeros((), device=self.gan.device)))
+        return self.functions[-1][1]
+
+    def generator(self, stream):
+        """A generator of `stream`, seeded before each replay: one for each time that the step asks."""
+        self.asked.append(stream)
+        key = stream, self.asked.count(stream)
+        if key not in self.generators:
+            self.generators[key] = generator(self.gan.device, self.gan.seed, self.gan.step, stream)
+        return self.generators[key]
+
+    def capture(self, gan, batches):
+        """Record the step for this GAN and batches of these shapes, and compare it with the eager step.
+
+        Raises what the step raises, or RuntimeError where both disagree; the state of `gan` is then as it was.
+        """
+        self.gan, self.graph, self.shapes, self.generators = gan, None, _shapes(batches), {}
+        self.batches = type(batches)(*(None if x is None else x.clone() for x in batches))
+        kept = copy.deepcopy(gan.state_dict())
+        try:
+            graph = self.graph_type()
+            for _ in range(3):  # the first makes Adam's moments, and says which streams there are
+                graph.warm_up(self._record)
+            _put_back(gan, kept)
+            before = gan.step, gan.images_seen
+            self.stats = graph.record(self._record, self.generators.values())
+            self.images, gan.step, gan.images_seen = gan.images_seen - before[1], *before
+            self.graph, self.generation = graph, gan.generation
+            self._compare(batches)
+        except Exception:
+            self.gan = None
+            gan.load_state_dict(kept)
+            raise
+
+    def _record(self):
+        """Play the step as it is to be recorded: numbers that change are tensors, in the optimizers too."""
+        gan, optimizers = self.gan, (self.gan.opt_G, self.gan.opt_D)
+        groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        before = [dict(group) for group in groups]
+        self._seed()
+        gan.capture, self.asked, self.functions = self, [], []
+        try:
+            if any(map(callable, gan.betas)):  # the fused Adam takes a tensor for lr, and none for the betas
+                for group in groups:
+                    group.update(fused=False, foreach=True, capturable=True)
+            stats = self.eager(gan, self.batches)
+            return list(stats), torch.stack([value.to(gan.dtype) for value in stats.values()])
+        finally:
+            gan.capture = None
+            for group, was in zip(groups, before, strict=True):
+                group.update(was)
+
+    def _seed(self):
+        for (stream, _), draws in self.generators.items():
+            draws.manual_seed(seed_of(self.gan.seed, self.gan.step, stream))
+
+    def _replay(self, batches):
+        gan = self.gan
+        for ours, given in zip(self.batches, batches, strict=True):
+            if ours is not None:
+                ours.copy_(given)
+        self._seed()
+        if self.functions:
+            now = torch.tensor([function() for function, _ in self.functions]).to(gan.device, non_blocking=True)
+            torch._foreach_copy_([tensor for _, tensor in self.functions], list(now.unbind()))
+        for optimizer in (gan.opt_G, gan.opt_D):  # for those who read them: the graph has tensors of its own
+            for group in optimizer.param_groups:
+                group["lr"] = at(gan.lr, gan.images_seen)
+                group["betas"] = tuple(at(beta, gan.images_seen) for beta in gan.betas)
+        before = gan.step, gan.images_seen
+        self.graph.replay()
+        gan.step, gan.images_seen = before[0] + 1, before[1] + self.images
+        names, values = self.stats
+        return dict(zip(names, values.clone().unbind(), strict=True))
+
+    def _compare(self, batches):
+        """Raise RuntimeError unless a few replays move weights and figures as the eager step does."""
+        gan, figures, states, start = self.gan, [], [], copy.deepcopy(self.gan.state_dict())
+        for play in (self._replay, partial(self.eager, gan)):
+            _put_back(gan, start)
+            begun = _moving(gan)
+            figures.append(torch.stack([value.to(gan.dtype) for value in play(batches).values()]))
+            for _ in range(CHECKED - 1):
+                play(batches)
+            states.append(_moving(gan))
+        _put_back(gan, start)
+        # two right ways drift apart: Adam turns the sign of a gradient near 0 into a whole step
+        (ours, theirs), way = states, torch.dist(states[1], begun)
+        apart = torch.dist(ours, theirs)
+        if not torch.allclose(*figures, rtol=1e-2, atol=1e-3) or not apart <= 0.2 * way:
+            raise RuntimeError(f"replayed and eager steps disagree: {apart:.3g} apart after a way of {way:.3g}, first "
+                               f"figures {figures[0].tolist()} and {figures[1].tolist()}")  # fmt: skip
+
+
+def _shapes(batches):
+    return [None if x is None else (x.shape, x.dtype) for x in batches]
+
+
+def _moving(gan):
+    """All that a step moves but the optimizers, in one vector."""
+    nets = [getattr(gan, name).state_dict().values() for name in ("G", "D", "G_ema") if getattr(gan, name) is not None]
+    return torch.cat([tensor.double().flatten() for tensor in (*sum(map(list, nets), []), gan.adaptive)])
+
+
+def _put_back(gan, state):
+    """As `load_state_dict`, but into the tensors that a graph knows; moments that did not exist yet become 0."""
+    for name in ("G", "D", "G_ema"):
+        if name in state:
+            for key, here in getattr(gan, name).state_dict().items():
+                here.copy_(state[name][key])
+    for name in ("opt_G", "opt_D"):
+        for i, moments in getattr(gan, name).state_dict()["state"].items():
+            for key, here in moments.items():
+                here.copy_(state[name]["state"].get(i, {}).get(key, torch.zeros_like(here)))
+    gan.adaptive.copy_(state["adaptive"])
+    gan.step, gan.images_seen = state["step"], state["images_seen"]

@@ -1,0 +1,172 @@
+"""Preflight: what D is about to see, what was made of the files, and what to expect of a run, before it begins."""
+
+import statistics
+from dataclasses import dataclass, field
+
+import torch
+from torch.nn.functional import adaptive_avg_pool2d
+
+from ..machine.device import choice
+from ..show.pictures import Picture, show
+from .recipes import recipe
+from .speed import rate
+
+COMPARED = 20_000  # images that are searched for near-duplicates, at most
+SHOWN = 64
+
+
+@dataclass
+class Preflight:
+    """`print` it for the report; as a notebook cell's value it shows the contact sheet, 64 images as D sees them.
+
+    `facts`: the numbers of the report. `advice`: sentences, the most important first. `batch_size`: what to train with.
+    """
+
+    sheet: Picture
+    lines: list
+    advice: list
+    facts: dict = field(default_factory=dict)
+    batch_size: int = 50
+
+    def __str__(self):
+        return "\n".join([*self.lines, *(f"  -> {text}" for text in self.advice)])
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return self.sheet.lossy()._repr_mimebundle_(include, exclude)  # as in the live view: a third of the size
+
+    def __repr__(self):
+        return str(self)
+
+
+def preflight(data, name="small", conditional=None, seconds=3.0):
+    """Look at `data` before a run: prints a report and returns it as a `Preflight`, with a contact sheet.
+
+    Counts and sizes, what was converted, what was skipped and why, near-duplicates, the batch size and the minutes that
+    the recipe `name` would take on this machine (measured for `seconds` on the device that `setup` chose; 0 leaves that
+    out), and advice. `conditional`: on the labels, by default where there are any.
+    """
+    report, n = data.report, len(data)
+    some = torch.randperm(n, generator=torch.Generator().manual_seed(0))[:SHOWN].sort().values
+    sheet = show(data.images[some.to(data.images.device)], scale=max(1, 64 // data.shape[2]))
+    colour = "grey" if data.shape[0] == 1 else "in colour"
+    lines, facts = [f"{data.name}: {n:,} images of {data.shape[2]} x {data.shape[1]}, {colour}"], {"images": n}
+    if report:
+        lines += _files(report)
+        facts |= {"found": report["found"], "skipped": len(report["skipped"])}
+    if data.labels is not None:
+        counts = torch.bincount(data.labels.cpu(), minlength=len(data.classes)).tolist()
+        names = data.classes or tuple(map(str, range(len(counts))))
+        lines.append(f"{len(counts)} classes: " + _some([f"{a} {b:,}" for a, b in zip(names, counts, strict=True)], 12))
+        facts["classes"] = counts
+    pairs = near_duplicates(data)
+    twins = len({second for _, second in pairs})
+    known = report.get("names", [])
+    facts["near_duplicates"] = pairs
+    if pairs:
+        shown = [f"{known[a]} = {known[b]}" if known else f"{a} = {b}" for a, b in pairs[:3]]
+        lines.append(f"near-duplicates: {twins:,} images look like an earlier one ({_some(shown, 3, len(pairs))})")
+    labelled = data.labels is not None and len(data.classes) > 1 if conditional is None else conditional
+    made, batch = None, None
+    try:
+        made = recipe(name, data.shape, len(data.classes) if labelled else 0)
+        batch = max(2, min(made.batch_size, n // 4)) if n >= 4 else n
+        plan = made.images or 1_000_000
+        if seconds and n >= 2:
+            speed = rate(made, data, seconds, batch, choice.device)
+            facts |= {"images_per_second": speed, "minutes": plan / speed / 60}
+            lines.append(f"recipe {name}, batch {batch}: {speed:,.0f} images/s on this machine; its plan of {plan:,} "
+                         f"images takes about {max(1, round(plan / speed / 60))} min")  # fmt: skip
+        facts["batch_size"] = batch
+    except (ValueError, RuntimeError) as error:  # a size that it cannot draw; too little memory
+        lines.append(f"recipe {name} cannot be used: {error}")
+    advice = [*_advice(data, report, twins, facts.get("classes"), labelled)]
+    found = Preflight(sheet, lines, advice, facts, batch or max(1, min(50, n // 4)))
+    print(found)
+    return found
+
+
+def _some(texts, most, total=None):
+    left = (total or len(texts)) - most
+    return ", ".join(texts[:most]) + (f" and {left:,} more" if left > 0 else "")
+
+
+def _files(report):
+    """The lines about what was found in the files."""
+    w, h = report["widths"], report["heights"]
+    yield (f"files: {report['found']:,} found, {report['used']:,} used, {len(report['skipped']):,} skipped; sizes "
+           f"{min(w):,} x {min(h):,} to {max(w):,} x {max(h):,}, median {statistics.median(w):,.0f} x "
+           f"{statistics.median(h):,.0f}; {FIT[report['fit']]}")  # fmt: skip
+    if 0 < report["grey"] < report["used"]:
+        yield f"colour: {report['grey']:,} of {report['used']:,} are grey"
+    if report["converted"]:
+        yield "converted: " + "; ".join(f"{what}: {count:,}" for what, count in report["converted"].items())
+    if report["skipped"]:
+        yield "skipped: " + _some([f"{name} ({why})" for name, why in report["skipped"]], 8)
+
+
+FIT = {"crop": "the middle is cut out", "pad": "padded with white", "stretch": "stretched"}
+
+
+def _advice(data, report, twins, counts, labelled):
+    """Sentences, the most important first."""
+    n = len(data)
+    if n < 10:
+        yield f"{n} images are too few to learn from; collect more than a hundred"
+    elif n < 200:
+        yield (f"{n} images: it will memorise them. Use augment=augment.ada (or diff_augment), and look at each fake's "
+               "nearest training image; more images help more than any setting")  # fmt: skip
+    elif n < 2_000:
+        yield f"{n} images are few: use augment=augment.diff_augment or augment.ada, or D learns them by heart"
+    elif n < 10_000:
+        yield f"{n:,} images: try augment=augment.ada; D may learn them by heart in a long run"
+    if report:
+        enlarged = report["converted"].get("enlarged", 0)
+        if enlarged > 0.2 * n:
+            yield f"{enlarged:,} of {n:,} images are smaller than {data.shape[2]} pixels: a smaller size=... is honest"
+        if len(report["skipped"]) > 0.05 * report["found"]:
+            yield f"{len(report['skipped'])} of {report['found']:,} files were skipped: look at the reasons above"
+        if report["fit"] == "crop":
+            lengthy = sum(max(a, b) > 1.5 * min(a, b) for a, b in zip(report["widths"], report["heights"], strict=True))
+            if lengthy > 0.2 * n:
+                yield (f'{lengthy:,} images are more than 1.5 times as long as wide, and lose their ends: fit="pad" '
+                       "keeps them")  # fmt: skip
+        if 0 < report["grey"] < 0.2 * n or 0 < n - report["grey"] < 0.2 * n:
+            yield "grey and coloured images are mixed: channels=1 makes all of them grey"
+        if report["mixed"]:
+            yield "some images lie in folders and some beside them: no labels were made; one folder per class would"
+    if twins > 0.01 * n:
+        yield f"{twins / n:.0%} of the images look like an earlier one: without them it memorises less"
+    if labelled and counts:
+        least = min(counts)
+        if least < 20:
+            yield (f"the smallest class has {least} image{'s' * (least != 1)}: too few for a class of its own; merge "
+                   "classes, or train without labels")  # fmt: skip
+        elif least < 0.1 * max(counts):
+            yield f"the smallest class has {least:,} images, the largest {max(counts):,}: it is learned last"
+
+
+@torch.no_grad()
+def near_duplicates(data, alike=0.99):
+    """Return pairs (i, j), i < j, of images of `data` that look alike: the first such i for each j.
+
+    Their 16 x 16 grey thumbnails, without their means, correlate by `alike` or more: a copy that was scaled, compressed
+    or made brighter does. Of more than 20,000 images as many are compared, at even distances.
+    """
+    n = len(data)
+    index = torch.arange(n) if n <= COMPARED else torch.linspace(0, n - 1, COMPARED).long()
+    cells = [adaptive_avg_pool2d(data.images[part.to(data.images.device)].float().mean(1, keepdim=True), 16)
+             for part in index.split(1000)]  # fmt: skip
+    cells = torch.cat(cells).flatten(1).cpu()
+    means, pairs = cells.mean(1), []
+    cells, flat = cells - means[:, None], cells.std(1) < 1  # of one colour: what correlates is noise
+    cells = torch.where(flat[:, None], torch.ones(()), cells)
+    cells = cells / cells.norm(dim=1, keepdim=True)
+    for start in range(0, len(index), 1000):
+        rows, earlier = slice(start, start + 1000), slice(0, start + 1000)
+        close = (cells[rows] @ cells[earlier].T >= alike).tril(start - 1)
+        plain = flat[rows, None] & flat[None, earlier]
+        apart = (means[rows, None] - means[None, earlier]).abs() > 3
+        close &= torch.where(plain, ~apart, ~flat[rows, None] & ~flat[None, earlier])
+        for row in close.any(1).nonzero().flatten().tolist():
+            pairs.append((int(index[close[row].nonzero()[0]]), int(index[start + row])))
+    return pairs

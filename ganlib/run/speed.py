@@ -1,0 +1,130 @@
+"""How fast this machine trains, against batch size and image size, and how near that is to its matrix products."""
+
+import time
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..data.images import Images
+from ..game.moves import played
+from ..machine import processes
+from ..machine.device import choice
+from ..machine.files import replace
+from ..machine.trials import peak
+from .recipes import recipe
+from .training import train
+
+BATCHES = (25, 50, 100, 200, 400)
+SIZES = (14, 28, 32, 56, 64)
+
+
+def bench(device, recipes=("classic", "small"), batches=BATCHES, sizes=SIZES, seconds=1.0, out=None):
+    """Train on images of noise, print a table and return its rows; `out` is a file for the plot of them.
+
+    Each recipe is measured at 28x28 with each of `batches`, and with a batch of 50 at each of `sizes`; only the steps
+    are timed, no picture and no history. GFLOP/s counts the products of matrices and convolutions in both moves, by
+    torch's own counter; `share` is what that is of `trials.peak`, the rate of one large product of matrices.
+    """
+    best = peak(device, choice.precision)
+    print(f"one large product of matrices: {best / 1e9:,.0f} GFLOP/s\n", flush=True)
+    print("| recipe | image | batch | images/s | MFLOP per image | GFLOP/s | share |\n|---|---|---|---|---|---|---|")
+    rows, draws = [], torch.Generator().manual_seed(0)
+    for name in recipes:
+        for size, batch in dict.fromkeys([(28, batch) for batch in batches] + [(size, 50) for size in sizes]):
+            noise = torch.randint(0, 256, (400, 1, size, size), dtype=torch.uint8, generator=draws)
+            made = recipe(name, (1, size, size))
+            step, operations = _player(made, Images(noise), batch, device)
+            step()
+            times = _timed(step, device, seconds)
+            speed = batch * made.n_critic * len(times) / sum(times)
+            rows.append({"recipe": name, "size": size, "batch": batch, "images/s": speed, "flop": operations})
+            print(f"| {name} | {size}x{size} | {batch} | {speed:,.0f} | {operations / 1e6:,.1f} | "
+                  f"{speed * operations / 1e9:,.0f} | {speed * operations / best:.0%} |", flush=True)  # fmt: skip
+    if out is not None:
+        _plot(rows, Path(out))
+        print(f"\nplot: {out}")
+    return rows
+
+
+def rate(made, data, seconds=4.0, batch_size=None, device=None):
+    """Return the images/s at which the recipe `made` trains on `data`: what a budget in seconds buys.
+
+    Fresh nets are trained for so long, history included, and thrown away; on `device`, by default where the data are.
+    The first three steps are not counted, where there are more. Of several processes all have to call it.
+    """
+    with torch.random.fork_rng(devices=[]):
+        gan = made.gan(0).to(data.images.device if device is None else device)
+    size, start = batch_size or made.batch_size, (time.perf_counter(), 0)
+    for now in train(gan, data, made.step, until=f"{seconds}s", batch_size=size):
+        if now.step == 3 or now.reason:
+            _wait(gan.device)
+            here = time.perf_counter(), now.images
+            start = start if now.reason else here
+    return (here[1] - start[1]) / (here[0] - start[0])
+
+
+def planned_rate(make, data, goal, batch_size=None, seconds=4.0):
+    """Return the images/s of the recipe that is planned for what it gets done in `goal` seconds.
+
+    `make(images)` returns the recipe for a plan of so many images (None: its own); a longer plan may have larger
+    batches, which are faster, so that it is measured again then.
+    """
+    made = make(None)
+    speed = processes.agree(rate(made, data, seconds, batch_size))
+    planned = make(max(10, round(speed * goal)))
+    if batch_size is None and planned.batch_size != made.batch_size:
+        speed = processes.agree(rate(planned, data, seconds))
+    return speed
+
+
+def _player(made, data, batch, device):
+    """(a function that plays one step of fresh nets, the same in operations per image)."""
+    with torch.random.fork_rng(devices=[]):
+        data, gan, (k, _) = data.to(device), made.gan(0).to(device), played(made.step)
+
+    def step():
+        made.step(gan, data.batches(0, gan.step, k, batch))
+
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return step, counter.get_total_flops() / batch
+
+
+def _timed(step, device, seconds, apart=10):
+    """Seconds per step, one number for each few of them on a GPU, where the clock would else see only the launches."""
+    times, end = [], time.perf_counter() + seconds
+    apart = 1 if device.type == "cpu" else apart
+    _wait(device)
+    while not times or time.perf_counter() < end:
+        start = time.perf_counter()
+        for _ in range(apart):
+            step()
+        _wait(device)
+        times.append((time.perf_counter() - start) / apart)
+    return times
+
+
+def _wait(device):
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def _plot(rows, file):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    views = ("batch", "size", 28, "batch size, at 28x28"), ("size", "batch", 50, "image size, at a batch of 50")
+    for axes, (key, other, fixed, title) in zip(figure.subplots(1, 2, sharey=True), views, strict=True):
+        shown = [row for row in rows if row[other] == fixed]
+        for name in dict.fromkeys(row["recipe"] for row in rows):
+            points = sorted((row[key], row["images/s"]) for row in shown if row["recipe"] == name)
+            axes.plot(*zip(*points, strict=True), marker="o", label=name)
+        ticks = sorted({row[key] for row in shown})
+        axes.set(xscale="log", yscale="log", xlabel=title)
+        axes.set_xticks(ticks, labels=ticks)
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("images per second")
+    figure.axes[0].legend(frameon=False)
+    replace(file, lambda target: figure.savefig(target, dpi=120, format=file.suffix.removeprefix(".") or "png"))

@@ -1,0 +1,1 @@
+"""Pictures: grids, curves, timelines, the live view, the plane."""
