@@ -1,31 +1,104 @@
-"""ganlib: learn, train and judge generative adversarial networks in a notebook."""
+"""ganlib: learn, train and judge generative adversarial networks in a notebook.
 
-from . import lab, nets
-from .data.images import Images, load
-from .game import augment, losses, schedules
+The core of a GAN is loaded at once; all else (judge, keep, lab, lessons, recipes, ...) when it is first asked for.
+"""
+
+from importlib import import_module
+
+from . import data, nets
+from .data.images import Images
+from .game import losses
+from .game.game import Game, discriminator_step, gan_step, generator_step
 from .game.gan import GAN
-from .game.moves import discriminator_step, gan_step, generator_step
-from .judge import features, metrics
-from .judge.doctor import diagnose
-from .judge.evaluation import evaluate
-from .keep.checkpoint import resume, save
-from .keep.export import export, load_generator
-from .lab import latent
-from .lessons import check as exercises
+from .game.player import Player
 from .machine.device import setup
-from .run.cuda_graph import compile_step
-from .run.preflight import preflight
-from .run.recipes import recipe
-from .run.stopping import below, equilibrium, plateau
-from .run.training import train
-from .show import plane
-from .show.live import LiveView
-from .show.pictures import curves, show, timeline
+from .show.pictures import show
 
 __version__ = "0.1.0"
+
+LATER = {  # public name: module:attribute, or the module that it is
+    "Games": "game.several:Games",
+    "LiveView": "show.live:LiveView",
+    "Several": "game.several:Several",
+    "Together": "data.together:Together",
+    "augment": "game.augment",
+    "below": "run.until:below",
+    "compile_step": "run.cuda_graph:compile_step",
+    "curves": "show.curves:curves",
+    "diagnose": "judge.doctor:diagnose",
+    "equilibrium": "run.until:equilibrium",
+    "evaluate": "judge.evaluation:evaluate",
+    "exercises": "lessons.check",
+    "export": "keep.export:export",
+    "features": "judge.features",
+    "lab": "lab",
+    "latent": "lab.latent",
+    "load": "data.loading:load",
+    "load_generator": "keep.export:load_generator",
+    "metrics": "judge.metrics",
+    "plane": "show.plane",
+    "plateau": "run.until:plateau",
+    "preflight": "run.preflight:preflight",
+    "recipe": "run.recipes:recipe",
+    "resume": "keep.checkpoint:resume",
+    "schedules": "game.schedules",
+    "save": "keep.checkpoint:save",
+    "timeline": "show.timeline:timeline",
+    "train": "run.training:train",
+}
 __all__ = [
-    "GAN", "Images", "LiveView", "augment", "below", "compile_step", "curves", "diagnose", "discriminator_step",
-    "equilibrium", "evaluate", "exercises", "export", "features", "gan_step", "generator_step", "lab", "latent",
-    "load", "load_generator", "losses", "metrics", "nets", "plane", "plateau", "preflight", "recipe", "resume", "save",
-    "schedules", "setup", "show", "timeline", "train",
-]  # fmt: skip
+    "GAN",
+    "Game",
+    "Games",
+    "Images",
+    "LiveView",
+    "Player",
+    "Several",
+    "Together",
+    "augment",
+    "below",
+    "compile_step",
+    "curves",
+    "data",
+    "diagnose",
+    "discriminator_step",
+    "equilibrium",
+    "evaluate",
+    "exercises",
+    "export",
+    "features",
+    "gan_step",
+    "generator_step",
+    "lab",
+    "latent",
+    "load",
+    "load_generator",
+    "losses",
+    "metrics",
+    "nets",
+    "plane",
+    "plateau",
+    "preflight",
+    "recipe",
+    "resume",
+    "save",
+    "schedules",
+    "setup",
+    "show",
+    "timeline",
+    "train",
+]
+
+
+def __getattr__(name):
+    if name not in LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = LATER[name].partition(":")
+    value = import_module(f".{module}", __name__)
+    value = getattr(value, attribute) if attribute else value
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

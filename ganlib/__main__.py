@@ -1,29 +1,29 @@
 """The command line: python -m ganlib train | sample | evaluate | export | bench. Exit status 0 only where it worked."""
 
 import argparse
-import json
 import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from .data import as_uint8, downloads, load
 from .data.decoding import FITS
+from .data.images import as_uint8
+from .data.loading import LOADERS, load
 from .game import augment
 from .judge.doctor import diagnose
 from .judge.evaluation import evaluate
 from .judge.features import EXTRACTORS
 from .keep import checkpoint
-from .keep.autosave import Keeper
+from .keep.autosave import Autosave
 from .keep.checkpoint import resume
 from .keep.export import export, rebuild
-from .machine import files, processes
+from .machine import files, launch, processes
 from .machine.device import setup
+from .run.plan import planned_images
 from .run.preflight import preflight
 from .run.recipes import RECIPES, recipe
-from .run.speed import bench, planned_rate
+from .run.speed import bench
 from .run.training import train
-from .run.until import Rule
 from .show.live import LiveView
 from .show.pictures import show
 
@@ -31,22 +31,26 @@ ENDS = {"interrupted": 130, "terminated": 143, "not finite": 1}  # exit statuses
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m ganlib", description=__doc__.splitlines()[0])
+    """Run the command that `arguments`, by default the program's own, ask for; returns the exit status."""
+    program = "ganlib" if Path(sys.argv[0]).stem == "ganlib" else "python -m ganlib"
+    parser = argparse.ArgumentParser(prog=program, description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     defaults = {"formatter_class": argparse.ArgumentDefaultsHelpFormatter}
     add = commands.add_parser("train", help="train a recipe, or go on with the run in a folder", **defaults)
     add.add_argument("--data", default="digits",
-                     help=f"digits, {', '.join(downloads.TORCHVISION)}; a folder, .zip or .tar of images")  # fmt: skip
+                     help=f"{', '.join(LOADERS)}; a folder, .zip or .tar of images")  # fmt: skip
     add.add_argument("--size", type=int, help="pixels, for images of your own: 64, say")
     add.add_argument("--fit", default="crop", choices=FITS, help="how they become squares")
     add.add_argument("--augment", choices=["diff_augment", "ada"], help="for little data")
     add.add_argument("--fallback", choices=["digits"], help="go on with the digits where a download fails")
     add.add_argument("--recipe", default="classic", help=", ".join(RECIPES))
     add.add_argument("--conditional", action="store_true", help="ask for images by class, where the data have labels")
-    add.add_argument("--plan", metavar="LENGTH", help="stretch the schedules to so many images; or to a time: "
-                     '"60s" is measured once as images, kept in FOLDER/plan.json, and ends the run')  # fmt: skip
+    add.add_argument("--plan", metavar="LENGTH", help='stretch the schedules to so many images, "40k images"; or to a '
+                     'time: "60s" is measured once as images, kept in FOLDER/plan.json, and ends the run')  # fmt: skip
     add.add_argument("--steps", type=int, default=10_000, help="steps, counted from the run's beginning")
-    add.add_argument("--until", metavar="LIMIT", help='instead of --steps: "1M images", "100 epochs", "60s", ...')
+    add.add_argument(
+        "--until", metavar="LIMIT", help='instead of --steps: "1M images", "100 epochs", "60s", 5000 (steps), ...'
+    )
     add.add_argument("--seed", type=int, default=0, help="decides weights, noise and the order of the data")
     add.add_argument("--batch-size", type=int, help="images per step (and process); the recipe's own by default")
     add.add_argument(
@@ -71,8 +75,8 @@ def main(arguments=None):
     add = commands.add_parser("evaluate", help="judge a trained run: one table, and a diagnosis", **defaults)
     add.add_argument("folder", help="the run's folder")
     add.add_argument("--data", help="the data set to compare with; the one that it was trained on by default")
-    add.add_argument("--size", type=int, help="pixels, for images of your own")
-    add.add_argument("--fit", default="crop", choices=FITS, help="how they became squares when it was trained")
+    add.add_argument("--size", type=int, help="pixels, for images of your own; as in the run by default")
+    add.add_argument("--fit", choices=FITS, help="how they become squares; as in the run by default")
     add.add_argument("--n", type=int, help="how many fakes; 10,000, or as many as there are real images, by default")
     add.add_argument("--extractor", help=f"{', '.join(EXTRACTORS)}; the digit classifier for digits by default")
     add.set_defaults(run=_evaluate)
@@ -104,7 +108,7 @@ def main(arguments=None):
 def _train(options):
     if options.evaluate_every is not None and options.evaluate_every < 1:
         raise ValueError(f"--evaluate-every {options.evaluate_every} was given; 1 step or more is expected")
-    device = processes.start(options.device)
+    device = launch.start(options.device)
     device = setup(options.seed, device, precision=options.precision)
     first = processes.place()[0] == 0  # of several processes one writes and talks
     if not first:
@@ -118,7 +122,11 @@ def _train(options):
     classes = (len(images.classes) if images.labels is not None else 0) if options.conditional else 0
     if options.conditional and not classes:
         raise ValueError(f"--conditional was given, and {images.name!r} has no labels; leave it out")
-    planned = _planned(options, images, classes, first)
+    planned = None
+    if options.plan is not None:
+        make, kept = partial(recipe, options.recipe, images.shape, classes), Path(options.out) / "plan.json"
+        planned, timed = planned_images(options.plan, make, images, kept, options.batch_size, first)
+        options.until = options.until or (f"{planned} images" if timed else None)
     chosen = recipe(options.recipe, images.shape, classes, planned)
     if options.augment:
         chosen = replace(chosen, augment=getattr(augment, options.augment))
@@ -131,41 +139,17 @@ def _train(options):
     resume(options.out, gan)
     until = options.until or options.steps
     view = LiveView(total=options.steps if until == options.steps else None, folder=options.out) if first else None
-    best = Keeper(gan, Path(options.out) / "best")
+    best = Autosave(gan, Path(options.out) / "best")
     now = None
-    for now in train(gan, images, chosen.step, until=until, view=view, folder=options.out, batch_size=batch_size,
+    for now in train(gan, images, chosen, until=until, view=view, folder=options.out, batch_size=batch_size,
                      save_seconds=options.save_seconds, evaluate_every=options.evaluate_every):  # fmt: skip
         if first and now.best():
             best.save()
     processes.wait()
     reason = now.reason if now is not None else ""
     status = next((code for word, code in ENDS.items() if word in reason), 0)
-    processes.end(status)
+    launch.end(status)
     return status
-
-
-def _planned(options, images, classes, first):
-    """The images that the schedules are planned for, or None. A time is turned into images once in a run's life."""
-    if options.plan is None or options.plan.isdigit():
-        return None if options.plan is None else int(options.plan)
-    rule, file = Rule(options.plan, len(images)), Path(options.out) / "plan.json"
-    if rule.unit != "second":
-        raise ValueError(
-            f'--plan {options.plan} was given; a number of images, or a time ("60s", "5 min"), is expected'
-        )
-    kept = processes.agree(json.loads(file.read_text()) if first and file.exists() else None)
-    if kept is None:
-        make = partial(recipe, options.recipe, images.shape, classes)
-        speed = planned_rate(make, images, rule.goal, options.batch_size)
-        kept = {"plan": options.plan, "images": round(speed * rule.goal), "images_per_second": round(speed, 1)}
-        if first:
-            files.replace(file, lambda out: out.write(json.dumps(kept).encode()))
-    if kept["plan"] != options.plan:
-        raise ValueError(f"the run in {options.out} was planned for {kept['plan']}, --plan {options.plan} was given; "
-                         "use the same, or another --out")  # fmt: skip
-    print(f"{options.plan} at {kept['images_per_second']:,.0f} images/s: planned for {kept['images']:,} images")
-    options.until = options.until or f"{kept['images']} images"
-    return kept["images"]
 
 
 def _sample(options):
@@ -188,11 +172,26 @@ def _sample(options):
 
 def _evaluate(options):
     gan = rebuild(options.folder).to(setup(0))
-    name = options.data or (gan.trained_on or {}).get("data", "digits").split(",")[0]
-    evaluate(gan, load(name, gan.device, size=options.size, fit=options.fit), options.n, options.extractor)
+    data = _data_of(options, gan.trained_on or {}).near(gan.device)
+    evaluate(gan, data, options.n, options.extractor)
     if gan.history:
         print(f"\n{diagnose(gan.history)}")
     return 0
+
+
+def _data_of(options, trained_on):
+    """The data that the options name; by default those on which the run was trained."""
+    name = trained_on.get("data", "digits").split(",")[0]
+    found = trained_on.get("loaded") or ({"name": name} if name in LOADERS else None)
+    if options.data:
+        found = {"name": options.data, "size": options.size, "fit": options.fit or "crop"}
+    elif found and "fit" in found:
+        found |= {key: value for key in ("size", "fit") if (value := getattr(options, key)) is not None}
+    if found is None or ("fit" in found and not Path(found["name"]).exists()):
+        gone = f"which were in {found['name']}" if found else "and does not say where they were"
+        raise ValueError(f"the run in {options.folder} was trained on the images {name!r}, {gone}; say where they are "
+                         "now: --data FOLDER --size PIXELS")  # fmt: skip
+    return load(**found)
 
 
 def _export(options):

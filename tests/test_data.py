@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import ganlib
-from ganlib.data import as_float, as_uint8, images
+from ganlib.data import as_float, as_uint8, loading
+from ganlib.machine import assets
 
 
 def test_digits_are_the_first_ten_thousand_of_mnist(digits):
@@ -23,12 +24,11 @@ def test_digits_are_the_first_ten_thousand_of_mnist(digits):
 
 
 def test_a_corrupt_asset_is_named(tmp_path, monkeypatch):
-    (tmp_path / "assets").mkdir()
-    for name in images.DIGITS:
-        content = bytearray((images.files("ganlib") / "assets" / name).read_bytes())
+    for name in loading.DIGITS:
+        content = bytearray((assets.FOLDER / name).read_bytes())
         content[len(content) // 2] ^= 1
-        (tmp_path / "assets" / name).write_bytes(content)
-    monkeypatch.setattr(images, "files", lambda package: tmp_path)
+        (tmp_path / name).write_bytes(content)
+    monkeypatch.setattr(assets, "FOLDER", tmp_path)
     with pytest.raises(
         OSError, match=r"digits-images-idx3-ubyte.gz is corrupt: its SHA-256 is .* install ganlib again"
     ):

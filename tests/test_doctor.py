@@ -101,7 +101,29 @@ def test_the_labelled_runs():
     assert not [
         run.name for run in labelled if run.kind in ("healthy", "undertrained", "done") and said[run.name] in ILL
     ]
-    assert {name for run in labelled for name in run.answers} == set(doctor.TITLES)
+    assert {name for run in labelled for name in run.answers} | {"unread"} == set(doctor.TITLES)
+
+
+def test_points_and_clips_get_no_diagnosis():
+    """But for figures that are not finite: the thresholds were set on images."""
+    row = {"step": 500, "axes": 1, "d_loss": 0.01}
+    found = ganlib.diagnose([row] * 30)
+    assert found.name == "unread" and "no diagnosis: these are no images, but have 1 axes each" in str(found)
+    assert ganlib.diagnose([row, row | {"not_finite": "at step 3"}]).name == "not_finite"
+
+
+def test_of_several_gans_the_worst_is_said_with_its_name():
+    healthy = history()
+    sick = [row | {"d_loss": 0.001, "grad_norm_g": 1e-6, "variety": 0.1} for row in healthy]
+    rows = []
+    for pair in zip(healthy, sick, strict=True):
+        named = [
+            {f"{name}.{key}": x for key, x in row.items() if key != "step"}
+            for name, row in zip("ab", pair, strict=True)
+        ]
+        rows.append({"step": pair[0]["step"]} | named[0] | named[1])
+    alone, both = ganlib.diagnose(sick), ganlib.diagnose(rows)
+    assert both.name == alone.name != "healthy" and both.evidence == f"b: {alone.evidence}"
 
 
 def test_the_live_view_shows_the_verdict(small, digits, capsys):

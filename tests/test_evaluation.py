@@ -91,7 +91,7 @@ def test_real_images_in_the_fakes_place_score_the_floor(digits):
             return as_float(self.pool[(z[:, 0] * 7919).frac().abs().mul(len(self.pool)).long()])
 
     gan = ganlib.GAN(Copies(digits.images[evaluation_order(digits)[:1000]]), nets.MLPDiscriminator(), seed=0)
-    data = ganlib.Images(digits.images[evaluation_order(digits)[:1000]], name="digits")
+    data = digits.subset(evaluation_order(digits)[:1000])
     found = ganlib.evaluate(gan, data, n=1000, quiet=True)
     assert found["memorised"] > 0.99 and found["precision"] > 0.75 and found["inception_score"] > 9 * 0.75
     assert found["frechet_distance"] < 5 * found["floor"]
@@ -159,12 +159,12 @@ def test_images_of_ones_own_are_judged_against_a_half_or_what_was_held_out(digit
 ])  # fmt: skip
 def test_bad_input(digits, what, settings, message):
     with pytest.raises(ValueError, match=message):
-        ganlib.evaluate(make(), ganlib.Images(digits.images, name=what), **settings)
+        ganlib.evaluate(make(), ganlib.Images(digits.images, name=what, known=what), **settings)
 
 
 def test_a_conditional_g_needs_labels(digits):
     with pytest.raises(ValueError, match="'digits' has no labels to ask it for"):
-        ganlib.evaluate(make(classes=10), ganlib.Images(digits.images, name="digits"), n=200)
+        ganlib.evaluate(make(classes=10), ganlib.Images(digits.images, name="digits", known="digits"), n=200)
 
 
 def test_the_reference_is_of_one_extractor_and_whole(monkeypatch):

@@ -14,7 +14,7 @@ from conftest import ROOT, same
 
 import ganlib
 from ganlib.keep import checkpoint
-from ganlib.keep.autosave import Keeper
+from ganlib.keep.autosave import Autosave
 from ganlib.machine import files
 
 
@@ -191,7 +191,7 @@ def test_a_loop_that_is_left_is_saved_and_one_that_fails_is_not(small, digits, t
 def test_a_drive_that_disappears_stops_nothing(small, digits, tmp_path, monkeypatch, capsys):
     """Cut off at step 10 of 40, back at 25, and cut off again for the end: each is said once, and nothing is lost."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Keeper, "due", lambda self: True)  # at each row
+    monkeypatch.setattr(Autosave, "due", lambda self: True)  # at each row
     drive, folder = tmp_path / "drive", tmp_path / "drive" / "run"
     drive.mkdir()
     view, gan = ganlib.LiveView(folder=folder, every=0, picture_every=5), small()
@@ -218,7 +218,7 @@ def test_a_drive_that_goes_right_after_the_first_save_is_not_made_anew(small, di
     monkeypatch.chdir(tmp_path)
     drive = tmp_path / "drive"
     drive.mkdir()
-    keeper, best = (Keeper(small(), drive / "new" / name) for name in ("run", "run/best"))
+    keeper, best = (Autosave(small(), drive / "new" / name) for name in ("run", "run/best"))
     keeper.save()
     drive.rename(tmp_path / "away")
     keeper.gan.step = best.gan.step = 7
@@ -237,7 +237,7 @@ def test_a_save_that_is_refused_leaves_the_stand_in_where_it_is(small, digits, t
     broken = small()
     with torch.no_grad():
         next(broken.G.parameters())[0, 0] = torch.nan
-    Keeper(broken, folder).save()
+    Autosave(broken, folder).save()
     assert not folder.exists() and checkpoint.newest(checkpoint.stand_in(folder))["state"]["step"] == 9
 
 

@@ -13,6 +13,7 @@ import ganlib
 from ganlib import features, metrics
 from ganlib.data import Images, as_float, as_uint8
 from ganlib.judge import classifiers, extractors
+from ganlib.machine import assets
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +70,12 @@ def test_uint8_images_are_refused_at_each_door(classifier):
 
 
 def test_corrupt_weights_are_named(tmp_path, monkeypatch):
-    shutil.copytree(features.files("ganlib") / "assets", tmp_path / "assets")
+    shutil.copytree(assets.FOLDER, tmp_path / "assets")
     file = tmp_path / "assets" / features.DIGITS[0]
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    monkeypatch.setattr(features, "files", lambda package: tmp_path)
+    monkeypatch.setattr(assets, "FOLDER", tmp_path / "assets")
     with pytest.raises(OSError, match=r"digit-classifier.safetensors is corrupt.*install ganlib again"):
         features.digit_classifier()
 

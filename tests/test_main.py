@@ -164,7 +164,7 @@ def test_a_run_that_is_not_finite_is_no_success(tmp_path, capsys, monkeypatch):
 def test_a_plan_in_seconds_is_measured_once_and_kept(tmp_path, capsys, monkeypatch):
     """A second start with another speed keeps the schedules of the first: they are functions of images."""
     out, rates = tmp_path / "run", iter([100.0, 7.0])
-    monkeypatch.setattr("ganlib.__main__.planned_rate", lambda *_, **__: next(rates))
+    monkeypatch.setattr("ganlib.run.plan.planned_rate", lambda *_, **__: next(rates))
     options = ["train", "--recipe", "small", "--plan", "4s", "--out", str(out), "--device", "cpu"]
     assert main([*options, "--until", "100 images"]) == 0
     assert "4s at 100 images/s: planned for 400 images" in capsys.readouterr().out
@@ -173,8 +173,8 @@ def test_a_plan_in_seconds_is_measured_once_and_kept(tmp_path, capsys, monkeypat
     assert "planned for 400 images" in said and "going on from step 2 (100 images)" in said and "step 8" in said
     assert main([*options, "--plan", "9s"]) == 1
     assert "was planned for 4s, --plan 9s was given" in capsys.readouterr().err
-    assert main([*options, "--plan", "9 epochs"]) == 1
-    assert '--plan 9 epochs was given; a number of images, or a time ("60s", "5 min")' in capsys.readouterr().err
+    assert main([*options, "--plan", "9 steps"]) == 1
+    assert '--plan 9 steps was given; images (40_000, "40k images", "3 epochs"), or a time' in capsys.readouterr().err
 
 
 def test_images_of_ones_own(tmp_path, capsys):

@@ -14,11 +14,11 @@ from functools import partial
 import torch
 import ganlib
 from ganlib import losses, nets, schedules
-from ganlib.machine import processes
+from ganlib.machine import launch, processes
 from ganlib.game.gan import GAN
 
 out, name = sys.argv[1:]
-processes.start()
+launch.start()
 torch.set_num_threads(1)
 rank, world = processes.place()
 torch.manual_seed(0 if rank == 0 else 99)  # other weights in the second process: the first one's are shared
@@ -43,7 +43,7 @@ for now in ganlib.train(gan, digits, step, until=6, batch_size=10 if world == 2 
     pass
 torch.save({"state": {k: v for k, v in gan.state_dict().items() if k in ("G", "D", "G_ema")},
             "images": gan.images_seen}, f"{out}/{name}-{world}-{rank}.pt")
-processes.end()
+launch.end()
 """
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 import ganlib
 from ganlib import nets
-from ganlib.keep import export, page
+from ganlib.keep import page
 
 KINDS = {
     "classic": {},
@@ -206,7 +206,7 @@ def test_an_exporter_that_fails_costs_the_onnx_file_alone(plain, monkeypatch, ca
 
 def test_onnx_that_draws_something_else_is_not_written(plain, monkeypatch):
     pytest.importorskip("onnxscript")
-    monkeypatch.setattr(export, "_apart", lambda G, content: (0.3, "a test"))
+    monkeypatch.setattr("ganlib.keep.onnx._apart", lambda G, content: (0.3, "a test"))
     with pytest.raises(RuntimeError, match="draws something else: 0.3 from torch's images by a test"):
         ganlib.export(*plain)
     assert not plain[1].exists()

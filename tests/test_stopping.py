@@ -7,7 +7,6 @@ import torch
 
 import ganlib
 from ganlib import losses
-from ganlib.run import stopping
 
 
 def now(*rows, **every):
@@ -42,7 +41,7 @@ def test_plateau():
     ("least_squares", 0.5),
 ])  # fmt: skip
 def test_equilibrium_is_where_d_cannot_tell(objective, level):
-    assert stopping.even(f"losses.{objective}") == pytest.approx(level, abs=1e-4)
+    assert getattr(losses, objective).guess == pytest.approx(level, abs=1e-4)
     rule = ganlib.equilibrium(tolerance=0.1, rows=3)
     play = {"objective": f"losses.{objective}", "variety": 5.0, "real_variety": 6.0}
     near, far = {"d_loss": 1.09 * level}, {"d_loss": 0.85 * level}

@@ -181,11 +181,11 @@ def test_objectives_and_critics_decide_how_many_batches_a_step_is_given(small, d
     paired = Objective("paired", lambda r, f: f - r, lambda r, f: r - f, paired=True)
     seen = []
 
-    def spy(gan, batches, **bound):
-        seen.append(batches.images.shape[0])
-        return ganlib.gan_step(gan, batches, **bound)
+    class Spy(ganlib.Game):
+        def step(self, gan, batches):
+            seen.append(batches.images.shape[0])
+            return super().step(gan, batches)
 
-    spy.batches = ganlib.gan_step.batches
     for bound, k in (
         ({}, 1),
         ({"n_critic": 3}, 3),
@@ -193,7 +193,7 @@ def test_objectives_and_critics_decide_how_many_batches_a_step_is_given(small, d
         ({"objective": paired, "n_critic": 5}, 6),
     ):
         gan = small()
-        for _ in ganlib.train(gan, digits, partial(spy, **bound), until=2, batch_size=10):
+        for _ in ganlib.train(gan, digits, Spy(**bound), until=2, batch_size=10):
             pass
         assert seen[-1] == k and gan.images_seen == 2 * 10 * bound.get("n_critic", 1)
     with pytest.raises(ValueError, match="name them"):
@@ -237,10 +237,7 @@ def test_shared_fakes_play_the_tutorials_game(small, digits, objective):
     for ours, theirs in ((gan.G, G), (gan.D, D)):
         for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
             assert torch.allclose(a, b, rtol=0, atol=1e-12)
-    assert (
-        len(drawn) == 5
-        and ganlib.game.moves.played(partial(ganlib.gan_step, objective=objective, shared_fakes=True))[0] == 1
-    )
+    assert len(drawn) == 5 and ganlib.Game(objective=objective, shared_fakes=True).batches == 1
     with pytest.raises(ValueError, match="shared_fakes=True and n_critic=2 were given"):
         ganlib.gan_step(gan, digits.batches(0, 0, k=2), n_critic=2, shared_fakes=True)
 
@@ -372,8 +369,8 @@ def test_history_rows(small, digits):
     gan = small()
     run(gan, digits, 12, record_every=5)
     assert [row["step"] for row in gan.history] == [1, 5, 10] and gan.history[-1]["images"] == 100
-    names = "step images objective d_loss d_real d_fake p_real p_fake penalty g_loss grad_norm_d grad_norm_g "
-    names += "update_d update_g diversity variety real_diversity real_variety"
+    names = "step images objective absolute guess d_loss d_real d_fake p_real p_fake penalty g_loss "
+    names += "grad_norm_d grad_norm_g update_d update_g diversity variety real_diversity real_variety"
     assert list(gan.history[0]) == names.split() and gan.history[0].pop("objective") == "losses.non_saturating"
     assert all(math.isfinite(value) for value in gan.history[0].values())
     run(gan, digits, 15, record_every=5)

@@ -11,7 +11,7 @@ from PIL import Image
 import ganlib
 from ganlib.run.training import Now
 from ganlib.show import live as live_view
-from ganlib.show import pictures
+from ganlib.show import timeline
 from ganlib.show.live import LiveView
 from ganlib.show.pictures import mosaic
 
@@ -94,7 +94,7 @@ def test_the_runs_folder(kept):
     ]
     for step, images in frames.items():
         assert torch.equal(
-            pictures.read_moment(folder / "pictures" / f"{step:07}.png")[0], ganlib.data.as_uint8(images)
+            timeline.read_moment(folder / "pictures" / f"{step:07}.png")[0], ganlib.data.as_uint8(images)
         )
 
 
@@ -158,7 +158,7 @@ def watched(small, monkeypatch):
     """A view with a clock and a screen of the test's own, and a run that takes `step_seconds` per step."""
     clock, screen = Clock(), Screen()
     monkeypatch.setattr(live_view.time, "monotonic", clock)
-    monkeypatch.setattr(live_view, "show", lambda images, columns=8: None)
+    monkeypatch.setattr(live_view, "drawn", lambda look: None)
 
     def watch(steps, step_seconds, draw_seconds=0.0, **settings):
         gan = small()
@@ -166,7 +166,7 @@ def watched(small, monkeypatch):
         def slow(*args, **kwargs):
             clock.now += draw_seconds
 
-        gan.sample = slow
+        gan.look = slow
         live = LiveView(**settings)
         live.screen = screen
         now = Now(gan)
@@ -260,7 +260,7 @@ def test_of_a_conditional_g_each_column_is_a_class(digits, tmp_path):
     live = ganlib.LiveView(folder=tmp_path, every=0, picture_every=1)
     for _ in ganlib.train(gan, digits, until=2, batch_size=10, view=live):
         pass
-    images, columns = pictures.read_moment(tmp_path / "pictures" / "0000002.png")
+    images, columns = timeline.read_moment(tmp_path / "pictures" / "0000002.png")
     assert columns == 10 and torch.equal(images, ganlib.data.as_uint8(gan.class_grid()))
     assert ganlib.timeline(tmp_path, animated=True).data and ganlib.timeline(tmp_path).data
 

@@ -67,7 +67,7 @@ def idx(raw, name):
     return torch.frombuffer(bytearray(values), dtype=torch.uint8).view(sizes)
 
 
-def sources(name):
+def servers(name):
     """The addresses that torchvision asks."""
     from torchvision import datasets
 

@@ -1,77 +1,133 @@
-"""Data: a whole set as one uint8 tensor on the device, and endless batches that are a function of (seed, step)."""
+"""Images at rest, one uint8 tensor, and the batches that a step is given: a function of (seed, step).
 
-import difflib
-import gzip
-import hashlib
+A data set, to `train`, is whatever has `name`, `shape` (of one image), `labels` (or None), `classes`,
+`len(data)`, `near(device)`, `floats(index, device)` and `batches(seed, step, k, size, dtype)`.
+`Images` is the usual one; `points.Points` and `together.Together` are others.
+"""
+
 from dataclasses import dataclass, field
-from importlib.resources import files
-from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
-from .downloads import TORCHVISION, fetch, idx, sources
-from .prepared import looks_like_own, prepare
 from ..machine.randomness import generator
 
-DIGITS = {  # made by tools/make_digits.py
-    "digits-images-idx3-ubyte.gz": "11a772a6dc925b05dd399880865d80fdc378f1482a27072a7fe2c10be2367eda",
-    "digits-labels-idx1-ubyte.gz": "4e8b4ac90e302aa725dd50c14268e8630d3941e30cf889ea15dfa1a6dedf8665",
-}
+KINDS = {4: "(N, C, H, W)", 5: "(N, C, T, H, W)"}  # images, and clips of T frames
 
 
-class Batches(NamedTuple):
-    """Images `(k, B, C, H, W)` in [-1, 1] and labels `(k, B)` or None: what one training step is given."""
+class Batches:
+    """The batches of one step: `images` `(k, B, C, H, W)` in [-1, 1], `labels` `(k, B, ...)` or None.
 
-    images: torch.Tensor
-    labels: torch.Tensor | None
+    A game may ask for more: each further name is a field, a tensor `(k, B, ...)`, or `Batches` again.
+    """
+
+    def __init__(self, images, labels=None, **others):
+        self.fields = {"images": images, "labels": labels, **others}
+
+    def __getattr__(self, name):
+        try:
+            return self.__dict__["fields"][name]
+        except KeyError:
+            raise AttributeError(f"these batches have no field {name!r}") from None
+
+    def __iter__(self):
+        return iter(self.fields.values())
+
+    def tensors(self):
+        """Yield each tensor of them, those of inner batches too."""
+        for value in self:
+            if isinstance(value, Batches):
+                yield from value.tensors()
+            elif value is not None:
+                yield value
+
+    def map(self, function):
+        """Return the same fields, each tensor of them changed by `function`."""
+        changed = {
+            name: value.map(function) if isinstance(value, Batches) else None if value is None else function(value)
+            for name, value in self.fields.items()
+        }
+        return Batches(**changed)
 
     def to(self, device):
-        return Batches(*(None if x is None else x.to(device) for x in self))
+        """Return the batches on `device`."""
+        return self.map(lambda x: x.to(device))
 
     def part(self, rank, world):
-        """Return the share of process `rank` of `world`: B / world images of each batch, the first ones for rank 0."""
-        return Batches(*(None if x is None else x.chunk(world, 1)[rank] for x in self))
+        """Return the share of process `rank` of `world`: B / world of each batch, the first ones for rank 0."""
+        return self.map(lambda x: x.chunk(world, 1)[rank])
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Images:
-    """A set of images at rest: `images` uint8 `(N, C, H, W)`, `labels` int64 `(N,)` or None, `classes`, `name`."""
+    """A set of images at rest: `images` uint8 `(N, C, H, W)`, or clips `(N, C, T, H, W)`.
+
+    `labels` are int64 `(N,)`, numbers of the names in `classes`; or what else each image goes with, as
+    the words of a sentence, int64 `(N, L)`: any tensor whose first size is N; or None. `known` is the
+    public set that these images are, as `load` says it ("mnist"), or None: a `name` proves nothing.
+    Raises ValueError for another type or shape, and for labels beyond `classes`.
+    """
 
     images: torch.Tensor
     labels: torch.Tensor | None = None
     classes: tuple = ()
     name: str = "images"
-    report: dict = field(default_factory=dict, repr=False, compare=False)  # what was done to images of one's own
-    _orders: dict = field(default_factory=dict, repr=False, compare=False)
-    _features: dict = field(default_factory=dict, repr=False, compare=False)  # what an extractor saw in them
+    report: dict = field(default_factory=dict)  # what `load` did to images of one's own
+    known: str | None = None
+    loaded: dict = field(default_factory=dict)  # the arguments with which `load` finds them again
+    _orders: dict = field(default_factory=dict)
+    _features: dict = field(default_factory=dict)  # what an extractor returned for them
 
     def __post_init__(self):
-        given = f"{self.images.dtype} {tuple(self.images.shape)}"
-        if self.images.dtype != torch.uint8 or self.images.ndim != 4 or 0 in self.images.shape:
-            raise ValueError(f"images of {given} were given; torch.uint8 (N, C, H, W) is expected, none of them 0")
-        if self.labels is not None and (self.labels.dtype != torch.int64 or self.labels.shape != (len(self),)):
-            given = f"{self.labels.dtype} {tuple(self.labels.shape)}"
-            raise ValueError(f"labels of {given} were given; torch.int64 ({len(self)},), one per image, is expected")
+        images, labels = self.images, self.labels
+        if images.dtype != torch.uint8 or images.ndim not in KINDS or 0 in images.shape:
+            expected = " or ".join(KINDS.values())
+            raise ValueError(
+                f"images of {images.dtype} {tuple(images.shape)} were given; torch.uint8 {expected}, "
+                "no size of them 0, is expected"
+            )
+        if labels is None:
+            return
+        if len(labels) != len(self) or (labels.ndim == 1 and labels.dtype != torch.int64):
+            raise ValueError(
+                f"labels of {labels.dtype} {tuple(labels.shape)} were given; torch.int64 ({len(self)},), "
+                f"one per image, is expected, or a tensor ({len(self)}, ...) of what each image goes with"
+            )
+        top = len(self.classes)
+        if labels.ndim == 1 and top and not 0 <= labels.min() <= labels.max() < top:
+            raise ValueError(
+                f"{self.name!r} has labels from {labels.min()} to {labels.max()}, and {top} classes; "
+                f"0 to {top - 1}, one number for each name in `classes`, are expected"
+            )
 
     def __len__(self):
         return len(self.images)
 
+    def __repr__(self):
+        kinds = f", {len(self.classes)} classes" if self.labels is not None and self.classes else ""
+        return f"<{self.name!r}: {len(self):,} images of {self.shape}{kinds}, on {self.images.device}>"
+
     @property
     def shape(self):
-        """(C, H, W) of one image."""
+        """(C, H, W) of one image, (C, T, H, W) of a clip."""
         return tuple(self.images.shape[1:])
 
     def to(self, device):
         """Return the set on `device`."""
         labels = None if self.labels is None else self.labels.to(device)
-        return Images(self.images.to(device), labels, self.classes, self.name, self.report)
+        about = self.classes, self.name, self.report, self.known, self.loaded
+        return Images(self.images.to(device), labels, *about)
+
+    def subset(self, index, name=None):
+        """Return the images at `index`, a slice or a tensor of places, with their labels; what is known stays known."""
+        labels = None if self.labels is None else self.labels[index]
+        return Images(self.images[index], labels, self.classes, name or self.name, known=self.known)
 
     def near(self, device):
-        """Return the set on `device` where it takes at most half of the memory that is free there, else as it is."""
+        """Return the set on `device` where it fills at most half of the memory free there, else as it is."""
         device = torch.device(device)
-        if device.type == "cuda" and self.images.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
-            print(f"{self.name}: {self.images.nbytes / 1e9:.1f} GB stay where they are, too many for {device}")
+        size = self.images.nbytes
+        if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] / 2:
+            print(f"{self.name}: {size / 1e9:.1f} GB stay where they are, too many for {device}")
             return self
         return self if self.images.device == device else self.to(device)
 
@@ -87,8 +143,10 @@ class Images:
         Raises ValueError where a batch is larger than the set.
         """
         if not 1 <= size <= len(self):
-            raise ValueError(f"a batch of {size} was asked of {self.name!r}, which holds {len(self)} images; "
-                             f"give a batch size from 1 to {len(self)}")  # fmt: skip
+            raise ValueError(
+                f"a batch of {size} was asked of {self.name!r}, which holds {len(self)} images; "
+                f"give a batch size from 1 to {len(self)}"
+            )
         epoch, place = divmod(step * k * size, len(self))
         parts, missing = [], k * size
         while missing:
@@ -96,7 +154,8 @@ class Images:
             missing, epoch, place = missing - len(parts[-1]), epoch + 1, 0
         index = torch.cat(parts)
         images = as_float(self.images[index], dtype).unflatten(0, (k, size))
-        return Batches(images, None if self.labels is None else self.labels[index].view(k, size))
+        labels = None if self.labels is None else self.labels[index].unflatten(0, (k, size))
+        return Batches(images, labels)
 
     def _order(self, seed, epoch):
         """The random order of one epoch; drawn on the CPU so that it is the same on every device."""
@@ -115,66 +174,6 @@ def as_float(images, dtype=torch.float32):
 
 def as_uint8(images):
     """Float in [-1, 1] (values beyond are clamped) to uint8 0..255; uint8 is returned as it is."""
-    return images if images.dtype == torch.uint8 else images.float().add(1).mul_(127.5).round_().clamp_(0, 255).byte()
-
-
-def load(name, device=None, root="data", split="train", fallback=None, size=None, fit="crop", channels=None):
-    """Load a data set: by name, from a folder or archive of images, or from a data set object: `Images` on `device`.
-
-    "digits" is 10,000 of MNIST's training digits, and needs no network: they are part of ganlib. "mnist",
-    "fashion", "kmnist" and "cifar10" come from torchvision, with its mirrors and checksums, into the folder `root`;
-    files that are there already, the compressed ones alone too, are used. `split` is "train" or "test".
-    `fallback="digits"` goes on with the digits, and says so, where a download fails.
-
-    Images of your own: `load("path/to/folder", size=64)`, a .zip or .tar, or a data set of torchvision or Hugging Face.
-    Any mix of formats, kinds of pixels and sizes becomes squares of `size` pixels: the middle is cut out
-    (`fit="crop"`), the whole put on a white square ("pad") or stretched to it ("stretch"); grey where all are, else
-    colour, or as `channels` (1 or 3) says. One folder per class makes labels. Files that cannot be read are skipped and
-    reported, see `preflight`. The result is kept in `root`/prepared, by content, so that the next start is quick; a set
-    above 512 MB stays there as a file that is mapped into memory.
-
-    Raises ValueError for an unknown name or an archive that is made to do harm, OSError where a download fails, a file
-    is corrupt, or nothing can be read.
-    """
-    if looks_like_own(name, ("digits", *TORCHVISION)):
-        if size is None:
-            raise ValueError(f"load({name!r}) reads images of your own; say how large they are to be, as size=64")
-        data = Images(*prepare(name, size, fit, channels, root))
-        return data if device is None else data.near(device)
-    if size is not None:
-        raise ValueError(f"size={size} was given for {name!r}, whose images have a size of their own; leave it out")
-    known = ["digits", *TORCHVISION]
-    for what, given, allowed in (("data set", name, known), ("split", split, ["train", "test"]),
-                                 ("fallback", fallback, [None, "digits"])):  # fmt: skip
-        if given not in allowed:
-            near = difflib.get_close_matches(str(given), [str(a) for a in allowed], n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            hint += ", or the path of a folder or archive, as './cats'" if what == "data set" else ""
-            raise ValueError(f"unknown {what} {given!r}; {', '.join(map(repr, allowed))} are known{hint}")
-    if name == "digits":
-        if split != "train":
-            raise ValueError('"digits" has no test images; use split="train", or load("mnist", split="test")')
-        data = _digits()
-    else:
-        try:
-            data = Images(*fetch(name, Path(root), split == "train"), name)
-        except Exception as error:  # torchvision raises RuntimeError, URLError, ValueError, ... for a failed download
-            asked = ", ".join(sources(name))
-            tried = f"{name!r} could not be loaded into {str(root)!r}; tried {asked} ({type(error).__name__}: {error})"
-            if fallback is None:
-                raise OSError(f'{tried}. To go on without a network: load("digits"), or fallback="digits"') from error
-            print(f"{tried}.\nGoing on with the embedded 10,000 digits instead, as fallback='digits' asks.")
-            data = _digits()
-    return data if device is None else data.to(device)
-
-
-def _digits():
-    raw = []
-    for name, expected in DIGITS.items():
-        packed = (files("ganlib") / "assets" / name).read_bytes()
-        found = hashlib.sha256(packed).hexdigest()
-        if found != expected:
-            raise OSError(f"ganlib/assets/{name} is corrupt: its SHA-256 is {found}, {expected} is expected; "
-                          "install ganlib again")  # fmt: skip
-        raw.append(idx(gzip.decompress(packed), name))
-    return Images(raw[0].unsqueeze(1), raw[1].long(), tuple("0123456789"), "digits")
+    if images.dtype == torch.uint8:
+        return images
+    return images.float().add(1).mul_(127.5).round_().clamp_(0, 255).byte()

@@ -12,20 +12,12 @@ from pathlib import Path, PurePosixPath
 
 import torch
 
-from .decoding import FITS, Unreadable, decode
 from ..machine.files import replace
-from .sources import ARCHIVES, open_source
+from .decoding import FITS, Unreadable, decode
+from .sources import open_source
 
 VERSION = 1  # of what decoding makes of a file: another one makes all sets anew
 IN_MEMORY = 2**29  # bytes; larger sets stay a file that is mapped into memory
-
-
-def looks_like_own(given, known):
-    """Whether this is a path, of something that is there or not, or a data set, not one of the `known` names."""
-    if not isinstance(given, str):
-        return given is not None
-    path_like = any(mark in given for mark in "/\\") or given.lower().endswith(ARCHIVES) or os.path.isdir(given)
-    return path_like and given not in known
 
 
 def prepare(given, size, fit, channels, root):

@@ -34,6 +34,11 @@ class Source:
     classes: tuple = ()
 
 
+def looks_like_path(text):
+    """Whether a text is a path, of something that is there or not, rather than a name."""
+    return any(mark in text for mark in "/\\") or text.lower().endswith(ARCHIVES) or os.path.isdir(text)
+
+
 def open_source(given):
     """Return the `Source` of a path, or of a data set of torchvision's or Hugging Face's kind.
 

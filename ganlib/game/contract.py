@@ -1,9 +1,14 @@
-"""What G and D have to do, tried on two images before a run begins; and evaluation mode for a while."""
+"""The contract of G and D: what they are called with and return, tried on two images before a run begins.
+
+G(z, labels=None) maps what its source draws to images; D(images, labels=None) maps images to one logit each, or,
+where the game says so, to a logit for each place. Labels are a tensor whose first size is the number of images.
+"""
 
 from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 @contextmanager
@@ -19,29 +24,110 @@ def evaluating(*nets):
             module.training = mode
 
 
+@contextmanager
+def frozen(*nets):
+    """No gradients for the nets' weights for a while; those that had none keep none."""
+    weights = [weight for net in nets for weight in net.parameters() if weight.requires_grad]
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)
+
+
+def has_batch_statistics(net):
+    """Whether the net has batch normalisation: what it says of an image depends on the others then."""
+    return any(isinstance(module, _BatchNorm) for module in net.modules())
+
+
 @torch.no_grad()
-def keeps_contract(G, D, data, noise):
-    """Raise ValueError where G or D does not keep its contract for `noise (2, latent_dim)` and the images of `data`."""
+def keeps_contract(G, D, data, source, labels, places=False):
+    """Raise ValueError where G or D does not keep its contract for the images of `data`.
+
+    `source (2, ...)` is what G is fed, `labels (2, ...)` what both are asked for, or None. `places` allows D a logit
+    for each place, `(2, ...)`.
+    """
     with evaluating(G, D):
         for layer in (*G.modules(), *D.modules()):
             if isinstance(layer, nn.modules.dropout._DropoutNd):
                 raise ValueError(f"a net holds nn.{layer}, whose masks no seed of the run decides; "
                                  f"use ganlib.nets.Dropout(p={layer.p})")  # fmt: skip
-        labels = None if data.labels is None else data.labels[:2]
-        fakes, expected = _answer("G", G, noise, labels), (2, *data.shape)
+        fakes, expected = _answer("G", G, source, labels), (2, *data.shape)
         if tuple(fakes.shape) != expected:
-            raise ValueError(f"G returned {tuple(fakes.shape)} for 2 noise vectors; {expected}, the shape of "
+            what = "noise vectors" if source.ndim == 2 else f"inputs of {tuple(source.shape[1:])}"
+            raise ValueError(f"G returned {tuple(fakes.shape)} for 2 {what}; {expected}, the shape of "
                              f"2 images of {data.name!r}, is expected: end with unflatten(1, {data.shape}), "
                              "or build G for that size")  # fmt: skip
         logits = _answer("D", D, fakes, labels)
+        if places and logits.ndim > 1 and len(logits) == 2:
+            return
         if tuple(logits.shape) != (2,):
+            hint = "" if places else " (a D that judges places is for a game with places=True)"
             raise ValueError(f"D returned {tuple(logits.shape)} for 2 images; one logit per image, (2,), is "
-                             "expected: end with flatten(0)")  # fmt: skip
+                             f"expected: end with flatten(0){hint * (logits.ndim > 2)}")  # fmt: skip
 
 
 def _answer(name, net, x, labels):
     try:
         return net(x, labels)
-    except (TypeError, RuntimeError) as error:
-        raise ValueError(f"{name} cannot be run on {tuple(x.shape)} ({error}); it is called as {name}(x, labels), so "
-                         "forward(self, x, labels=None) that takes this shape is expected") from error  # fmt: skip
+    except (TypeError, RuntimeError, IndexError) as error:
+        asked = "" if labels is None else f" and labels {tuple(labels.shape)}"
+        raise ValueError(
+            f"{name} cannot be run on {tuple(x.shape)}{asked} ({error}); it is called as {name}(x, labels), so "
+            "forward(self, x, labels=None) that takes this shape is expected"
+        ) from error
+
+
+def labels_of(data, G, D):
+    """Return (how many images of each class `data` has, some of its labels), each None where G has no use for it.
+
+    The counts are of a G with `classes`; the labels, 64 of them, of a G that may be asked for others: words, say.
+    Raises ValueError where a net is conditional on classes and the labels are missing or out of range.
+    """
+    labels = data.labels
+    for player, classes in (("G", getattr(G, "classes", 0)), ("D", getattr(D, "settings", {}).get("classes", 0))):
+        if classes and (labels is None or labels.ndim > 1 or labels.max() >= classes or labels.min() < 0):
+            has = "has none"
+            if labels is not None:
+                has = f"has {labels.min()} to {labels.max()}" if labels.ndim == 1 else f"has {tuple(labels.shape)}"
+            raise ValueError(f"{player} is conditional on {classes} classes, labels from 0 to {classes - 1} are "
+                             f"expected, and {data.name!r} {has}")  # fmt: skip
+    if classes := getattr(G, "classes", 0):
+        return torch.bincount(labels.cpu(), minlength=classes).tolist(), None
+    if labels is None or (labels.ndim == 1 and hasattr(G, "classes")):
+        return None, None
+    some = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:64]
+    return None, labels[some.to(labels.device)].cpu()
+
+
+def fitting(labels, n, G, device, examples=None):
+    """Return labels for `n` images of G: those asked for, one for all, or by default what G can be asked for.
+
+    By default a G with `classes` is asked for each class in turn, int64 `(n,)`; another for `examples`, a tensor of
+    labels, each in turn; without these it is asked for nothing, None. Raises ValueError for labels that do not fit.
+    """
+    classes = getattr(G, "classes", 0)
+    if labels is None:
+        if classes:
+            return torch.arange(n, device=device) % classes
+        return None if examples is None else examples[torch.arange(n) % len(examples)].to(device)
+    if not classes and examples is None and hasattr(G, "settings"):
+        raise ValueError("labels were given, and this G takes none; build it with classes=...")
+    labels, top = torch.as_tensor(labels, device=device), classes or 2**63
+    labels = labels.expand(n) if labels.ndim == 0 else labels
+    if not classes and labels.ndim > 1 and len(labels) == n:
+        return labels
+    if labels.dtype != torch.int64 or labels.shape != (n,) or not 0 <= labels.min() <= labels.max() < top:
+        raise ValueError(f"labels of {labels.dtype} {tuple(labels.shape)} from {labels.min()} to {labels.max()} were "
+                         f"given; int64 ({n},) from 0 to {top - 1} are expected")  # fmt: skip
+    return labels
+
+
+def shared_out(counts, n, device):
+    """Return `n` labels, each class as often as its share of `counts` says; None where there are no counts."""
+    if not counts:
+        return None
+    shares = torch.tensor(counts).double().cumsum(0)
+    return torch.searchsorted(shares / shares[-1], (torch.arange(n).double() + 0.5) / n).to(device)

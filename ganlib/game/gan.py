@@ -1,76 +1,95 @@
-"""GAN: two nets and two optimizers, with the noise and the counters that make a run a function of its seed."""
+"""GAN: two players, what G is fed, and the counters that make a run a function of its seed."""
 
 import copy
-from contextlib import contextmanager
 
 import torch
-from torch import nn
 
 from ..machine import processes
 from ..machine.device import PRECISIONS, choice
-from ..machine.randomness import generator
-from .averages import Settled, follow
-from .contract import evaluating, keeps_contract
-from .labels import counts, fitting, require
-from .schedules import at, extremes
+from ..machine.values import at
+from .contract import evaluating, fitting, has_batch_statistics, keeps_contract, labels_of, shared_out
+from .look import look
+from .player import STATISTICS, Player, settled
+from .source import Seeded, source_of
 
-# the state beside nets and optimizers
-PLAIN = ("seed", "step", "images_seen", "history", "trained_on", "precision", "label_counts")
+# the state beside players
+PLAIN = ("seed", "step", "images_seen", "history", "trained_on", "precision", "label_counts", "examples")
 
 
-class GAN:
-    """Everything a run changes: nets `G` and `D`, optimizers `opt_G` and `opt_D`, `step`, `images_seen`, `history`.
+def _of(player, attribute):
+    """An attribute of a GAN that is one of its player's."""
 
-    G maps `z (N, latent_dim)` to images `(N, C, H, W)` in [-1, 1], D maps images to logits `(N,)`; both may be any
-    module. `lr` and `betas` are Adam's, for each player, as numbers or as schedules of the images seen. `ema` is the
-    half-life of `G_ema`, an average of G's past weights that `sample` draws from, in images that G drew in its own
-    moves (0 copies the weights; None has no average). `seed` (by default the one given to `setup`) decides all noise
-    and the order of the data. `latent_dim` is read from G where it is not given. `precision` is "float32" or "bf16"
-    (both nets under autocast while they train; weights, logits and losses stay in the nets' own type), by default what
-    `setup` chose.
+    def write(gan, value):
+        setattr(gan.players[player], attribute, value)
+
+    return property(lambda gan: getattr(gan.players[player], attribute), write)
+
+
+class GAN(Seeded):
+    """Everything a run changes: the players `G` and `D`, `step`, `images_seen`, `history`.
+
+    G maps what its source draws, by default noise `z (N, latent_dim)`, to images `(N, C, H, W)` in [-1, 1]; D maps
+    images to logits `(N,)`. Both may be any module, or a `Player` that brings its own settings.
+
+    lr, betas: Adam's, as numbers or as schedules of the images seen; `lr=(1e-4, 4e-4)` is G's and D's.
+    ema: the half-life of `G_ema`, an average of G's past weights that `sample` draws from, in images that G drew in its
+        own moves (0 copies the weights; None has no average).
+    seed: decides all noise and the order of the data; by default the one given to `setup`.
+    source: what G is fed: noise by default, of `latent_dim` numbers (read from G where that is not given); or a data
+        set, whose images are drawn at random; or a function of (n, draws), `draws` being a `torch.Generator`.
+    precision: "float32" or "bf16" (both nets under autocast while they train; weights, logits and losses stay in the
+        nets' own type); by default what `setup` chose.
+
+    Raises ValueError for settings that are out of range, and where the size of the noise is unknown.
     """
 
-    def __init__(self, G, D, lr=2e-4, betas=(0.9, 0.999), seed=None, latent_dim=None, precision=None, ema=None):
-        self.G, self.D, self.lr, self.ema = G, D, lr, ema
-        self.betas = betas = tuple(beta if callable(beta) else 1.0 * beta for beta in betas)
-        self.latent_dim = latent_dim or getattr(G, "latent_dim", None)
-        if self.latent_dim is None:
-            raise ValueError("G has no latent_dim; give G that attribute, or GAN(G, D, latent_dim=...)")
-        if not all(value > 0 for value in extremes(lr)):
-            raise ValueError(f"lr={lr} was given; a learning rate is above 0 (the classic recipe's is 2e-4)")
-        if not all(0 <= value < 1 for beta in betas for value in extremes(beta)):
-            raise ValueError(f"betas={betas} was given; two numbers from 0 to below 1, or schedules, are expected")
-        if ema is not None and not all(value >= 0 for value in extremes(ema)):
-            raise ValueError(f"ema={ema} was given; a half-life is 0 images or more (or None: no average of G)")
+    def __init__(self, G, D, lr=2e-4, betas=(0.9, 0.999), seed=None, latent_dim=None, precision=None, ema=None,
+                 source=None):  # fmt: skip
+        rates = lr if isinstance(lr, (tuple, list)) else (lr, lr)
+        if len(rates) != 2:
+            raise ValueError(f"lr={lr} was given; one learning rate, or a pair of them for G and D, is expected")
+        self.source = source_of(source, G.net if isinstance(G, Player) else G, latent_dim)
+        self.players = {
+            "D": D if isinstance(D, Player) else Player(D, rates[1], betas),
+            "G": G if isinstance(G, Player) else Player(G, rates[0], betas, ema=ema),
+        }
         self.seed = torch.initial_seed() if seed is None else seed
         self.precision = choice.precision if precision is None else precision
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision={precision!r} was given; {' or '.join(map(repr, PRECISIONS))} is expected")
         self.step, self.images_seen, self.history, self.trained_on = 0, 0, [], None
-        self.label_counts, self.settled = None, Settled()  # how many images of each class the data have
-        nets = (net.to(memory_format=torch.channels_last) for net in (G, D))  # faster for convolutions, no change else
-        self.opt_G, self.opt_D = (_adam(net, at(lr, 0), tuple(at(beta, 0) for beta in betas)) for net in nets)
-        self.G_ema = None if ema is None else copy.deepcopy(G).requires_grad_(False)
+        # how many images of each class the data have; some labels of the data, where G has no classes
+        self.label_counts = self.examples = None
         self.adaptive = torch.zeros(2, device=self.device)  # an augmentation's: see `Augmentation`
         self.capture, self.generation = None, 0  # cuda_graph.py: what records a step; how often tensors were replaced
-        self.parts = 1  # splitting.py: into how many a batch is cut, for want of memory
+        self.parts = 1  # player.py: into how many a batch is cut, for want of memory
         # batch statistics mix the images of one pass: with them, reals and fakes are judged apart
-        self.one_pass = not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in D.modules())
+        self.one_pass = not has_batch_statistics(self.D)
+        self._settled = None, None  # the state for which an average was settled, and the net
 
-    def to(self, device=None, dtype=None):
-        """Move nets and optimizers to `device` and `dtype`; returns the GAN itself."""
-        for net, optimizer in ((self.G, self.opt_G), (self.D, self.opt_D)):
-            net.to(device=device, dtype=dtype)
-            optimizer.load_state_dict(optimizer.state_dict())  # moves Adam's moments to where the weights are now
-        if self.G_ema is not None:
-            self.G_ema.to(device=device, dtype=dtype)
-        self.adaptive = self.adaptive.to(device)
-        self.generation += 1
-        return self
+    # the two players, by their usual names
+    G, opt_G, G_ema = _of("G", "net"), _of("G", "optimizer"), _of("G", "average")
+    D, opt_D = _of("D", "net"), _of("D", "optimizer")
+
+    @property
+    def lr(self):
+        """The learning rate of both players, or the pair of G's and D's where they differ."""
+        G, D = (self.players[name].lr for name in "GD")
+        return G if G == D else (G, D)
+
+    @property
+    def gans(self):
+        """The GANs of this run by name: itself alone, without a name. (See `Several`.)"""
+        return {"": self}
+
+    @property
+    def latent_dim(self):
+        """How many numbers of noise G is fed; None where it is fed something else."""
+        return self.source.latent_dim
 
     @property
     def classes(self):
-        """How many classes G can be asked for; 0 where it takes no labels."""
+        """How many classes G can be asked for; 0 where it takes no labels, or other ones than classes."""
         return getattr(self.G, "classes", 0)
 
     @property
@@ -86,35 +105,23 @@ class GAN:
     def dtype(self):
         return next(self.G.parameters()).dtype
 
-    def noise(self, n, stream="fixed", step=0, rank=0):
-        """Return noise `z (n, latent_dim)`, normal, a function of (seed, step, stream, rank) alone."""
-        draws = generator(self.device, self.seed, step, f"noise/{stream}", rank)
-        return torch.randn(n, self.latent_dim, generator=draws, device=self.device, dtype=self.dtype)
+    def to(self, device=None, dtype=None):
+        """Move nets and optimizers to `device` and `dtype`; returns the GAN itself."""
+        for player in self.players.values():
+            player.to(device, dtype)
+        if device is not None:
+            self.source.to(device)
+        self.adaptive = self.adaptive.to(device)
+        self.generation += 1
+        return self
 
-    def noise_now(self, n, stream):
-        """Return the noise of the present step and `stream`, of this process."""
-        draws = self.draws(f"noise/{stream}")
-        return torch.randn(n, self.latent_dim, generator=draws, device=self.device, dtype=self.dtype)
-
-    def draws(self, stream):
-        """Return the generator of the present step and `stream`, of this process, from its start."""
-        if self.capture is not None:
-            return self.capture.generator(stream)
-        return generator(self.device, self.seed, self.step, stream, processes.place()[0])
-
-    def at(self, value):
-        """Return what a number or a schedule (a function of the images seen) is now."""
-        return self.varying(lambda: value(self.images_seen)) if callable(value) else value
-
-    def varying(self, function):
-        """Return `function()`, a number that changes from step to step; in a captured step a tensor that holds it."""
-        return function() if self.capture is None else self.capture.value(function)
+    # what a move needs
 
     def fake(self, n, stream, labels=None, rows=slice(None), mark="", noise=None):
         """Return `n` fakes of the present step, `(n, C, H, W)`, with their graph where gradients are on.
 
-        `rows`: only these of them (see `parts`); `mark` tells the draws of G's layers apart from those of others;
-        `noise (n, latent_dim)` takes the place of the step's own.
+        `rows`: only these of them (see `player.play`); `mark` tells the draws of G's layers apart from those of others;
+        `noise (n, ...)` takes the place of what the source draws.
         """
         with self._drawing(self.G, stream + mark):
             noise = self.noise_now(n, stream) if noise is None else noise
@@ -137,68 +144,55 @@ class GAN:
                              'use precision="float32"')  # fmt: skip
         return (logits.to(self.dtype), answers) if read else logits.to(self.dtype)
 
-    def move(self, player):
-        """Take one optimizer step of `player`, "G" or "D", down its gradients: their mean over processes."""
-        net, optimizer = getattr(self, player), getattr(self, f"opt_{player}")
-        if any(map(callable, (self.lr, *self.betas))):
-            for group in optimizer.param_groups:
-                group["lr"] = self.at(self.lr)
-                group["betas"] = tuple(map(self.at, self.betas))
-        processes.average([weight.grad for weight in net.parameters() if weight.grad is not None])
-        optimizer.step()
+    def move(self, which):
+        """Take one optimizer step of "G" or "D", down its gradients: their mean over processes."""
+        player = self.players[which]
+        if player.scheduled:
+            player.schedule(self.at)
+        processes.average([weight.grad for weight in player.net.parameters() if weight.grad is not None])
+        player.optimizer.step()
         buffers = [*self.G.buffers(), *self.D.buffers()]  # running statistics: G's move passes through D as well
         processes.average([buffer for buffer in buffers if buffer.is_floating_point()])
 
-    @torch.no_grad()
     def average(self, n):
-        """After a move of G on `n` images: G_ema keeps 0.5^(n / half-life) of its weights, and copies G's buffers.
-
-        Karras et al. 2018, section 4.
-        """
-        if self.G_ema is None:
+        """After a move of G on `n` images: G_ema keeps 0.5^(n / half-life) of its weights, and copies G's buffers."""
+        player = self.players["G"]
+        if player.average is None:
             return
 
         def share():
-            half_life = at(self.ema, self.images_seen)
+            half_life = at(player.ema, self.images_seen)
             return 1 - 0.5 ** (n / half_life) if half_life else 1.0
 
-        follow(self.G_ema, self.G, self.varying(share))
-        self.settled.state = None
+        player.follow(self.varying(share))
+        self._settled = None, None
 
-    def autocast(self):
-        """The precision in which the nets train."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
-
-    @contextmanager
-    def _drawing(self, net, stream):
-        """Let the net's random layers (those with a `generator`) draw as (seed, step, stream) says."""
-        layers = [layer for layer in net.modules() if hasattr(layer, "generator")]
-        draws = self.draws(f"layers/{stream}")
-        for layer in layers:
-            layer.generator = draws
-        try:
-            with self.autocast():
-                yield
-        finally:
-            for layer in layers:
-                layer.generator = None
+    # what is looked at
 
     def net(self, ema=True):
         """Return what `sample` draws from: G, or its average with batch statistics of its own."""
-        return self.G if self.G_ema is None or not ema else self.settled(self)
+        if self.G_ema is None or not ema:
+            return self.G
+        now = self.step, self.generation
+        if self._settled[0] != now:
+            labels = shared_out(self.label_counts or [1] * self.classes, STATISTICS, self.device)
+            labels = fitting(labels, STATISTICS, self.G, self.device, self.examples)
+            with self.autocast():
+                self._settled = now, settled(self.G_ema, self.noise(STATISTICS, "statistics"), labels)
+        return self._settled[1]
 
     @torch.no_grad()
     def sample(self, n=64, labels=None, noise=None, stream="fixed", ema=True):
         """Return `n` images `(n, C, H, W)` in [-1, 1] as G draws them now, from the same noise at every call.
 
         `stream` names another noise ("more", "even more", ...); `noise (n, latent_dim)` gives it outright. `labels`
-        int64 `(n,)`, or one int for all; by default a conditional G is asked for each class in turn. Draws from
-        `G_ema` where there is one (with batch statistics of its own), with `ema=False` from G itself. Runs it in
-        evaluation mode, leaves its mode and every random generator as they were. Raises ValueError for labels that G
-        does not know.
+        int64 `(n,)`, or one int for all; by default a conditional G is asked for each class in turn, and one that takes
+        other labels than classes for some of the data's. Draws from `G_ema` where there is one (with batch statistics
+        of its own), with `ema=False` from G itself. Runs it in evaluation mode, leaves its mode and every random
+        generator as they were. Raises ValueError for labels that G does not know.
         """
         noise = self.noise(n, stream) if noise is None else noise
-        labels = fitting(labels, len(noise), self.G, self.device)
+        labels = fitting(labels, len(noise), self.G, self.device, self.examples)
         net = self.net(ema)
         with evaluating(net):
             parts = noise.split(1000)
@@ -216,29 +210,39 @@ class GAN:
             raise ValueError("G takes no labels: there is no grid of classes; build it with classes=...")
         return self.sample(noise=self.noise(rows, stream).repeat_interleave(self.classes, 0))
 
-    def check(self, data):
+    def look(self):
+        """Return what a picture of this run shows, a `Look`.
+
+        64 images; of up to 12 classes a column each; of a G that is fed images each of them above what G makes of it;
+        of clips one in each row, frame by frame.
+        """
+        return look(self)
+
+    # checks, and the state
+
+    def check(self, data, places=False):
         """Raise ValueError where G or D does not keep its contract for the images of `data`."""
-        require(data, self.G, self.D)
-        self.label_counts = counts(data, self.G)
-        keeps_contract(self.G, self.D, data, self.noise(2))
+        self.label_counts, self.examples = labels_of(data, self.G, self.D)
+        labels = None if data.labels is None else data.labels[:2].to(self.device)
+        keeps_contract(self.G, self.D, data, self.noise(2), labels, places)
 
     def state_dict(self):
         """The whole state of the run, as tensors and plain values."""
-        nets = {name: getattr(self, name).state_dict() for name in self._parts()} | {"adaptive": self.adaptive}
-        return nets | {name: getattr(self, name) for name in PLAIN}
+        state = {name: part.state_dict() for name, part in self._parts().items()} | {"adaptive": self.adaptive}
+        return state | {name: getattr(self, name) for name in PLAIN}
 
     def load_state_dict(self, state):
-        for name in self._parts():
-            getattr(self, name).load_state_dict(state[name])
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
         self.adaptive = state["adaptive"].to(self.device, copy=True)
         for name in PLAIN:
             setattr(self, name, copy.deepcopy(state.get(name)))
         self.generation += 1
 
     def _parts(self):
-        return ("G", "D", "opt_G", "opt_D") if self.G_ema is None else ("G", "D", "opt_G", "opt_D", "G_ema")
+        parts = {"G": self.G, "D": self.D, "opt_G": self.opt_G, "opt_D": self.opt_D}
+        return parts if self.G_ema is None else parts | {"G_ema": self.G_ema}
 
-
-def _adam(net, lr, betas):
-    """Adam (Kingma & Ba 2014) in one fused pass over the weights, where the device has it (MPS has too)."""
-    return torch.optim.Adam(net.parameters(), lr=lr, betas=betas, fused=True)
+    def states(self, state):
+        """Yield each GAN of the run with its part of the run's `state`: itself with all of it."""
+        yield self, state

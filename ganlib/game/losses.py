@@ -1,13 +1,15 @@
-"""Objectives: what each player minimises, per image, on logits. (The terms that join them: terms.py.)"""
+"""Objectives: what each player minimises, per image, on logits; and, by name, the terms that join them.
+
+`losses.r1`, `losses.mutual_information`, `losses.near`, ... are those of terms.py.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 
+import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
-
-from .terms import Penalty, Question, approximate_r1_r2, auxiliary_classifier, clip_weights  # noqa: F401  # isort: skip
-from .terms import gradient_penalty, mutual_information, r1, r1_r2  # noqa: F401  # isort: skip
 
 
 @dataclass(frozen=True)
@@ -15,40 +17,77 @@ class Objective:
     """The two losses of a game.
 
     `d_loss(real, fake)` and `g_loss(real, fake)` take D's logits `(N,)` on real and on fake images and return one
-    loss per image, `(N,)`; the mean is taken by the step. `g_loss` is given None for `real` unless `paired` is True.
+    loss per image, `(N,)`; the step takes the mean. `g_loss` is given None for `real` unless `paired` is True.
+    `halves`: where `d_loss` is a sum of one term of the reals and one of the fakes, these two functions.
+    `absolute`: a logit means something by itself, its sigmoid is D's probability of 'real'.
     """
 
     name: str
     d_loss: Callable[[Tensor, Tensor], Tensor]
     g_loss: Callable[[Tensor | None, Tensor], Tensor]
     paired: bool = False
+    halves: tuple[Callable, Callable] | None = None
+    absolute: bool = False
 
     def __repr__(self):
         return f"losses.{self.name}"
 
+    @property
+    def guess(self):
+        """What D loses where it cannot tell reals from fakes: the least of d_loss(x, x).
 
-saturating = Objective("saturating", d_loss=lambda real, fake: softplus(-real) + softplus(fake),
-                       g_loss=lambda real, fake: -softplus(fake))  # fmt: skip
+        None where that is not above 0, as of a Wasserstein critic, whose losses have no scale of their own.
+        """
+        logits = torch.linspace(-2, 2, 401, dtype=torch.float64)
+        try:
+            least = self.d_loss(logits, logits).min().item()
+        except Exception:  # an objective of the user's own may know other logits only
+            return None
+        return least if least > 0 else None
+
+
+def guess_of(row):
+    """Return what D loses where it cannot tell, in the game of a history's `row`; None where that is unknown.
+
+    Rows of earlier releases hold the objective's name alone.
+    """
+    named = globals().get(str(row.get("objective")).removeprefix("losses."))
+    return row.get("guess", named.guess if isinstance(named, Objective) else None)
+
+
+def _of_halves(name, of_reals, of_fakes, g_loss, absolute=False):
+    return Objective(name, lambda real, fake: of_reals(real) + of_fakes(fake), g_loss,
+                     halves=(of_reals, of_fakes), absolute=absolute)  # fmt: skip
+
+
+saturating = _of_halves("saturating", lambda real: softplus(-real), softplus,
+                        lambda real, fake: -softplus(fake), absolute=True)  # fmt: skip
 """The minimax game itself, G minimising log(1 - D): Goodfellow et al. 2014, equation 1. Vanishes where D is sure."""
 
-non_saturating = Objective("non_saturating", d_loss=lambda real, fake: softplus(-real) + softplus(fake),
-                           g_loss=lambda real, fake: softplus(-fake))  # fmt: skip
+non_saturating = _of_halves("non_saturating", lambda real: softplus(-real), softplus,
+                            lambda real, fake: softplus(-fake), absolute=True)  # fmt: skip
 """Binary cross-entropy with logits, G asking for the label 'real': Goodfellow et al. 2014, section 3."""
 
-least_squares = Objective("least_squares", d_loss=lambda real, fake: (real - 1) ** 2 + fake**2,
-                          g_loss=lambda real, fake: (fake - 1) ** 2)  # fmt: skip
+least_squares = _of_halves("least_squares", lambda real: (real - 1) ** 2, lambda fake: fake**2,
+                           lambda real, fake: (fake - 1) ** 2)  # fmt: skip
 """Squared distance to the labels 1 and 0: Mao et al. 2016, equation 9 (which halves both)."""
 
-hinge = Objective("hinge", d_loss=lambda real, fake: relu(1 - real) + relu(1 + fake),
-                  g_loss=lambda real, fake: -fake)  # fmt: skip
+hinge = _of_halves("hinge", lambda real: relu(1 - real), lambda fake: relu(1 + fake),
+                   lambda real, fake: -fake)  # fmt: skip
 """D stops where it is right by a margin of 1: Lim & Ye 2017; Miyato et al. 2018, equations 16 and 17."""
 
-wasserstein = Objective("wasserstein", d_loss=lambda real, fake: fake - real,
-                        g_loss=lambda real, fake: -fake)  # fmt: skip
+wasserstein = Objective("wasserstein", d_loss=lambda real, fake: fake - real, g_loss=lambda real, fake: -fake)
 """D is a critic, not a probability; it needs a Lipschitz bound (a penalty): Arjovsky et al. 2017, algorithm 1."""
 
 relativistic = Objective("relativistic", d_loss=lambda real, fake: softplus(fake - real),
                          g_loss=lambda real, fake: softplus(real - fake), paired=True)  # fmt: skip
 """Each fake against one real: Jolicoeur-Martineau 2018; Huang et al. 2024 (R3GAN), equation 2."""
 
-ABSOLUTE = ("saturating", "non_saturating")  # of these a logit of 0 means: as likely real as fake
+
+def __getattr__(name):
+    """The terms, from a file that is loaded when one of them is asked for."""
+    terms = import_module(f"{__package__}.terms")
+    term = getattr(terms, name, None)
+    if getattr(term, "__module__", None) == terms.__name__:
+        return term
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

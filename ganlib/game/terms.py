@@ -1,4 +1,8 @@
-"""Terms that join a loss: penalties that keep D smooth, and questions about what an image was drawn from."""
+"""Terms: what joins a loss beside the objective.
+
+A `Penalty` keeps D smooth. A `Question` is answered by a second head of D: what was the fake drawn from? (InfoGAN,
+ACGAN.) A `Tie` compares a fake with what G drew it from: translation, super-resolution, transport.
+"""
 
 import inspect
 from collections.abc import Callable
@@ -7,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import cross_entropy
 
-from .schedules import extremes
+from ..machine.values import extremes
 
 
 @dataclass(frozen=True)
@@ -117,8 +121,9 @@ class Question:
             raise ValueError(f"{self.name} asks for {self.categorical} classes of codes, and G has {codes}; build it "
                              f"with categorical={self.categorical}")  # fmt: skip
         if "read" not in inspect.signature(gan.D.forward).parameters:
-            raise ValueError(f"{self.name} asks D for answers, and its forward(images, labels) takes no read=True; use "
-                             "ConvDiscriminator or ResidualDiscriminator with answers=...")  # fmt: skip
+            raise ValueError(f"{self.name} asks D for answers, and its forward(images, labels) takes no read=True; "
+                             "ConvDiscriminator, ResidualDiscriminator and CompactDiscriminator with answers=... do"
+                             )  # fmt: skip
 
 
 def mutual_information(categorical=10, continuous=2, weight=1.0, continuous_weight=0.1):
@@ -156,6 +161,56 @@ def auxiliary_classifier(weight=1.0):
                              "answers=..., as many as there are classes") from None  # fmt: skip
 
     return Question(f"auxiliary_classifier({weight})", loss, weight, of_reals=True)
+
+
+@dataclass(frozen=True)
+class Tie:
+    """`weight` times how far a fake is from what it must keep of its source; it joins G's loss.
+
+    `loss(fakes, sources)` takes fakes `(N, ...)` and what G drew them from, noise `(N, latent_dim)` or
+    images of another set `(N, ...)`, and returns one loss per image, `(N,)`. `weight` is a number or a
+    schedule.
+    """
+
+    name: str
+    loss: Callable
+    weight: float | Callable = 1.0
+
+    def __repr__(self):
+        return f"losses.{self.name}"
+
+
+def near(weight=1.0, power=1):
+    """|fake - source|^power, the mean over all values: each fake stays near its source, which has its shape.
+
+    The identity-like term of many translations (power 1), the transport cost of optimal transport (power 2).
+    """
+    _at_least_zero(weight=weight)
+
+    def loss(fakes, sources):
+        if fakes.shape != sources.shape:
+            raise ValueError(
+                f"near compares fakes {tuple(fakes.shape)} with their sources {tuple(sources.shape)}; "
+                "one and the same shape is expected: a tie of your own may compare others"
+            )
+        return (fakes - sources).abs().pow(power).flatten(1).mean(1)
+
+    return Tie(f"near({weight}, {power})", loss, weight)
+
+
+def cycle(back, weight=10.0):
+    """|back(fake) - source|, the mean over all values: the way back must lead to where it began.
+
+    `back` is the GAN that goes the other way, whose G learns from this too: play both in one run, see
+    `Several`. Zhu et al. 2017 (CycleGAN), equation 2.
+    """
+    _at_least_zero(weight=weight)
+
+    def loss(fakes, sources):
+        returned = back.fake(len(fakes), "cycle", noise=fakes)
+        return (returned.to(sources.dtype) - sources).abs().flatten(1).mean(1)
+
+    return Tie(f"cycle({weight})", loss, weight)
 
 
 def _gradient(x, logits):

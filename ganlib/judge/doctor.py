@@ -1,10 +1,9 @@
 """The doctor: what the figures of a run's history say, in plain words, with the evidence and what to try next."""
 
 import statistics
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..run.stopping import even
+from ..game.losses import guess_of
 
 # Set on half "a" of the labelled runs of benchmarks/doctor_runs.py.
 ROWS = 6  # of a run's last third, at least, to say anything
@@ -32,7 +31,7 @@ TITLES = {
     "g_wins": "D cannot learn, G wins", "total_collapse": "total mode collapse",
     "partial_collapse": "partial mode collapse", "oscillation": "oscillation",
     "vanishing_gradients": "vanishing gradients", "lr_too_high": "learning rate too high",
-    "not_finite": "a figure is not finite", "memorising": "memorising",
+    "not_finite": "a figure is not finite", "memorising": "memorising", "unread": "no diagnosis",
 }  # fmt: skip
 
 
@@ -70,9 +69,7 @@ class Signs:
         self.step = rows[-1]["step"] if rows else 0
         self.enough = len(late) >= ROWS and self.step >= STEPS
         self.judged = [row for row in rows if "frechet_distance" in row]
-        self.level = None
-        with suppress(ValueError, IndexError):  # a critic, or an objective of the user's own, has none
-            self.level = even(rows[-1].get("objective"))
+        self.level = guess_of(rows[-1]) if rows else None  # a critic has none
         self.jump = max((row.get(name, 0.0) for row in rows for name in ("update_d", "update_g")), default=0.0)
         if self.enough:
             self.variety, self.diversity, self.g_gradient = (
@@ -101,17 +98,31 @@ class Signs:
 def diagnose(history):
     """Read a run's history (`gan.history`) and say what it shows: a `Diagnosis`, to print.
 
-    The first that holds of: a figure that is not finite, too few rows, a learning rate too high, memorising, a D that
-    cannot learn, oscillation, vanishing gradients, total and partial mode collapse, D wins, nearly one picture, done,
-    not done, healthy. D's loss is read in units of what it is where D cannot tell, which each objective has at a place
-    of its own; a Wasserstein critic has none, and is judged by its lead and the pictures alone. Memorising and done are
-    known only where the run was evaluated (`train(..., evaluate_every=...)`). Raises ValueError for an empty history.
-    How often it is right, on labelled runs: benchmarks/LOG.md.
+    The first that holds of: a figure that is not finite, data that are no images, too few rows, a learning rate too
+    high, memorising, a D that cannot learn, oscillation, vanishing gradients, total and partial mode collapse, D wins,
+    nearly one picture, done, not done, healthy. D's loss is read in units of what a guess costs, which each objective
+    has at a place of its own; a Wasserstein critic has none, and is judged by its lead and the pictures alone.
+    Memorising and done are known only where the run was evaluated (`train(..., evaluate_every=...)`). Of several GANs
+    in one run each is looked at, and the first of these that holds of any is said, with its name. Raises ValueError for
+    an empty history. How often it is right, on labelled runs: benchmarks/LOG.md.
     """
     if not history:
         raise ValueError("the history is empty; train first: it is recorded every 50 steps")
-    signs = Signs(history)
-    return next(found for rule in RULES if (found := rule(signs, history)))
+    names = dict.fromkeys(key.rpartition(".")[0] for key in history[-1] if key.endswith("d_loss")) or {"": None}
+    worst, said = len(RULES), None
+    for name in names:
+        rows = [_of(row, name) for row in history]
+        signs = Signs(rows)
+        place, found = next((i, found) for i, rule in enumerate(RULES) if (found := rule(signs, rows)))
+        if place < worst:
+            worst, said = place, replace(found, evidence=f"{name}: {found.evidence}") if name else found
+    return said
+
+
+def _of(row, name):
+    """The figures of one GAN in a row of several: those under its name, and those that belong to all."""
+    start = f"{name}."
+    return {key.removeprefix(start): value for key, value in row.items() if key.startswith(start) or "." not in key}
 
 
 def _not_finite(signs, history):
@@ -121,6 +132,15 @@ def _not_finite(signs, history):
             "a lower learning rate, or float32 in place of bf16; in losses and layers of your own look for a log, a "
             "root or a division that can meet 0 (losses on logits, by softplus, do not)",
         )  # fmt: skip
+
+
+def _unread(signs, history):
+    if axes := history[-1].get("axes"):
+        return Diagnosis(
+            "unread",
+            f"these are no images, but have {axes} axes each; the doctor's thresholds were set on images alone",
+            "look at the pictures and the curves",
+        )
 
 
 def _too_early(signs, history):
@@ -243,7 +263,7 @@ def _healthy(signs, history):
                      "go on, and look at the pictures; evaluate_every=... tells when to stop")  # fmt: skip
 
 
-RULES = (_not_finite, _too_early, _lr_too_high, _memorising, _g_wins, _oscillation, _vanishing_gradients,
+RULES = (_not_finite, _unread, _too_early, _lr_too_high, _memorising, _g_wins, _oscillation, _vanishing_gradients,
          _total_collapse, _partial_collapse, _d_wins, _near_collapse, _done, _undertrained, _healthy)  # fmt: skip
 
 

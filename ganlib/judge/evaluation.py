@@ -1,27 +1,25 @@
 """Evaluation: how good G's images are, with all that a reader needs to trust the figures."""
 
-import hashlib
 import json
 import struct
-from importlib.resources import files
 
 import torch
 
 from ..data.images import as_float, as_uint8
 from ..game.contract import evaluating
-from . import features, metrics
+from ..machine.assets import asset
+from . import features
+from .figures import FIGURES, Seen, bootstrap
 
 REFERENCE = (
     "mnist-features.safetensors",
     "dbfb8900e4fbe61310d10a2a399a56990d77888294c6e3b6cc6a29a4feb1cba5",
 )  # made by tools/make_reference.py
-BETTER = {"frechet_distance": "lower", "kid": "lower", "precision": "higher", "recall": "higher", "density": "near 1",
-          "coverage": "higher", "inception_score": "higher", "class_kl": "lower", "class_diversity": "near 1",
-          "accuracy": "higher", "cross_entropy": "lower", "memorised": "near 0.5"}  # fmt: skip
+SAMPLES = 50  # of a bootstrap
 
 
 class Evaluation(dict):
-    """What `evaluate` found; prints as a table."""
+    """What `evaluate` measured; prints as a table."""
 
     def __str__(self):
         weights = f"{self['weights']} weights, step {self['step']:,}, seed {self['seed']}"
@@ -29,20 +27,17 @@ class Evaluation(dict):
         lines = [f"{self['n_fake']:,} fakes ({weights}) and {self['n_real']:,} real images of {self['reference']}",
                  f"features: {self['extractor']}{sha256}", "",
                  f"{'':18}{'G':>9}  {'95 % interval':>18}{'real images':>13}  best"]  # fmt: skip
-        for name in BETTER:
+        for name, figure in FIGURES.items():
             if name in self:
-                low, high = (
-                    (f"{x:.4g}" for x in self["intervals"].get(name, ())) if name in self["intervals"] else ("", "")
-                )
-                between = f"{low} to {high}" if low else "-"
+                interval = self["intervals"].get(name)
+                between = "-" if interval is None else " to ".join(f"{x:.4g}" for x in interval)
                 floor = self["floors"].get(name)
                 floor = "-" if floor is None else f"{floor:.4g}"
-                lines.append(f"{name:18}{self[name]:>9.4g}  {between:>18}{floor:>13}  {BETTER[name]}")
+                best = figure.better if isinstance(figure.better, str) else f"near {figure.better:g}"
+                lines.append(f"{name:18}{self[name]:>9.4g}  {between:>18}{floor:>13}  {best}")
         if "classes" in self:
-            lines += [
-                "",
-                "share of each class among the fakes: " + " ".join(f"{share:.3f}" for share in self["classes"]),
-            ]
+            shares = " ".join(f"{share:.3f}" for share in self["classes"])
+            lines += ["", f"share of each class among the fakes: {shares}"]
         return "\n".join(lines)
 
 
@@ -50,10 +45,10 @@ class Evaluation(dict):
 def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=False):
     """Judge `n` fakes of G against `n` real images; returns an `Evaluation`, a dict, and prints it as one table.
 
-    The real images are those of `held_out`, an `Images` that G was not trained on; for data named "digits" and "mnist"
-    MNIST's 10,000 test digits, whose features ship with ganlib; else a half of `data`. `n` is 10,000 by default, or as
-    many as there are. `extractor` maps images to features `(N, d)`: a module of yours, or the name of one in
-    `features`; by default the digit classifier, which is refused for other data than digits.
+    The real images are those of `held_out`, an `Images` that G was not trained on; for the sets that `load` knows as
+    "digits" and "mnist" MNIST's 10,000 test digits, whose features ship with ganlib; else a half of `data`. `n` is
+    10,000 by default, or as many as there are. `extractor` maps images to features `(N, d)`: a module of yours, or the
+    name of one in `features`; by default the digit classifier, which is refused for other data than digits.
 
     Figures, with paper and definition in `metrics`: `frechet_distance`, `kid`, `precision`, `recall`, `density`,
     `coverage`; with an extractor that has `logits`, a classifier, `inception_score` (of digits the 'MNIST score'),
@@ -67,8 +62,8 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
     `weights` ("EMA" or "raw"), `seed`, `step`. Fakes are rounded to 8 bits, as a file would hold them. Nets and random
     generators stay as they were.
 
-    Raises ValueError for fewer than 128 images, more than there are, a conditional G and data without labels, and
-    an extractor that is not fit for the data.
+    Raises ValueError for fewer than 128 images, more than there are, a conditional G and data without labels, a run of
+    several GANs, and an extractor that is not fit for the data.
     """
     extractor, shipped, n = _plan(gan, data, n, extractor, held_out)
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0)).to(data.images.device)
@@ -90,22 +85,26 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
         asked = None if labels is None else labels[part]
         return as_float(as_uint8(gan.sample(len(part), asked, stream=f"evaluation/{part[0]}", ema=ema)))
 
-    fake = torch.cat([_read(extractor, fakes(part)) for part in torch.arange(n).split(1000)])
-    found, intervals = _figures(extractor, real, fake, labels)
-    found = Evaluation(found, floors={}, intervals=intervals | _intervals(extractor, real, fake, found))
-    if others is not None:
-        sha256 = getattr(extractor, "sha256", None)
-        key = (sha256, n, of) if sha256 and held_out is None else object()  # else never known again
-        floors = _known(data, key, lambda: _figures(extractor, real, others, None)[0])
-        found["floors"] = {name: value for name, value in floors.items() if name != "classes"}
+    logits = (lambda x: _logits(extractor, x)) if hasattr(extractor, "logits") else None
+    seen = Seen(real, torch.cat([_read(extractor, fakes(part)) for part in torch.arange(n).split(1000)]), logits,
+                None if labels is None else labels.cpu())  # fmt: skip
     if unseen is not None:
         size = min(len(train), len(unseen))
-        found["memorised"] = share = metrics.memorisation(fake, train[:size], unseen[:size]).share
-        found["floors"]["memorised"] = 0.5
-        found["intervals"]["memorised"] = _around(share, (share * (1 - share) / n) ** 0.5)
-    found["floor"] = found["floors"].get("frechet_distance")
-    if "inception_score" in found["floors"]:
-        found["real_inception_score"] = found["floors"]["inception_score"]  # the real images' line in `curves`
+        seen.train, seen.unseen = train[:size], unseen[:size]
+    found = Evaluation(_figures(seen))
+    if seen.classes:
+        found["classes"] = seen.classes[0].shares
+    found["intervals"] = _intervals(seen, found)
+    found["floors"] = {}
+    if others is not None:
+        sha256 = getattr(extractor, "sha256", None)
+        key = (sha256, n, of) if sha256 and held_out is None else None
+        found["floors"] = dict(_known(data, key, lambda: _figures(Seen(real, others, logits))))
+    for name, figure in FIGURES.items():
+        if figure.floor is not None and name in found:
+            found["floors"][name] = figure.floor
+        if figure.line and (figure.line == "floor" or name in found["floors"]):  # the real images' line in `curves`
+            found[figure.line] = found["floors"].get(name)
     found |= {
         "n_real": n,
         "n_fake": n,
@@ -131,6 +130,12 @@ quick.check = lambda gan, data: _plan(gan, data, None, None, None)  # what is wr
 
 def _plan(gan, data, n, extractor, held_out):
     """The extractor, whether MNIST's shipped features are the reals, and n; ValueError where these do not fit."""
+    if list(gan.gans) != [""]:
+        raise ValueError(f"this run has several GANs ({', '.join(gan.gans)}); judge each on its own data: "
+                         "evaluate(run.gans[...], data.sets[...])")  # fmt: skip
+    if len(data.shape) != 3:
+        raise ValueError(f"{data.name!r} holds {data.shape} each; images (C, H, W) are what an extractor reads: give "
+                         "train an evaluate of your own for others")  # fmt: skip
     if gan.classes and data.labels is None:
         raise ValueError(f"G is conditional on {gan.classes} classes, and {data.name!r} has no labels to ask it for")
     extractor, shipped = _reader(extractor, data, gan.device)
@@ -153,11 +158,7 @@ def reference(extractor):
     """
     from safetensors.torch import load
 
-    name, expected = REFERENCE
-    packed = (files("ganlib") / "assets" / name).read_bytes()
-    if (found := hashlib.sha256(packed).hexdigest()) != expected:
-        raise OSError(f"ganlib/assets/{name} is corrupt: its SHA-256 is {found}, {expected} is expected; "
-                      "install ganlib again")  # fmt: skip
+    packed = asset(*REFERENCE)
     header = json.loads(packed[8 : 8 + struct.unpack("<Q", packed[:8])[0]])
     if (maker := header["__metadata__"]["extractor"]) != extractor:
         raise ValueError(f"the stored features of MNIST were made by the extractor {maker[:12]}, the fakes are read by "
@@ -168,12 +169,13 @@ def reference(extractor):
 
 def _reader(extractor, data, device):
     """The extractor, and whether MNIST's shipped features go with it and with the data."""
-    fits = data.name in features.DigitClassifier.fits
+    fits = data.known in features.DigitClassifier.fits
     if extractor is None and not fits:
         raise ValueError(
-            f"{data.name!r} is neither of {' and '.join(map(repr, features.DigitClassifier.fits))}, and the digit "
-            'classifier says nothing about other images. Give extractor="efficientnet-lite0" for colour photographs, '
-            'features.train_classifier(data) for data with labels, a module of your own, or "digits" if they are digits'
+            f"{data.name!r} is neither of {' and '.join(map(repr, features.DigitClassifier.fits))} as `load` brings "
+            'them, and the digit classifier says nothing about other images. Give extractor="efficientnet-lite0" for '
+            "colour photographs, features.train_classifier(data) for data with labels, a module of your own, or "
+            '"digits" if they are digits'
         )
     if extractor is None or isinstance(extractor, str):
         extractor = features.extractor(extractor or "digits", device)
@@ -181,7 +183,9 @@ def _reader(extractor, data, device):
 
 
 def _known(data, key, make):
-    """What `make()` returned for these data and this key the first time: real images do not change."""
+    """What `make()` returned for these data and this key the first time: real images do not change. None: no key."""
+    if key is None:
+        return make()
     if key not in data._features:
         if len(data._features) > 8:
             data._features.clear()
@@ -196,7 +200,7 @@ def _seen(extractor, data, index, device):
         return torch.cat([_read(extractor, data.floats(part, device)) for part in index.split(1000)])
 
     sha256 = getattr(extractor, "sha256", None)
-    return make() if sha256 is None else _known(data, (sha256, len(index), *index[:4].tolist()), make)
+    return _known(data, sha256 and (sha256, len(index), *index[:4].tolist()), make)
 
 
 def _read(extractor, images):
@@ -217,54 +221,24 @@ def _place(extractor, otherwise):
     return next((weight.device for weight in weights), otherwise)
 
 
-def _figures(extractor, real, fake, labels):
-    kid = metrics.kid(real, fake, size=min(1000, len(real) // 2))
-    found = {"frechet_distance": metrics.frechet_distance(real, fake), "kid": kid.value}
-    found |= metrics.manifold(real, fake)._asdict()
-    intervals = {"kid": _around(kid.value, kid.error), "density": _around(found["density"], found.pop("density_error"))}
-    if hasattr(extractor, "logits"):
-        ours, theirs = _logits(extractor, fake), _logits(extractor, real)
-        classes, expected = ours.argmax(1), theirs.argmax(1)
-        share = metrics.class_histogram(expected, theirs.shape[1]).shares
-        found["inception_score"] = metrics.inception_score(ours)
-        found["classes"] = metrics.class_histogram(classes, ours.shape[1]).shares
-        if all(share[c] for c in classes.unique()):
-            found["class_kl"] = metrics.class_histogram(classes, ours.shape[1], share).kl
-            enough = expected.bincount(minlength=theirs.shape[1])[classes] > 1
-            apart = metrics.class_diversity(fake[enough], classes[enough], real, expected) if enough.any() else []
-            if apart := [x for x in apart if x is not None]:
-                found["class_diversity"] = sum(apart) / len(apart)
-        if labels is not None:
-            found["accuracy"] = (classes == labels.cpu()).double().mean().item()
-            found["cross_entropy"] = metrics.cross_entropy(ours, labels.cpu())
-            spread = torch.nn.functional.cross_entropy(ours.double(), labels.cpu(), reduction="none").std().item()
-            intervals["cross_entropy"] = _around(found["cross_entropy"], spread / len(fake) ** 0.5)
-    return found, intervals
+def _figures(seen):
+    """The value of each figure that can be measured."""
+    values = {name: figure.measure(seen) for name, figure in FIGURES.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _around(value, error):
-    return value - 1.96 * error, value + 1.96 * error
-
-
-def _intervals(extractor, real, fake, found):
+def _intervals(seen, found):
     """Value +- 1.96 standard errors. A bootstrap's own mean is shifted by its copies: only its spread is used."""
-    n, intervals = len(fake), {}
-    for name in ("precision", "recall", "coverage", "accuracy"):
-        if name in found:
-            intervals[name] = _around(found[name], (found[name] * (1 - found[name]) / n) ** 0.5)
-    again, draws = [], torch.Generator().manual_seed(0)
-    logits = _logits(extractor, fake) if hasattr(extractor, "logits") else None
-    if "class_kl" in found:
-        theirs = _logits(extractor, real)
-        shares = metrics.class_histogram(theirs.argmax(1), theirs.shape[1]).shares
-    for _ in range(50 if real.shape[1] <= 256 else 0):  # wider ones take minutes
-        a, b = (torch.randint(n, (n,), generator=draws) for _ in range(2))
-        again.append([metrics.frechet_distance(real[a], fake[b])])
-        if logits is not None:
-            again[-1].append(metrics.inception_score(logits[b]))
-            if "class_kl" in found:
-                again[-1].append(metrics.class_histogram(logits[b].argmax(1), logits.shape[1], shares).kl)
-    for i, name in enumerate(("frechet_distance", "inception_score", "class_kl")):
-        if again and name in found:
-            intervals[name] = _around(found[name], torch.tensor([row[i] for row in again]).std().item())
-    return intervals
+    errors, n, draws = {}, len(seen.fake), torch.Generator().manual_seed(0)
+    again = [name for name, figure in FIGURES.items() if figure.error is bootstrap and name in found]
+    values = []
+    for _ in range(SAMPLES if seen.real.shape[1] <= 256 else 0):  # wider ones take minutes
+        sample = seen.resampled(*(torch.randint(n, (n,), generator=draws) for _ in range(2)))
+        values.append([FIGURES[name].measure(sample) for name in again])
+    if values:
+        errors = dict(zip(again, torch.tensor(values).std(0).tolist(), strict=True))
+    for name, figure in FIGURES.items():
+        if name in found and figure.error not in (None, bootstrap):
+            errors[name] = figure.error(seen, found[name])
+    return {name: (found[name] - 1.96 * error, found[name] + 1.96 * error)
+            for name, error in errors.items() if error is not None}  # fmt: skip

@@ -1,11 +1,9 @@
 """Features: what a metric looks at. The digit classifier ships with ganlib; any module of your own will do too."""
 
-import difflib
-import hashlib
-from importlib.resources import files
-
 import torch
 
+from ..machine.assets import asset
+from ..machine.choices import one_of
 from . import extractors
 from .classifiers import Classifier, load_classifier, ready, save_classifier, train_classifier  # noqa: F401
 from .extractors import extract  # noqa: F401
@@ -30,17 +28,12 @@ def digit_classifier(device=None):
     """Return the `DigitClassifier` that ships with ganlib, in evaluation mode; OSError where its file is corrupt."""
     from safetensors.torch import load
 
-    name, expected = DIGITS
-    packed = (files("ganlib") / "assets" / name).read_bytes()
-    found = hashlib.sha256(packed).hexdigest()
-    if found != expected:
-        raise OSError(f"ganlib/assets/{name} is corrupt: its SHA-256 is {found}, {expected} is expected; "
-                      "install ganlib again")  # fmt: skip
+    packed = asset(*DIGITS)
     with torch.device("meta"):  # no weights are drawn only to be replaced
         net = DigitClassifier()
     weights = {key: value.float() if value.is_floating_point() else value for key, value in load(packed).items()}
     net.load_state_dict(weights, assign=True)
-    net.name, net.sha256 = name, found
+    net.name, net.sha256 = DIGITS
     return ready(net, device)
 
 
@@ -60,8 +53,5 @@ def extractor(name, device=None):
     Raises ValueError for another name, ImportError with the pip command where a package is missing, OSError where
     weights are corrupt or cannot be downloaded.
     """
-    if name not in EXTRACTORS:
-        near = difflib.get_close_matches(str(name), EXTRACTORS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "; a module of your own needs no name: give it itself"
-        raise ValueError(f"unknown extractor {name!r}; {', '.join(map(repr, EXTRACTORS))} are known{hint}")
+    one_of("extractor", name, list(EXTRACTORS), "; a module of your own needs no name: give it itself")
     return EXTRACTORS[name](device)

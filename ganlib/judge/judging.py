@@ -1,4 +1,4 @@
-"""Judging: a watcher that evaluates a run every so many steps, and adds what it found to the run's history."""
+"""Judging: a watcher that evaluates a run every so many steps, and adds the figures to the run's history."""
 
 from .evaluation import quick
 
@@ -15,6 +15,7 @@ class Judge:
         self.gan, self.data, self.every, self.evaluate = gan, data, every, evaluate or quick
 
     def update(self, now):
+        """Evaluate, at the steps that are due and whose figures are finite."""
         if now.reason is None and now.stats and now.every(self.every) and now.recorded:
             figures = self.evaluate(self.gan, self.data).items()
             figures = {name: value.item() if hasattr(value, "item") else value for name, value in figures}

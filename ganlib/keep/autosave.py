@@ -1,4 +1,4 @@
-"""Keeper: a watcher that saves a run by the clock, at its end, and elsewhere where its folder has gone."""
+"""Autosave: a watcher that saves a run by the clock, at its end, and elsewhere where its folder has gone."""
 
 import shutil
 import time
@@ -10,7 +10,7 @@ from .checkpoint import save, stand_in
 SHARE = 0.01  # of the run's time, at most, goes into saving
 
 
-class Keeper:
+class Autosave:
     """Saves the run in `folder` every `seconds`, or seldomer where that would cost more than 1 % of the run's time.
 
     A state is saved only where every figure up to it is known to be finite. A folder that cannot be written any

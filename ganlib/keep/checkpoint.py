@@ -9,10 +9,10 @@ from pathlib import Path
 
 import torch
 
-from .. import nets
-from ..game.schedules import text
 from ..machine import processes
 from ..machine.files import replace, temporary
+from ..machine.values import text
+from ..nets.rebuild import settings
 
 FORMAT = 4
 FILE, FORMER = "checkpoint.pt", "checkpoint.previous.pt"
@@ -27,7 +27,7 @@ def save(folder, gan):
     full; what was saved before stays as it was.
     """
     state = gan.state_dict()
-    if bad := _not_finite({name: state[name] for name in ("G", "D", "G_ema") if name in state}):
+    if bad := _not_finite(gan):
         print(f"{folder}: step {gan.step:,} is not saved, since {bad} is not finite; what was saved before is kept")
         return False
     packed = io.BytesIO()  # torch.save into a full disk raises something else than OSError
@@ -139,25 +139,36 @@ def read(file, device="cpu"):
     return content
 
 
-def _not_finite(state):
+def _not_finite(run):
     """The name of the first tensor that holds a number which is not finite, or None. One read from the device."""
-    named = [(f"{player}.{name}", x) for player, net in state.items() for name, x in net.items()
-             if x.is_floating_point()]  # fmt: skip
+    named = [(f"{name}.{part}.{key}".lstrip("."), x)
+             for name, gan in run.gans.items()
+             for part, net in (("G", gan.G), ("D", gan.D), ("G_ema", gan.G_ema)) if net is not None
+             for key, x in net.state_dict().items() if x.is_floating_point()]  # fmt: skip
     finite = torch.stack([x.isfinite().all() for _, x in named]).tolist()
     return next((name for (name, _), good in zip(named, finite, strict=True) if not good), None)
 
 
-def _config(gan):
-    """What must agree between a run and a GAN that goes on with it. A net of ours can be built again from it."""
-    nets = {name: _describe(getattr(gan, name)) for name in ("G", "D")}
-    betas = [text(beta) for beta in gan.betas]
-    return nets | {"seed": gan.seed, "lr": text(gan.lr), "ema": text(gan.ema), "betas": betas}
+def _config(run):
+    """What must agree between a run and one that goes on with it. A net of ours can be built again from it."""
+    config = {}
+    for name, gan in run.gans.items():
+        config |= {f"{name}.{key}".lstrip("."): value for key, value in _config_of(gan).items()}
+    return config
 
 
-def _describe(net):
-    if getattr(nets, type(net).__name__, None) is type(net):
-        return {"net": type(net).__name__, **net.settings}
-    return str(net)
+def _config_of(gan):
+    G, D = gan.players["G"], gan.players["D"]
+    config = {"G": settings(G.net), "D": settings(D.net), "seed": gan.seed, "ema": text(G.ema)}
+    lr, betas = ([_settings(player)[name] for player in (G, D)] for name in ("lr", "betas"))
+    # one value where both players have the same
+    config |= {"lr": lr[0] if lr[0] == lr[1] else lr, "betas": betas[0] if betas[0] == betas[1] else betas}
+    config |= {f"optimizer_{which}": text(player.own) for which, player in (("G", G), ("D", D)) if player.own}
+    return config | ({"source": gan.source.name} if gan.source.name else {})
+
+
+def _settings(player):
+    return {"lr": text(player.lr), "betas": player.betas and [text(beta) for beta in player.betas]}
 
 
 def _machine(gan):

@@ -8,7 +8,8 @@ import torch
 from ..data.images import as_float
 from ..judge import features
 from ..machine.randomness import generator
-from ..show.pictures import Picture, film, mosaic, pillow
+from ..show.film import film
+from ..show.pictures import Picture, mosaic, pillow
 from . import latent
 from .panel import Panel
 

@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import torch
 
-from ..game.contract import evaluating
-from ..game.labels import fitting
+from ..game.contract import evaluating, fitting, frozen
 from ..machine.files import replace
 from ..machine.randomness import generator
 
@@ -36,7 +35,7 @@ def draw(source, noise, labels=None):
     net = net_of(source)
     noise = noise.to(next(net.parameters()))
     with evaluating(net):
-        return net(noise, fitting(labels, len(noise), net, noise.device))
+        return net(noise, fitting(labels, len(noise), net, noise.device, getattr(source, "examples", None)))
 
 
 class Directions(NamedTuple):
@@ -125,7 +124,7 @@ def mp4(frames, path, rate=12):
         raise ValueError(f"{str(path)!r} was given for a video; a name that ends in .mp4 is expected")
     if shutil.which("ffmpeg") is None:
         raise RuntimeError("ffmpeg is not installed, which writes the video (Debian: apt-get install ffmpeg); "
-                           "a GIF needs nothing: pictures.film(frames).save('walk.gif')")  # fmt: skip
+                           "a GIF needs nothing: explorer.walk().save('walk.gif')")  # fmt: skip
     width, height = (size // 2 * 2 for size in frames[0].size)  # H.264 takes even sizes
     raw = io.BytesIO()
     for frame in frames:
@@ -177,21 +176,14 @@ def invert(source, image, label=None, steps=200, starts=8, lr=0.1, prior=1e-3):
         first = (away.topk(min(starts, 500), largest=False).indices + offsets).flatten()
     z = noise[first].clone().requires_grad_(True)
     asked = None if asked is None else asked[first]
-    frozen = [weight for weight in net.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam([z], lr=lr)
-    try:
-        for weight in frozen:
-            weight.requires_grad_(False)
-        with torch.enable_grad():
-            for step in range(steps):
-                optimizer.param_groups[0]["lr"] = lr * 0.5 * (1 + math.cos(math.pi * step / steps))
-                loss = (draw(net, z, asked) - image).square().flatten(1).mean(1) + prior * z.square().mean(1)
-                optimizer.zero_grad()
-                loss.sum().backward()
-                optimizer.step()
-    finally:
-        for weight in frozen:
-            weight.requires_grad_(True)
+    with frozen(net), torch.enable_grad():
+        for step in range(steps):
+            optimizer.param_groups[0]["lr"] = lr * 0.5 * (1 + math.cos(math.pi * step / steps))
+            loss = (draw(net, z, asked) - image).square().flatten(1).mean(1) + prior * z.square().mean(1)
+            optimizer.zero_grad()
+            loss.sum().backward()
+            optimizer.step()
     with torch.no_grad():
         found = draw(net, z, asked)
         error = (found - image).square().flatten(1).mean(1).sqrt()

@@ -1,16 +1,12 @@
 """The stepper: the game of a GAN by hand, one piece at a time, and what each piece moved."""
 
-import io
-from functools import partial
-
 import torch
-from torch.nn.functional import softplus
 
 from ..game import losses
 from ..game.contract import evaluating
-from ..game.losses import ABSOLUTE
-from ..game.moves import discriminator_step, gan_step, generator_step
-from ..show.pictures import Picture, mosaic
+from ..game.game import Game
+from ..game.moves import d_move, g_move
+from ..show.pictures import mosaic, of_figure
 from .panel import Panel
 
 BEFORE, NOW = "0.7", {"noise": "tab:grey", "reals": "tab:green", "fakes": "tab:red", "D": "tab:blue", "G": "tab:orange"}
@@ -32,8 +28,13 @@ class Stepper:
 
     def __init__(self, gan, data, objective=losses.non_saturating, penalty=None, n=100):
         self.gan, self.data, self.objective, self.penalty, self.n = gan, data.near(gan.device), objective, penalty, n
-        gan.check(self.data)
+        self.game = Game(objective, penalty=penalty)
+        if gan.latent_dim is None or len(data.shape) not in (1, 3):
+            raise ValueError(f"the board shows noise, and images or points; G is fed {gan.source.name or 'noise'}, and "
+                             f"the data are {data.shape} each: play this game in a loop of its own")  # fmt: skip
+        self.game.check(gan, self.data)
         self.turn, self.said = -1, "the board is set: deal noise"
+        self.d_moves = 0  # D's moves since the last whole step: each has dropout masks of its own
         self.moved = dict.fromkeys("DG", (None, None))  # gradient norms and weight changes of its last move
         self.earlier = self.moved
         self._deal()
@@ -62,15 +63,19 @@ class Stepper:
 
     def d_move(self):
         """One optimizer step of D on the reals and fakes that lie there."""
-        move = partial(discriminator_step, self.gan, self.real, self.objective, self.penalty, self.labels)
-        return self._play("D move", lambda: self._move("D", lambda: move(fake=self.fakes)), "d_loss")
+
+        def move():
+            self.d_moves += 1
+            return d_move(self.gan, self.game, self.real, self.labels, self.d_moves - 1, self.fakes)
+
+        return self._play("D move", lambda: self._move("D", move), "d_loss")
 
     def g_move(self):
         """One optimizer step of G on the noise that lies there."""
 
         def move():
             fakes = self.gan.fake(self.n, "G", self.labels, noise=self.z)
-            return generator_step(self.gan, self.real, self.objective, self.labels, fake=fakes)
+            return g_move([(self.gan, self.game, self.real, self.labels, fakes)])[0]
 
         return self._play("G move", lambda: self._move("G", move), "g_loss")
 
@@ -81,8 +86,8 @@ class Stepper:
 
         def play():
             for _ in range(n):
-                batches = self._dealt(self.gan.step, 1 + self.objective.paired)
-                stats = gan_step(self.gan, batches, self.objective, penalty=self.penalty)
+                stats = self.game.step(self.gan, self._dealt(self.gan.step, self.game.batches))
+            self.d_moves = 0
             return stats
 
         return self._play(f"both x{n}", lambda: self._move("DG", play), "d_loss", "g_loss")
@@ -119,11 +124,12 @@ class Stepper:
 
     @torch.no_grad()
     def _weigh(self):
-        """Each term of both losses; D's in its two halves where it is the cross-entropy."""
+        """Each term of both losses; D's in its two halves where it has such."""
         real, fake = self.d_real, self.d_fake
         terms = {"D's loss": self.objective.d_loss(real, fake)}
-        if self.objective.name in ABSOLUTE:
-            terms |= {"  of reals": softplus(-real), "  of fakes": softplus(fake)}
+        if self.objective.halves:
+            of_reals, of_fakes = self.objective.halves
+            terms |= {"  of reals": of_reals(real), "  of fakes": of_fakes(fake)}
         if self.penalty is not None and self.penalty.term is not None:
             terms["D's penalty"] = self._penalty()
         terms["G's loss"] = self.objective.g_loss(real if self.objective.paired else None, fake)
@@ -144,6 +150,7 @@ class Stepper:
         stats = play()
         if players == "G":  # a turn of both counts itself
             self.gan.step += 1
+            self.d_moves = 0
         for player, net in nets.items():
             weights = [weight for _, weight in _layers(net)]
             norms = [0.0 if weight.grad is None else weight.grad.norm().item() for weight in weights]
@@ -195,12 +202,7 @@ class Stepper:
         terms.margins(x=0.2)
         self._layers(norms, 0, "gradient norm of each layer")
         self._layers(changes, 1, "its weights moved by, in %")
-        file = io.BytesIO()
-        figure.savefig(file, dpi=70)
-        from PIL import Image
-
-        with Image.open(file) as picture:
-            return Picture(picture.convert("RGB").quantize(32), "<board>")
+        return of_figure(figure, 70, 32, "<board>")
 
     def _images(self, axes, then, now):
         if self.fakes.ndim != 4:  # points in the plane
@@ -215,7 +217,7 @@ class Stepper:
         axes.set_title("fakes: above before, below now" if self.fakes.ndim == 4 else "fakes, and reals in green")
 
     def _verdicts(self, axes, then, now):
-        absolute = self.objective.name in ABSOLUTE
+        absolute = self.objective.absolute
         shown = torch.sigmoid if absolute else (lambda x: x)
         lists = [shown(board[key]).numpy() for board in (then, now) for key in ("reals", "d_fake")]
         low, high = min(x.min() for x in lists), max(x.max() for x in lists)

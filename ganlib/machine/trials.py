@@ -1,4 +1,4 @@
-"""Trials of this machine: the small measurements by which `setup` chooses, and the peak that `bench` compares with."""
+"""Trials of this machine: the small measurements by which `setup` chooses."""
 
 import time
 
@@ -46,7 +46,7 @@ def medium_is_float32():
 
 def rate_of(precision, seconds=0.2, part=best_of):
     """Operations per second of that layer: the best of several, since machines are shared."""
-    x, weight = (tensor.to(_dtype(precision)) for tensor in _trial())
+    x, weight = (tensor.to(dtype_of(precision)) for tensor in _trial())
     return 2 * x.numel() * len(weight) / part(lambda: linear(x, weight), seconds)
 
 
@@ -68,18 +68,5 @@ def threads_to_use(precision, seconds=0.15):
                   f"{best} {rates[best] / 1e9:,.0f}, so {best} it is (threads={usual} says otherwise).")  # fmt: skip
 
 
-def peak(device, precision, seconds=1.0):
-    """Operations per second of one large product of square matrices on `device`."""
-    n = 1024 if device.type == "cpu" else 8192
-    a, b = torch.randn(2, n, n, device=device, dtype=_dtype(precision)).unbind()
-
-    def product():
-        a @ b
-        if device.type != "cpu":
-            torch.accelerator.synchronize(device)
-
-    return 2 * n**3 / best_of(product, seconds)
-
-
-def _dtype(precision):
+def dtype_of(precision):
     return torch.bfloat16 if precision == "bf16" else torch.float32

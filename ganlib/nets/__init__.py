@@ -1,17 +1,29 @@
-"""Nets. Any module will do that maps `z (N, latent_dim)` to images (G) or images to logits `(N,)` (D)."""
+"""Nets. Any module will do that maps `z (N, latent_dim)` to images (G) or images to logits `(N,)` (D).
 
-from .compact import CompactDiscriminator, CompactGenerator, ResizeConv2d
-from .convolutions import (
-    ConvDiscriminator,
-    ConvGenerator,
-    ResidualDiscriminator,
-    ResidualGenerator,
-    Verdict,
-    scale,
-)
-from .mlp import Dropout, MLPDiscriminator, MLPGenerator
+Each file is loaded when one of its nets is asked for.
+"""
 
-__all__ = [
-    "CompactDiscriminator", "CompactGenerator", "ConvDiscriminator", "ConvGenerator", "Dropout", "MLPDiscriminator",
-    "MLPGenerator", "ResidualDiscriminator", "ResidualGenerator", "ResizeConv2d", "Verdict", "scale",
-]  # fmt: skip
+from importlib import import_module
+
+NETS = {  # the register: each net that can be built again from its settings, and its file
+    "MLPGenerator": "mlp",
+    "MLPDiscriminator": "mlp",
+    "ConvGenerator": "dcgan",
+    "ConvDiscriminator": "dcgan",
+    "ResidualGenerator": "r3gan",
+    "ResidualDiscriminator": "r3gan",
+    "CompactGenerator": "compact",
+    "CompactDiscriminator": "compact",
+}
+LAYERS = {"Dropout": "dropout", "Verdict": "layers", "scale": "layers", "ResizeConv2d": "compact"}
+
+
+def __getattr__(name):
+    file = (NETS | LAYERS).get(name)
+    if file is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; {', '.join(NETS | LAYERS)} are there")
+    return getattr(import_module(f".{file}", __name__), name)
+
+
+def __dir__():
+    return sorted(NETS | LAYERS)

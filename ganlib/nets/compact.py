@@ -13,12 +13,12 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, conv_transpose2d, pad
 
-from .convolutions import Latent, Verdict, as_dcgan, scale, widths_of
+from .layers import Discriminator, Generator, Verdict, as_dcgan, scale, widths_of
 
 same_size = partial(nn.Conv2d, kernel_size=3, padding=1)
 
 
-class CompactGenerator(nn.Module):
+class CompactGenerator(Generator):
     """Noise `(N, latent_dim)` to images `(N, *shape)` in [-1, 1].
 
     A linear layer to 4x4 (or 7x7) places, then at each hidden size `extra` 3x3 convolutions, and one more before each
@@ -28,13 +28,9 @@ class CompactGenerator(nn.Module):
     """
 
     def __init__(self, latent_dim=64, shape=(1, 28, 28), widths=None, extra=1, classes=0, categorical=0):
-        super().__init__()
         base, doublings = scale(shape, at_least=1)
         widths = widths_of(widths, shape, [min(128, 32 * 2**i) for i in reversed(range(doublings))])
-        self.settings = {"latent_dim": latent_dim, "shape": tuple(shape), "widths": widths, "extra": extra,
-                         "classes": classes, "categorical": categorical}  # fmt: skip
-        self.latent_dim, self.shape, self.classes = latent_dim, tuple(shape), classes
-        self.latent = Latent(latent_dim, classes, categorical)
+        super().__init__(latent_dim, shape, classes, categorical, widths=widths, extra=extra)
 
         def block(layer, width):
             return [layer, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
@@ -55,7 +51,7 @@ class CompactGenerator(nn.Module):
         return self.layers(self.latent(z, labels))
 
 
-class CompactDiscriminator(nn.Module):
+class CompactDiscriminator(Discriminator):
     """Images `(N, *shape)` to logits `(N,)`: the mirror image of `CompactGenerator`, without a norm.
 
     `widths`: the channels at each hidden size, the largest first. LeakyReLU 0.2 after each convolution. `classes` makes
@@ -63,11 +59,9 @@ class CompactDiscriminator(nn.Module):
     """
 
     def __init__(self, shape=(1, 28, 28), widths=None, extra=1, classes=0, answers=0):
-        super().__init__()
         base, halvings = scale(shape, at_least=1)
         widths = widths_of(widths, shape, [min(128, 32 * 2**i) for i in range(halvings)])
-        self.settings = {"shape": tuple(shape), "widths": widths, "extra": extra, "classes": classes,
-                         "answers": answers}  # fmt: skip
+        super().__init__(shape, classes, answers, widths=widths, extra=extra)
         layers = [Fold()]
         for inputs, width in pairwise((4 * shape[0], *widths)):
             for channels in (inputs, *[width] * extra):

@@ -12,9 +12,9 @@ from functools import partial
 
 import torch
 
-from ..game.moves import played
-from ..game.schedules import at
+from ..game.game import as_game
 from ..machine.randomness import generator, seed_of
+from ..machine.values import at
 
 CHECKED = 4  # steps that are played both ways before a captured step is used
 
@@ -32,11 +32,11 @@ def compile_step(step, gan, data, batch_size=100):
     """
     reason = "several processes share the gradients" if gan.world > 1 else _unfit(gan.device)
     if reason is None:
-        data = data.near(gan.device)
-        k, _ = played(step)
-        compiled, start = Compiled(step), time.monotonic()
+        data, game = data.near(gan.device), as_game(step)
+        compiled, start = Compiled(game), time.monotonic()
         try:
-            compiled.capture(gan, data.batches(gan.seed, gan.step, k, batch_size, gan.dtype).to(gan.device))
+            batches = data.batches(gan.seed, gan.step, game.batches, batch_size, gan.dtype)
+            compiled.capture(gan, batches.to(gan.device))
         except Exception as error:  # whatever a step or a net does that cannot be captured; the state is back
             reason = f"it cannot be captured ({type(error).__name__}: {str(error).splitlines()[0][:160]})"
         else:
@@ -79,17 +79,22 @@ class Graph:
 
 
 class Compiled:
-    """A step that is recorded once and replayed; `eager` is the step itself."""
+    """A game whose step is recorded once and replayed; `eager` is the game itself, and answers all else."""
 
     graph_type = Graph
 
     def __init__(self, eager):
         self.eager, self.gan, self.graph = eager, None, None
+        self.batches, self.look = eager.batches, eager.look
+        self.check, self.describe, self.reading = eager.check, eager.describe, eager.reading
 
-    def __call__(self, gan, batches):
+    def step(self, gan, batches):
+        """Play one step, as the game's own `step` does."""
         if self.gan is not gan or self.generation != gan.generation or self.shapes != _shapes(batches):
             self.capture(gan, batches)
         return self._replay(batches)
+
+    __call__ = step
 
     # while the step is recorded, `gan.capture` is this object, and the step asks it:
 
@@ -112,7 +117,7 @@ class Compiled:
         Raises what the step raises, or RuntimeError where both disagree; the state of `gan` is then as it was.
         """
         self.gan, self.graph, self.shapes, self.generators = gan, None, _shapes(batches), {}
-        self.batches = type(batches)(*(None if x is None else x.clone() for x in batches))
+        self.given = batches.map(torch.clone)
         kept = copy.deepcopy(gan.state_dict())
         try:
             graph = self.graph_type()
@@ -131,16 +136,17 @@ class Compiled:
 
     def _record(self):
         """Play the step as it is to be recorded: numbers that change are tensors, in the optimizers too."""
-        gan, optimizers = self.gan, (self.gan.opt_G, self.gan.opt_D)
-        groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        gan, players = self.gan, _players(self.gan)
+        groups = [group for player in players for group in player.optimizer.param_groups]
         before = [dict(group) for group in groups]
         self._seed()
         gan.capture, self.asked, self.functions = self, [], []
         try:
-            if any(map(callable, gan.betas)):  # the fused Adam takes a tensor for lr, and none for the betas
-                for group in groups:
-                    group.update(fused=False, foreach=True, capturable=True)
-            stats = self.eager(gan, self.batches)
+            for player in players:
+                if any(map(callable, player.betas or ())):  # the fused Adam takes a tensor for lr, none for the betas
+                    for group in player.optimizer.param_groups:
+                        group.update(fused=False, foreach=True, capturable=True)
+            stats = self.eager.step(gan, self.given)
             return list(stats), torch.stack([value.to(gan.dtype) for value in stats.values()])
         finally:
             gan.capture = None
@@ -153,17 +159,14 @@ class Compiled:
 
     def _replay(self, batches):
         gan = self.gan
-        for ours, given in zip(self.batches, batches, strict=True):
-            if ours is not None:
-                ours.copy_(given)
+        for ours, theirs in zip(self.given.tensors(), batches.tensors(), strict=True):
+            ours.copy_(theirs)
         self._seed()
         if self.functions:
             now = torch.tensor([function() for function, _ in self.functions]).to(gan.device, non_blocking=True)
             torch._foreach_copy_([tensor for _, tensor in self.functions], list(now.unbind()))
-        for optimizer in (gan.opt_G, gan.opt_D):  # for those who read them: the graph has tensors of its own
-            for group in optimizer.param_groups:
-                group["lr"] = at(gan.lr, gan.images_seen)
-                group["betas"] = tuple(at(beta, gan.images_seen) for beta in gan.betas)
+        for player in _players(gan):  # for those who read the settings: the graph has tensors of its own
+            player.schedule(lambda value: at(value, gan.images_seen))
         before = gan.step, gan.images_seen
         self.graph.replay()
         gan.step, gan.images_seen = before[0] + 1, before[1] + self.images
@@ -173,7 +176,7 @@ class Compiled:
     def _compare(self, batches):
         """Raise RuntimeError unless a few replays move weights and figures as the eager step does."""
         gan, figures, states, start = self.gan, [], [], copy.deepcopy(self.gan.state_dict())
-        for play in (self._replay, partial(self.eager, gan)):
+        for play in (self._replay, partial(self.eager.step, gan)):
             _put_back(gan, start)
             begun = _moving(gan)
             figures.append(torch.stack([value.to(gan.dtype) for value in play(batches).values()]))
@@ -190,24 +193,31 @@ class Compiled:
 
 
 def _shapes(batches):
-    return [None if x is None else (x.shape, x.dtype) for x in batches]
+    return [(x.shape, x.dtype) for x in batches.tensors()]
 
 
-def _moving(gan):
+def _players(run):
+    return [player for gan in run.gans.values() for player in gan.players.values()]
+
+
+def _moving(run):
     """All that a step moves but the optimizers, in one vector."""
-    nets = [getattr(gan, name).state_dict().values() for name in ("G", "D", "G_ema") if getattr(gan, name) is not None]
-    return torch.cat([tensor.double().flatten() for tensor in (*sum(map(list, nets), []), gan.adaptive)])
+    nets = [net for player in _players(run) for net in player.nets()]
+    tensors = [tensor for net in nets for tensor in net.state_dict().values()]
+    return torch.cat([x.double().flatten() for x in (*tensors, *(gan.adaptive for gan in run.gans.values()))])
 
 
-def _put_back(gan, state):
+def _put_back(run, state):
     """As `load_state_dict`, but into the tensors that a graph knows; moments that did not exist yet become 0."""
-    for name in ("G", "D", "G_ema"):
-        if name in state:
-            for key, here in getattr(gan, name).state_dict().items():
-                here.copy_(state[name][key])
-    for name in ("opt_G", "opt_D"):
-        for i, moments in getattr(gan, name).state_dict()["state"].items():
-            for key, here in moments.items():
-                here.copy_(state[name]["state"].get(i, {}).get(key, torch.zeros_like(here)))
-    gan.adaptive.copy_(state["adaptive"])
-    gan.step, gan.images_seen = state["step"], state["images_seen"]
+    for gan, part in run.states(state):
+        for name in ("G", "D", "G_ema"):
+            if name in part:
+                for key, here in getattr(gan, name).state_dict().items():
+                    here.copy_(part[name][key])
+        for name in ("opt_G", "opt_D"):
+            for i, moments in getattr(gan, name).state_dict()["state"].items():
+                for key, here in moments.items():
+                    if isinstance(here, torch.Tensor):
+                        here.copy_(part[name]["state"].get(i, {}).get(key, torch.zeros_like(here)))
+        gan.adaptive.copy_(part["adaptive"])
+    run.step, run.images_seen = state["step"], state["images_seen"]

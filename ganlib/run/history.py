@@ -1,4 +1,7 @@
-"""Records: the figures of a step that join a run's history, and the place where they stopped being numbers."""
+"""The history of a run: a row of figures now and then; and the place where they stopped being finite.
+
+The only place where a run waits for the device, once in `record_every` steps.
+"""
 
 import copy
 import math
@@ -9,25 +12,33 @@ import torch
 from ..machine import processes
 
 
-def row(now, reals, objective, finite):
-    """Return one row of the history. The only place where a run waits for the device, once in `record_every` steps.
+def row(now, reals, reading, finite):
+    """Return one row of the history.
 
-    Beside the step's own figures: the norms of both gradients; `update_d` and `update_g`, the length of the last
-    update as a share of the weights'; of 64 fakes from one fixed noise their `diversity` (the standard deviation of a
-    pixel over them, mean over the pixels) and `variety` (the mean distance of each to its nearest neighbour among
-    them); `real_diversity` and `real_variety` are the same of as many images of the data; the `objective`'s name.
+    Beside the step's figures and the game's `reading`: the norms of both gradients; `update_d` and `update_g`, the
+    length of the last update as a share of the weights'; of 64 fakes from one fixed noise their `diversity` (the
+    standard deviation of a pixel over them, mean over the pixels) and `variety` (the mean distance of each to its
+    nearest neighbour among them); `real_diversity` and `real_variety` are the same of as many images of the data.
+    Of several GANs each figure is named after its own: "there.grad_norm_d".
     """
-    gan, found = now.gan, dict(now.stats)
-    for player, net in (("d", gan.D), ("g", gan.G)):
-        if gradients := [weight.grad for weight in net.parameters() if weight.grad is not None]:
-            found[f"grad_norm_{player}"] = torch.nn.utils.get_total_norm(gradients)
-    found |= _update(gan.opt_D, "d") | _update(gan.opt_G, "g")
-    found |= _various(gan.sample(64)[: reals["images"]], "") | reals["figures"]
-    found["finite"] = finite
-    values = torch.stack([torch.as_tensor(value, device=gan.device).float() for value in found.values()])
+    figures = dict(now.stats)
+    for name, gan in now.gan.gans.items():
+        start = f"{name}." if name else ""
+        for which, player in gan.players.items():
+            which, weights = which.lower(), list(player.net.parameters())
+            if gradients := [weight.grad for weight in weights if weight.grad is not None]:
+                figures[f"{start}grad_norm_{which}"] = torch.nn.utils.get_total_norm(gradients)
+        for which, player in gan.players.items():
+            if (length := _update(player.optimizer)) is not None:
+                figures[f"{start}update_{which.lower()}"] = length
+        count, of_reals = reals[name]
+        various = _various(gan.sample(64)[:count], "") | of_reals
+        figures |= {start + key: value for key, value in various.items()}
+    figures["finite"] = finite
+    values = torch.stack([torch.as_tensor(value, device=now.gan.device).float() for value in figures.values()])
     processes.average([values])
-    found = dict(zip(found, values.tolist(), strict=True))
-    return {"step": now.step, "images": now.images, "objective": objective} | found
+    figures = dict(zip(figures, values.tolist(), strict=True))
+    return {"step": now.step, "images": now.images} | reading | figures
 
 
 def _various(images, prefix):
@@ -36,41 +47,37 @@ def _various(images, prefix):
     return {f"{prefix}diversity": images.std(0).mean(), f"{prefix}variety": apart.mean()}
 
 
-def _update(optimizer, player):
-    """The length of Adam's last step (Kingma & Ba 2014, algorithm 1) as a share of that of all its weights."""
+def _update(optimizer):
+    """The length of Adam's last step (Kingma & Ba 2014, algorithm 1) as a share of that of all its weights, or None."""
     length, moved, weights = torch.nn.utils.get_total_norm, [], []
     for group in optimizer.param_groups:
         for weight in group["params"]:
             state = optimizer.state.get(weight, {})
-            if "exp_avg_sq" in state:  # else frozen, or an optimizer of the user's own
+            if "exp_avg_sq" in state and "betas" in group:  # else frozen, or another optimizer than Adam
                 first, second = (1 - beta ** state["step"] for beta in group["betas"])
                 step = (state["exp_avg_sq"] / second).sqrt_().add_(group["eps"])
                 torch.div(state["exp_avg"], step, out=step)
                 moved.append(length([step]) * group["lr"] / first)
                 weights.append(weight.detach())
-    return {f"update_{player}": length(moved) / length(weights)} if moved else {}
+    return length(moved) / length(weights) if moved else None
 
 
 class Records:
     """Adds rows to a run's history, and ends the run where a figure stops being finite, at a state that still is.
 
-    `play(eager)` plays one step and returns its figures; `objective` is its name. A row is due at the first step and at
-    the multiples of `every` and `evaluate_every`. Each step's figures are watched
-    without a host read. A run is a function of its state, so the steps since the last finite row can be played again,
-    from a copy in memory, to name the step and the layer.
+    `play(eager)` plays one step of `game` and returns its figures. A row is due at the first step and at the multiples
+    of `every` and `evaluate_every`. Each step's figures are watched without a host read. A run is a function of its
+    state, so the steps since the last finite row can be played again, from a copy in memory, to name the step and the
+    layer. Raises ValueError for data of fewer than 2 images.
     """
 
-    def __init__(self, gan, data, objective, play, every=50, evaluate_every=None):
-        self.gan, self.objective, self.play, self.every = gan, objective, play, (every, evaluate_every or every)
-        if len(data) < 2:
-            raise ValueError(
-                f"{data.name!r} has {len(data)} image; at least 2 are needed for fakes to differ as reals do"
-            )
-        some = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[
-            :64
-        ]  # a set may be sorted by class
-        reals = data.floats(some.to(data.images.device), gan.device)
-        self.reals = {"images": len(reals), "figures": _various(reals, "real_")}
+    def __init__(self, run, data, game, play, every=50, evaluate_every=None):
+        self.run, self.reading, self.play = run, game.reading(), play
+        if (axes := len(data.shape)) != 3:
+            self.reading["axes"] = axes  # of one of them: the doctor's thresholds are for images, which have three
+        self.every = every, evaluate_every or every
+        sets = getattr(data, "sets", {"": data})
+        self.reals = {name: _reals(sets[name], run.device) for name in run.gans}
         self.state, self.replaying = None, False
         self._keep()
 
@@ -81,16 +88,17 @@ class Records:
             self.watched += figure
 
     def due(self, now):
+        """Whether a row is to be added at this step."""
         return now.step == 1 or any(map(now.every, self.every))
 
     def add(self, now):
         """Add a row. Returns None, or the reason to end: the run is back at its last finite row then."""
-        found = row(now, self.reals, self.objective, self.watched.isfinite())
-        if found.pop("finite") == 1 and all(math.isfinite(x) for x in found.values() if not isinstance(x, str)):
+        figures = row(now, self.reals, self.reading, self.watched.isfinite())
+        if figures.pop("finite") == 1 and all(math.isfinite(x) for x in figures.values() if not isinstance(x, str)):
             self._keep()
-            self.gan.history.append(found)
+            self.run.history.append(figures)
             return None
-        return self._end(found)
+        return self._end(figures)
 
     def finite(self):
         """Whether all figures since the last row are finite, in every process: waits for the device, and for those."""
@@ -100,41 +108,57 @@ class Records:
 
     def lost(self):
         """The reason to end where a step since the last row was not finite: for a run that ends between two rows."""
-        return None if self.finite() else self._end({"step": self.gan.step, "images": self.gan.images_seen})
+        return None if self.finite() else self._end({"step": self.run.step, "images": self.run.images_seen})
 
-    def _end(self, found):
-        where = self._find()
+    def _end(self, figures):
+        where, history = self._find(), self.run.history
         self.watched.zero_()  # finite, as the state is again
-        self.gan.history[-1:] = [(self.gan.history or [found])[-1] | {"not_finite": where}]
-        return f"not finite {where}; the run is back at step {self.gan.step:,}"
+        history[-1:] = [(history or [figures])[-1] | {"not_finite": where}]
+        return f"not finite {where}; the run is back at step {self.run.step:,}"
 
     def _keep(self):
-        state = self.gan.state_dict()
+        state = self.run.state_dict()
         del state["history"]
         self.state = _copied(state, self.state)
-        self.watched = torch.zeros((), device=self.gan.device)
+        self.watched = torch.zeros((), device=self.run.device)
 
     def _back(self):
-        self.gan.load_state_dict(copy.deepcopy(self.state) | {"history": self.gan.history})
+        self.run.load_state_dict(copy.deepcopy(self.state) | {"history": self.run.history})
 
     def _find(self):
         """Say at which step and in what the figures stopped being finite; the run is then back at the kept state."""
-        gan, first, last = self.gan, self.state["step"] + 1, self.gan.step
+        run, first, last = self.run, self.state["step"] + 1, self.run.step
         where, self.replaying = f"between steps {first:,} and {last:,}", True
         self._back()
-        while gan.world == 1 and gan.step < last:
+        nets = _nets(run)
+        while processes.place()[1] == 1 and run.step < last:
             seen = []
             hooks = [module.register_forward_hook(partial(_look, seen, f"{player}.{name}".rstrip(".")))
-                     for player in "GD" for name, module in getattr(gan, player).named_modules()]  # fmt: skip
+                     for player, net in nets.items() for name, module in net.named_modules()]  # fmt: skip
             stats = self.play(eager=True)  # a captured step calls no hooks
             for hook in hooks:
                 hook.remove()
-            if seen or (seen := [name for name, x in stats.items() if not math.isfinite(x)] + _bad(gan)):
-                where = f"at step {gan.step:,}, in {seen[0]}"
+            if seen or (seen := [name for name, x in stats.items() if not math.isfinite(x)] + _bad(nets)):
+                where = f"at step {run.step:,}, in {seen[0]}"
                 break
         self._back()
         self.replaying = False
         return where
+
+
+def _reals(data, device):
+    """(how many of at most 64 images of the data are compared with fakes, their diversity and variety)."""
+    if len(data) < 2:
+        raise ValueError(f"{data.name!r} has {len(data)} image; at least 2 are needed for fakes to differ as reals do")
+    some = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:64]  # a set may be sorted by class
+    reals = data.floats(some.to(data.images.device), device)
+    return len(reals), _various(reals, "real_")
+
+
+def _nets(run):
+    """The nets of all players, by name: "D", "G", or "there.D", ..."""
+    return {f"{name}.{which}".lstrip("."): player.net
+            for name, gan in run.gans.items() for which, player in gan.players.items()}  # fmt: skip
 
 
 def _copied(state, into):
@@ -159,8 +183,8 @@ def _look(seen, name, module, inputs, output):
     seen.append(f"{what} {name} ({type(module).__name__})")
 
 
-def _bad(gan):
+def _bad(nets):
     """The names of all weights that are not finite or whose gradient is not."""
     return [f"the weights {player}.{name}"
-            for player in "DG" for name, weight in getattr(gan, player).named_parameters()
+            for player, net in nets.items() for name, weight in net.named_parameters()
             if not (weight if weight.grad is None else weight + weight.grad).isfinite().all()]  # fmt: skip

@@ -12,6 +12,10 @@ from dataclasses import dataclass, field
 
 from ..machine import processes
 
+# What a run is to the loop, to checkpoints and to the live view: whatever has these. `GAN` and `Several` are two.
+RUN = ("seed", "step", "images_seen", "history", "trained_on", "device", "dtype", "gans", "state_dict",
+       "load_state_dict", "check", "look")  # fmt: skip
+
 
 @dataclass
 class Now:
@@ -20,13 +24,15 @@ class Now:
     `stats` are 0-d tensors on the device: reading one waits for it. `reason` says why the run ends, in its last `now`.
     """
 
-    gan: object
+    gan: object  # or whatever else the run is: see `RUN`
+    game: object = None
     seconds: float = 0.0
     stats: dict = field(default_factory=dict)
     progress: float | None = None
     reason: str | None = None
     whole: bool = True  # False while a step is half done, as when it raised: such a state is not to be saved
     _finite: object = None
+    _cost: object = None
 
     @property
     def step(self):
@@ -58,21 +64,33 @@ class Now:
         """True at every `n`-th step of the run."""
         return self.step % n == 0
 
-    def best(self, name="frechet_distance"):
-        """True where this step's evaluation gave the lowest `name` of the run: `if now.best(): save(...)`."""
-        found = [row[name] for row in self.history if name in row]
-        return bool(found) and self.recorded and self.history[-1].get(name) == min(found)
+    def look(self):
+        """Return what a picture of the run shows, as its game says."""
+        return self.gan.look() if self.game is None else self.game.look(self.gan)
+
+    def best(self, name="frechet_distance", better=None):
+        """True where this step's evaluation gave the best `name` of the run: `if now.best(): save(...)`.
+
+        Which way is better the table of figures says (`judge.figures`); for a figure of your own say it: "lower",
+        "higher", or the number to which it is to come near. Raises ValueError where neither says it.
+        """
+        values = [row[name] for row in self.history if name in row]
+        if not values or not self.recorded or name not in self.history[-1]:
+            return False
+        cost = self._cost(name, better)
+        return cost(values[-1]) == min(map(cost, values))
 
 
-def loop(gan, play, records, rules, watchers):
+def loop(run, game, play, records, rules, watchers, cost=None):
     """Play steps, and yield a `Now` after each, until a rule, an interrupt or a figure that is not finite ends it.
 
-    play: `play()` plays one step and returns its figures, a dict of 0-d tensors.
+    play: `play()` plays one step of `game` and returns its figures, a dict of 0-d tensors.
     records: adds the rows of the history, and knows whether all figures were finite (see `Records`).
     rules: each a function of `now` that returns why the run ends, or None.
     watchers: told in this order, of each step before the rules are asked, and of the end, however that comes.
+    cost: a function of (name, better) to a function of a figure's values that is the lower the better they are.
     """
-    now = Now(gan, _finite=records.finite)
+    now = Now(run, game, _finite=records.finite, _cost=cost)
 
     def tell_progress():
         now.progress = max((rule.progress(now) for rule in rules if rule.unit), default=None)

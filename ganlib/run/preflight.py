@@ -45,6 +45,8 @@ def preflight(data, name="small", conditional=None, seconds=3.0):
     the recipe `name` would take on this machine (measured for `seconds` on the device that `setup` chose; 0 leaves that
     out), and advice. `conditional`: on the labels, by default where there are any.
     """
+    if len(data.shape) != 3:
+        raise ValueError(f"{data.name!r} holds {data.shape} each; preflight looks at images (C, H, W)")
     report, n = data.report, len(data)
     some = torch.randperm(n, generator=torch.Generator().manual_seed(0))[:SHOWN].sort().values
     sheet = show(data.images[some.to(data.images.device)], scale=max(1, 64 // data.shape[2]))
@@ -54,6 +56,9 @@ def preflight(data, name="small", conditional=None, seconds=3.0):
         lines += _files(report)
         facts |= {"found": report["found"], "skipped": len(report["skipped"])}
     if data.labels is not None:
+        if data.labels.ndim > 1:
+            raise ValueError(f"{data.name!r} has labels of {tuple(data.labels.shape)}; preflight counts classes, int64 "
+                             "(N,): leave the labels out to look at the images")  # fmt: skip
         counts = torch.bincount(data.labels.cpu(), minlength=len(data.classes)).tolist()
         names = data.classes or tuple(map(str, range(len(counts))))
         lines.append(f"{len(counts)} classes: " + _some([f"{a} {b:,}" for a, b in zip(names, counts, strict=True)], 12))

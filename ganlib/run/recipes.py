@@ -1,37 +1,50 @@
 """Recipes: nets, objective, penalty, optimizer settings and schedules together, as data to print and to change."""
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import partial
 
 from .. import nets
 from ..game import losses
-from ..game.augment import Augmentation
+from ..game.game import Game
 from ..game.gan import GAN
-from ..game.moves import gan_step
 from ..game.schedules import Cosine, Linear
+from ..machine.choices import one_of
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """All that a run needs beside data, seed and time. Print it; change it with `dataclasses.replace(recipe, lr=...)`.
+class Net:
+    """A net that is not made yet: its class `func` and its settings `keywords`. A call makes one with fresh weights."""
 
-    `G` and `D` are `functools.partial`s of a net: their settings are in `G.keywords`. `gan(seed)` makes the nets and
-    their optimizers, `step` is what `train` plays, `batch_size` what it was made for. `images` is the length of the run
-    that the schedules are planned for; after it they stay as they are.
+    def __init__(self, func, **keywords):
+        self.func, self.keywords = func, keywords
+
+    def __call__(self):
+        return self.func(**self.keywords)
+
+    def but(self, **changes):
+        """Return the same with some settings changed."""
+        return Net(self.func, **self.keywords | changes)
+
+    def __repr__(self):
+        settings = ", ".join(f"{name}={value!r}" for name, value in self.keywords.items())
+        return f"nets.{self.func.__name__}({settings})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Game):
+    """A `Game` with all else that a run needs beside data, seed and time. Print it; change it with
+    `dataclasses.replace(recipe, lr=...)`.
+
+    G, D: functions that make a net, such as `Net`s.
+    batch_size: what it was made for. lr, betas, ema: as `GAN` takes them.
+    images: the length of the run that the schedules are planned for; after it they stay as they are.
+
+    `gan(seed)` makes the nets and their optimizers; `train` takes the recipe itself as the game.
     """
 
     name: str
     source: str
     G: Callable
     D: Callable
-    objective: losses.Objective = losses.non_saturating
-    penalty: losses.Penalty | None = None
-    question: losses.Question | None = None
-    augment: Augmentation | None = None
-    n_critic: int = 1
-    shared_fakes: bool = False
     batch_size: int = 100
     lr: float | Callable = 2e-4
     betas: tuple = (0.9, 0.999)
@@ -42,23 +55,12 @@ class Recipe:
         """Return a `GAN` with fresh nets; `seed` and other settings are passed on to it."""
         return GAN(self.G(), self.D(), lr=self.lr, betas=self.betas, ema=self.ema, seed=seed, **settings)
 
-    @property
-    def step(self):
-        """`gan_step` with this recipe's objective, n_critic, penalty, augmentation, question and sharing of fakes."""
-        names = ("objective", "n_critic", "penalty", "augment", "question", "shared_fakes")
-        return partial(gan_step, **{name: getattr(self, name) for name in names})
-
     def __str__(self):
-        """One line per setting that is in use."""
-        lines = []
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, partial):
-                keywords = ", ".join(f"{key}={v!r}" for key, v in value.keywords.items())
-                value = f"nets.{value.func.__name__}({keywords})"
-            if value is not None and value is not False:
-                lines.append(f"{field.name:>10}  {value}")
-        return "\n".join(lines)
+        """One line per setting that is in use: name, source and nets, then the game, then the rest."""
+        game = [field.name for field in fields(Game)]
+        others = [field.name for field in fields(self) if field.name not in game]
+        values = {name: getattr(self, name) for name in (*others[:4], *game, *others[4:])}
+        return "\n".join(f"{name:>10}  {x}" for name, x in values.items() if x is not None and x is not False)
 
 
 def recipe(name, shape=(1, 28, 28), classes=0, images=None):
@@ -69,19 +71,16 @@ def recipe(name, shape=(1, 28, 28), classes=0, images=None):
     a plan of its own. Raises ValueError for an unknown name, a shape that its nets cannot draw, classes for a recipe
     that takes none, and acgan without them.
     """
-    if name not in RECIPES:
-        near = difflib.get_close_matches(str(name), RECIPES, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"recipe {name!r} was given; {', '.join(RECIPES)} are known{hint}")
+    one_of("recipe", name, list(RECIPES))
     if images is not None and not images >= 10:
         raise ValueError(f"images={images} was given; how many images the run is planned for is expected, 10 or more")
     settings = RECIPES[name](tuple(shape), {"classes": classes} if classes else {}, images)
-    made = Recipe(name, **settings)
+    made = Recipe(name=name, **settings)
     for player in ("G", "D"):
         net = getattr(made, player)
         if classes and "classes" not in net.keywords and not (name == "acgan" and player == "D"):
-            raise ValueError(f"classes={classes} was given, and {name!r} has no conditional nets; dcgan, wgan-gp, "
-                             "sngan, r3gan, small and acgan have")  # fmt: skip
+            have = ", ".join(other for other in RECIPES if other not in UNCONDITIONAL)
+            raise ValueError(f"classes={classes} was given, and {name!r} has no conditional nets; {have} have")
         if name != "classic":
             nets.scale(net.keywords["shape"], at_least=1)
     return made
@@ -90,16 +89,16 @@ def recipe(name, shape=(1, 28, 28), classes=0, images=None):
 def _classic(shape, classes, images):
     return {
         "source": "Goodfellow et al. 2014, as the usual MNIST tutorials play it",
-        "G": partial(nets.MLPGenerator, shape=shape),
-        "D": partial(nets.MLPDiscriminator, shape=shape),
+        "G": Net(nets.MLPGenerator, shape=shape),
+        "D": Net(nets.MLPDiscriminator, shape=shape),
     }
 
 
 def _dcgan(shape, classes, images):
     return {
         "source": "Radford et al. 2016",
-        "G": partial(nets.ConvGenerator, shape=shape, **classes),
-        "D": partial(nets.ConvDiscriminator, shape=shape, norm="batch", **classes),
+        "G": Net(nets.ConvGenerator, shape=shape, **classes),
+        "D": Net(nets.ConvDiscriminator, shape=shape, norm="batch", **classes),
         "batch_size": 128,
         "betas": (0.5, 0.999),
     }
@@ -113,8 +112,8 @@ def _lsgan(shape, classes, images):
 def _plain(shape, classes, **norm):
     """DCGAN's nets with a D that judges each image by itself."""
     return {
-        "G": partial(nets.ConvGenerator, shape=shape, **classes),
-        "D": partial(nets.ConvDiscriminator, shape=shape, **norm, **classes),
+        "G": Net(nets.ConvGenerator, shape=shape, **classes),
+        "D": Net(nets.ConvDiscriminator, shape=shape, **norm, **classes),
         "batch_size": 64,
     }
 
@@ -155,8 +154,8 @@ def _r3gan(shape, classes, images):
     burn_in = images / 5
     return {
         "source": "Huang et al. 2024, the settings for StackedMNIST, with narrow nets",
-        "G": partial(nets.ResidualGenerator, shape=shape, **classes),
-        "D": partial(nets.ResidualDiscriminator, shape=shape, **classes),
+        "G": Net(nets.ResidualGenerator, shape=shape, **classes),
+        "D": Net(nets.ResidualDiscriminator, shape=shape, **classes),
         "objective": losses.relativistic,
         "penalty": losses.r1_r2(Cosine(1.0, 0.1, burn_in)),
         "batch_size": 64,
@@ -174,8 +173,8 @@ def _small(shape, classes, images):
     images = images or 120_000
     return {
         "source": "Huang et al. 2024 with the approximate R1 + R2 of Lin et al. 2025, on nets made for a CPU",
-        "G": partial(nets.CompactGenerator, shape=shape, **classes),
-        "D": partial(nets.CompactDiscriminator, shape=shape, **classes),
+        "G": Net(nets.CompactGenerator, shape=shape, **classes),
+        "D": Net(nets.CompactDiscriminator, shape=shape, **classes),
         "objective": losses.relativistic,
         "penalty": losses.approximate_r1_r2(0.3, 0.05),
         "batch_size": 50 if images <= 140_000 else 100 if images <= 400_000 else 200,
@@ -191,8 +190,8 @@ def _infogan(shape, classes, images):
     small = _small(shape, {}, images)
     return small | {
         "source": "Chen et al. 2016, ten classes and two continuous codes found without labels, in the game of `small`",
-        "G": partial(small["G"].func, **small["G"].keywords | {"latent_dim": 74, "categorical": 10}),
-        "D": partial(small["D"].func, **small["D"].keywords, answers=12),
+        "G": small["G"].but(latent_dim=74, categorical=10),
+        "D": small["D"].but(answers=12),
         "penalty": losses.approximate_r1_r2(1.0, 0.05),
         "question": losses.mutual_information(10, 2),
     }
@@ -204,13 +203,14 @@ def _acgan(shape, classes, images):
                          "(on the command line: --conditional)")  # fmt: skip
     return _plain(shape, {}) | {
         "source": "Odena et al. 2017",
-        "G": partial(nets.ConvGenerator, shape=shape, **classes),
-        "D": partial(nets.ConvDiscriminator, shape=shape, answers=classes["classes"]),
+        "G": Net(nets.ConvGenerator, shape=shape, **classes),
+        "D": Net(nets.ConvDiscriminator, shape=shape, answers=classes["classes"]),
         "question": losses.auxiliary_classifier(),
         "betas": (0.5, 0.999),
     }
 
 
+UNCONDITIONAL = ("classic", "infogan")
 RECIPES = {
     "classic": _classic, "dcgan": _dcgan, "lsgan": _lsgan, "wgan": _wgan, "wgan-gp": _wgan_gp, "sngan": _sngan,
     "r3gan": _r3gan, "small": _small, "infogan": _infogan, "acgan": _acgan,

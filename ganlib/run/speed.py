@@ -7,11 +7,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..data.images import Images
-from ..game.moves import played
 from ..machine import processes
 from ..machine.device import choice
 from ..machine.files import replace
-from ..machine.trials import peak
+from ..machine.trials import best_of, dtype_of
 from .recipes import recipe
 from .training import train
 
@@ -24,7 +23,7 @@ def bench(device, recipes=("classic", "small"), batches=BATCHES, sizes=SIZES, se
 
     Each recipe is measured at 28x28 with each of `batches`, and with a batch of 50 at each of `sizes`; only the steps
     are timed, no picture and no history. GFLOP/s counts the products of matrices and convolutions in both moves, by
-    torch's own counter; `share` is what that is of `trials.peak`, the rate of one large product of matrices.
+    torch's own counter; `share` is what that is of `peak`, the rate of one large product of matrices.
     """
     best = peak(device, choice.precision)
     print(f"one large product of matrices: {best / 1e9:,.0f} GFLOP/s\n", flush=True)
@@ -81,10 +80,10 @@ def planned_rate(make, data, goal, batch_size=None, seconds=4.0):
 def _player(made, data, batch, device):
     """(a function that plays one step of fresh nets, the same in operations per image)."""
     with torch.random.fork_rng(devices=[]):
-        data, gan, (k, _) = data.to(device), made.gan(0).to(device), played(made.step)
+        data, gan = data.to(device), made.gan(0).to(device)
 
     def step():
-        made.step(gan, data.batches(0, gan.step, k, batch))
+        made.step(gan, data.batches(0, gan.step, made.batches, batch))
 
     with FlopCounterMode(display=False) as counter:
         step()
@@ -128,3 +127,16 @@ def _plot(rows, file):
     figure.axes[0].set_ylabel("images per second")
     figure.axes[0].legend(frameon=False)
     replace(file, lambda target: figure.savefig(target, dpi=120, format=file.suffix.removeprefix(".") or "png"))
+
+
+def peak(device, precision, seconds=1.0):
+    """Operations per second of one large product of square matrices on `device`."""
+    n = 1024 if device.type == "cpu" else 8192
+    a, b = torch.randn(2, n, n, device=device, dtype=dtype_of(precision)).unbind()
+
+    def product():
+        a @ b
+        if device.type != "cpu":
+            torch.accelerator.synchronize(device)
+
+    return 2 * n**3 / best_of(product, seconds)

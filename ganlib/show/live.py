@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ..judge.doctor import ROWS, diagnose
 from ..machine.files import Folder, replace
-from .pictures import show, write_moment
-from .terminal import Bar, Lines
+from .looks import drawn
+from .timeline import write_moment
 
 UPDATES = 800  # at most, per cell: the saved file's messages have their limits (nbval gives up past 2,000)
 SHARE = 0.01  # of the run's time, at most, goes into the live picture, unless asked otherwise
@@ -51,15 +51,16 @@ class LiveView:
             self.screen.open()
             force = True
         if self.folder and not self.draw and now.every(self.picture_every) and (force or clock >= self._moment_due):
-            self._write(lambda: write_moment(self.folder, now.step, *_samples(now.gan)))
+            self._keep(now)
             end = time.monotonic()
             self._moment_due = end + (end - clock) / self.share
         if not force and (clock < self._due or self._updates >= UPDATES):
             return
         self._updates += 1
-        picture = self.draw(now.gan) if self.draw else show(*_samples(now.gan))
+        picture = self.draw(now.gan) if self.draw else drawn(now.look())
         self.frames += [picture] if self.draw else []
-        verdict = "" if self.draw or len(now.history) <= ROWS else diagnose(now.history).line
+        known = not self.draw and len(now.history) > ROWS and "axes" not in now.history[-1]
+        verdict = diagnose(now.history).line if known else ""
         self.screen.draw(picture, self._status(now, clock), now.progress or 0.0, verdict)
         if self.folder:
             text = json.dumps(now.history).encode()
@@ -75,6 +76,12 @@ class LiveView:
             self.update(now, force=True)
         self.screen.close(now.reason or "the loop was left")
         self._start = None
+
+    def _keep(self, now):
+        """Write a picture for `timeline`: of images, since points have none."""
+        images, columns, *_ = now.look()
+        if images.ndim == 4 and images.shape[1] in (1, 3):
+            self._write(lambda: write_moment(self.folder, now.step, images, columns))
 
     def _write(self, write):
         """Write a file of the run's folder. One that has gone since the first stops nothing; that is said once."""
@@ -98,9 +105,12 @@ class LiveView:
         start, step, images = self._start
         last = now.history[-1] if now.history else {}
         if now.stats:  # the only place where the view waits for the device, once an update
-            last = {name: float(now.stats[name]) for name in STATUS if name in now.stats}
+            last = {name: float(x) for name, x in now.stats.items() if name.rpartition(".")[2] in STATUS}
         parts = [f"step {now.step:,}" + (f" / {self.total:,}" if self.total else "")]
-        parts += [text.format(last[name]) for name, text in STATUS.items() if name in last]
+        for of in dict.fromkeys(name.rpartition(".")[0] for name in last):  # several GANs have a part each
+            named = {name: f"{of}.{name}".lstrip(".") for name in STATUS}
+            shown = [text.format(last[named[name]]) for name, text in STATUS.items() if named[name] in last]
+            parts += [f"{of}: {', '.join(shown)}"] * bool(shown) if of else shown
         if now.step > step:
             parts.append(f"{(now.images - images) / max(1e-9, clock - start):,.0f} images/s")
         if now.reason:
@@ -108,11 +118,6 @@ class LiveView:
         elif left := round(self._left(now, clock)):
             parts.append(f"{left // 60}:{left % 60:02} left")
         return " · ".join(parts)
-
-
-def _samples(gan):
-    """What is drawn, and in how many columns: 64 images, or of up to 12 classes a column each."""
-    return (gan.class_grid(), gan.classes) if 0 < gan.classes <= 12 else (gan.sample(64), 8)
 
 
 def _screen():
@@ -148,3 +153,34 @@ class _Cell:
 
     def close(self, reason):
         """The last line says it."""
+
+
+class Bar:
+    """A progress bar in a terminal."""
+
+    def open(self):
+        from tqdm import tqdm
+
+        self.bar = tqdm(total=1, bar_format="{percentage:3.0f}%|{bar:20}| {desc}")
+
+    def draw(self, picture, status, progress, verdict):
+        self.bar.n = min(1.0, progress)
+        self.bar.set_description_str(status)
+
+    def close(self, reason):
+        self.bar.close()
+
+
+class Lines:
+    """A line at each tenth of the way, and why it ended."""
+
+    def open(self):
+        self.tenth = -1
+
+    def draw(self, picture, status, progress, verdict):
+        if int(10 * progress) > self.tenth:
+            self.tenth = int(10 * progress)
+            print(status, *[f"   {verdict}"] * bool(verdict), sep="\n", flush=True)
+
+    def close(self, reason):
+        print(f"ended: {reason}", flush=True)

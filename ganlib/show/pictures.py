@@ -1,15 +1,14 @@
-"""Pictures: grids of images, the curves of a run, and the timeline that a run leaves in its folder."""
+"""Pictures: grids of images, with names for rows and columns, as what Jupyter shows and `save` writes."""
 
 import base64
 import io
 from pathlib import Path
 
-import torch
-
 from ..data.images import as_uint8
 from ..machine.files import replace
 
 GENERATED = "generated: a synthetic image, drawn by a GAN (ganlib)"
+SIZE = 12  # pixels, of the text in a picture
 
 
 class Picture:
@@ -59,16 +58,55 @@ class Picture:
         replace(Path(path), lambda file: file.write(self.data), durable=False)
 
 
-def show(images, columns=8, scale=2, generated=None):
+def show(images, columns=8, scale=2, generated=None, rows=(), title=None):
     """Return a grid of images as a `Picture`: uint8 or float in [-1, 1], `(N, C, H, W)` with 1 or 3 channels.
 
-    The grid has `columns` columns; each pixel is drawn `scale` times as wide and high. `generated`: whether the file
-    says that its images are; by default it does for what `gan.sample` returned.
+    The grid has `columns` columns, a number, or a list of their names; `rows` names its rows, from the top. `title`
+    stands above. Each pixel is drawn `scale` times as wide and high. `generated`: whether the file says that its images
+    are; by default it does for what `gan.sample` returned. Raises ValueError for images of another shape.
     """
     generated = getattr(images, "generated", False) if generated is None else generated
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
         raise ValueError(f"images of shape {tuple(images.shape)} were given; (N, 1, H, W) or (N, 3, H, W) is expected")
-    return Picture(pillow(mosaic(images, columns, gap=1), scale), "<images>", generated=generated)
+    heads = () if isinstance(columns, int) else tuple(map(str, columns))
+    grid = pillow(mosaic(images, len(heads) or columns, gap=1), scale)
+    cell = [scale * (size + 1) for size in images.shape[2:]]
+    return Picture(labelled(grid, cell, tuple(map(str, rows)), heads, title), "<images>", generated=generated)
+
+
+def labelled(picture, cell, rows=(), heads=(), title=None):
+    """Return a Pillow image of a grid with names beside its rows and above its columns; `cell` is (height, width)."""
+    if not (rows or heads or title):
+        return picture
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default(SIZE)
+    left = max((round(font.getlength(row)) + 8 for row in rows), default=0)
+    line, above = SIZE + 6, bool(title)
+    top = line * (above + bool(heads))
+    width = max(left + picture.width, round(font.getlength(title)) + 8 if title else 0)
+    whole = Image.new("RGB" if picture.mode == "RGB" else "L", (width, top + picture.height), "white")
+    whole.paste(picture, (left, top))
+    draw = ImageDraw.Draw(whole)
+    if title:
+        draw.text((4, line / 2), title, "black", font, anchor="lm")
+    for i, head in enumerate(heads):
+        while len(head) > 1 and font.getlength(head) > cell[1]:
+            head = head[:-2] + "…" if len(head) > 2 else head[:1]
+        draw.text((left + (i + 0.5) * cell[1], line * above + line / 2), head, "black", font, anchor="mm")
+    for i, row in enumerate(rows[: -(-picture.height // cell[0])]):
+        draw.text((left - 5, top + (i + 0.5) * cell[0]), row, "black", font, anchor="rm")
+    return whole
+
+
+def of_figure(figure, dpi, colours, text):
+    """Return a figure of matplotlib as a `Picture` of so many colours, half the size of one with all of them."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    figure.savefig(file, dpi=dpi)
+    with Image.open(file) as picture:
+        return Picture(picture.convert("RGB").quantize(colours), text)
 
 
 def mosaic(images, columns, gap=0):
@@ -89,115 +127,3 @@ def pillow(grid, scale=1):
 
     picture = Image.fromarray((grid[0] if len(grid) == 1 else grid.permute(1, 2, 0)).contiguous().numpy())
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
-
-
-PANELS = (  # title, upper end, lines: a history's column, label, colour
-    ("losses", None, (("d_loss", "D", "tab:blue"), ("g_loss", "G", "tab:orange"))),
-    ("D's mean probability of 'real'", 1, (("p_real", "reals", "tab:green"), ("p_fake", "fakes", "tab:red"))),
-    (
-        "diversity of the fakes",
-        None,
-        (("diversity", "64 fakes", "tab:purple"), ("real_diversity", "reals", "tab:green")),
-    ),
-)
-JUDGED = (  # a second row, where there were evaluations
-    ("Frechet distance", None, (("frechet_distance", "G", "tab:blue"), ("floor", "real images", "tab:green"))),
-    ("score of the classes", None, (("inception_score", "G", "tab:blue"),
-                                    ("real_inception_score", "real images", "tab:green"))),
-    ("shares", 1, (("precision", "precision", "tab:orange"), ("recall", "recall", "tab:red"),
-                   ("coverage", "coverage", "tab:purple"))),
-)  # fmt: skip
-
-
-def curves(history):
-    """Return the curves of a run (`gan.history`, or `history.json` read back) as a `Picture`.
-
-    Left both losses, in the middle what D believes of reals and fakes, as mean probabilities, right the diversity of
-    the fakes: the standard deviation of one pixel over 64 of them, mean over the pixels. Where the run was evaluated, a
-    second row: Frechet distance and score, each beside that of real images, and precision, recall and coverage.
-    """
-    if not history:
-        raise ValueError("the history is empty; train first: it is recorded every 50 steps")
-    from matplotlib.figure import Figure  # not pyplot, which would show the figure a second time
-    from PIL import Image
-
-    panels = PANELS + JUDGED * any("frechet_distance" in row for row in history)
-    figure = Figure(figsize=(11, len(panels)), layout="constrained")
-    for axes, (title, top, lines) in zip(figure.subplots(len(panels) // 3, 3).flat, panels, strict=True):
-        for name, label, colour in lines:
-            points = [(row["step"], row[name]) for row in history if name in row]
-            style = "--" if name.startswith("real_") or name == "floor" else "-"
-            if points:
-                axes.plot(*zip(*points, strict=True), style, label=label, color=colour, linewidth=1)
-        axes.set(title=title, xlabel="step", yscale="log" if title == "Frechet distance" else "linear")
-        axes.set_ylim(top and 0, top)
-        axes.grid(alpha=0.3)
-        if axes.lines:
-            axes.legend(frameon=False, fontsize=9)
-    file = io.BytesIO()
-    figure.savefig(file, dpi=80)
-    with Image.open(file) as picture:
-        return Picture(picture.convert("RGB").quantize(256), "<curves>")  # half the size
-
-
-def timeline(folder, columns=10, rows=5, animated=False, scale=1):
-    """Return what G drew from the same noise over the run in `folder`, as a `Picture`.
-
-    Time runs from left to right over `columns` moments (more of them early, when more happens), each row is one noise
-    vector, each pixel is shown `scale` times as large. `animated=True` makes it a GIF of `columns` frames in eight
-    shades instead, each a grid of `rows` rows.
-    Raises ValueError where the folder holds no pictures of a run.
-    """
-    files = {int(path.stem): path for path in (Path(folder) / "pictures").glob("*.png")}
-    if not files:
-        raise ValueError(f"{folder} holds no pictures of a run; train with view=LiveView(folder={str(folder)!r})")
-    steps = sorted(files)
-    if len(steps) > columns:
-        wanted = [steps[-1] * (i / max(1, columns - 1)) ** 1.5 for i in range(columns)]
-        steps = sorted({min(files, key=lambda step, at=at: abs(step - at)) for at in wanted})
-    moments, columns = zip(*(read_moment(files[step]) for step in steps), strict=True)
-    if animated:
-        frames = [pillow(mosaic(images[: rows * n], n)).quantize(8)
-                  for images, n in zip(moments, columns, strict=True)]  # fmt: skip
-        return film(frames, "<timeline>", 150, scale)
-    from PIL import Image, ImageDraw
-
-    images = torch.stack([images[:rows] for images in moments], dim=1).flatten(0, 1)
-    strip = pillow(mosaic(images, len(steps), gap=1), scale)
-    picture = Image.new(strip.mode, (strip.width, strip.height + 14), "white")
-    picture.paste(strip, (0, 14))
-    for column, step in enumerate(steps):  # the step stands over its column
-        text = f"{step / 1000:g}k" if step >= 1000 else str(step)
-        place = (column + 0.5) * strip.width / len(steps), 7
-        ImageDraw.Draw(picture).text(place, text, fill="black", anchor="mm")
-    return Picture(picture, "<timeline>", generated=True)
-
-
-def film(frames, text="<film>", milliseconds=120, scale=1):
-    """Return Pillow images of one size as an animated `Picture`, a GIF that holds its last one for two seconds."""
-    first, *others = frames
-    return Picture(first, text, "gif", first.width * scale, generated=True, save_all=True, append_images=others,
-                   duration=[milliseconds] * len(others) + [2000], loop=0)  # fmt: skip
-
-
-def write_moment(folder, step, images, columns=8):
-    """Keep images `(N, C, H, W)` of one step for `timeline`, as one PNG that remembers the size of its cells."""
-    from PIL.PngImagePlugin import PngInfo
-
-    note = PngInfo()
-    note.add_text("cell", "x".join(map(str, images.shape[2:])))
-    Picture(pillow(mosaic(images, columns)), pnginfo=note, generated=True).save(
-        Path(folder) / "pictures" / f"{step:07}.png"
-    )
-
-
-def read_moment(path):
-    """The images (N, C, H, W) of a picture that `write_moment` wrote, and in how many columns they stood."""
-    from PIL import Image
-    from torchvision.transforms.functional import pil_to_tensor
-
-    with Image.open(path) as picture:
-        height, width = map(int, picture.text["cell"].split("x"))
-        grid = pil_to_tensor(picture)  # (C, rows * H, columns * W)
-    cells = grid.unfold(1, height, height).unfold(2, width, width)  # (C, rows, columns, H, W)
-    return cells.permute(1, 2, 0, 3, 4).flatten(0, 1), cells.shape[2]

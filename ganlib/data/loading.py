@@ -1,0 +1,94 @@
+"""Loading: a data set by its name, from a folder or an archive, or from another library's data set."""
+
+import gzip
+from pathlib import Path
+
+from ..machine.assets import asset
+from ..machine.choices import one_of
+from .images import Images
+
+DIGITS = {  # made by tools/make_digits.py
+    "digits-images-idx3-ubyte.gz": "11a772a6dc925b05dd399880865d80fdc378f1482a27072a7fe2c10be2367eda",
+    "digits-labels-idx1-ubyte.gz": "4e8b4ac90e302aa725dd50c14268e8630d3941e30cf889ea15dfa1a6dedf8665",
+}
+
+
+def load(name, device=None, root="data", split="train", fallback=None, size=None, fit="crop", channels=None):
+    """Load a data set: by name, from a folder or archive of images, or from a data set object: `Images` on `device`.
+
+    "digits" is 10,000 of MNIST's training digits, and needs no network: they are part of ganlib. "mnist",
+    "fashion", "kmnist" and "cifar10" come from torchvision, with its mirrors and checksums, into the folder `root`;
+    files that are there already, the compressed ones alone too, are used. `split` is "train" or "test".
+    `fallback="digits"` goes on with the digits, and says so, where a download fails.
+
+    Images of your own: `load("path/to/folder", size=64)`, a .zip or .tar, or a data set of torchvision or Hugging Face.
+    Any mix of formats, kinds of pixels and sizes becomes squares of `size` pixels: the middle is cut out
+    (`fit="crop"`), the whole put on a white square ("pad") or stretched to it ("stretch"); grey where all are, else
+    colour, or as `channels` (1 or 3) says. One folder per class makes labels. Files that cannot be read are skipped and
+    reported, see `preflight`. The result is kept in `root`/prepared, by content, so that the next start is quick; a set
+    above 512 MB stays there as a file that is mapped into memory.
+
+    Raises ValueError for an unknown name or an archive that is made to do harm, OSError where a download fails, a file
+    is corrupt, or nothing can be read.
+    """
+    if is_own(name):
+        from .prepared import prepare
+
+        if size is None:
+            raise ValueError(f"load({name!r}) reads images of your own; say how large they are to be, as size=64")
+        data = Images(*prepare(name, size, fit, channels, root))
+        if isinstance(name, (str, Path)):
+            place = str(Path(name).absolute())
+            data.loaded = {"name": place, "size": size, "fit": fit, "channels": channels}
+        return data if device is None else data.near(device)
+    if size is not None:
+        raise ValueError(f"size={size} was given for {name!r}, whose images have a size of their own; leave it out")
+    one_of("data set", name, list(LOADERS), ", or the path of a folder or archive, as './cats'")
+    one_of("split", split, ["train", "test"])
+    one_of("fallback", fallback, [None, "digits"])
+    data = LOADERS[name](name, Path(root), split, fallback)
+    data.known, data.loaded = data.name, {"name": data.name, "split": split}
+    return data if device is None else data.to(device)
+
+
+def is_own(name):
+    """Whether this is a path, of something that is there or not, or a data set: no known name."""
+    if not isinstance(name, str):
+        return name is not None
+    from .sources import looks_like_path
+
+    return name not in LOADERS and looks_like_path(name)
+
+
+def _digits(name, root, split, fallback):
+    from .downloads import idx
+
+    if split != "train":
+        raise ValueError('"digits" has no test images; use split="train", or load("mnist", split="test")')
+    images, labels = (idx(gzip.decompress(asset(file, sha)), file) for file, sha in DIGITS.items())
+    return Images(images.unsqueeze(1), labels.long(), tuple("0123456789"), "digits")
+
+
+def _torchvision(name, root, split, fallback):
+    from .downloads import fetch, servers
+
+    try:
+        return Images(*fetch(name, root, split == "train"), name)
+    except Exception as error:  # torchvision raises RuntimeError, URLError, ValueError, ... for a failed download
+        tried = (
+            f"{name!r} could not be loaded into {str(root)!r}; tried {', '.join(servers(name))} "
+            f"({type(error).__name__}: {error})"
+        )
+        if fallback is None:
+            raise OSError(f'{tried}. To go on without a network: load("digits"), or fallback="digits"') from error
+    print(f"{tried}.\nGoing on with the embedded 10,000 digits instead, as fallback='digits' asks.")
+    return _digits("digits", root, "train", None)
+
+
+LOADERS = {  # a data set is one row: a function of (name, root, split, fallback) that returns `Images`
+    "digits": _digits,
+    "mnist": _torchvision,
+    "fashion": _torchvision,
+    "kmnist": _torchvision,
+    "cifar10": _torchvision,
+}

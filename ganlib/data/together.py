@@ -1,0 +1,43 @@
+"""Several data sets as one, by name: for a run of several GANs, each of which learns one of them."""
+
+from ..machine.randomness import seed_of
+from .images import Batches
+
+
+class Together:
+    """Data sets by name, `Together(photos=a, paintings=b)`; nothing pairs what lies at the same place.
+
+    `sets` holds them. As a data set it is as long as its shortest one, and looks like its first one
+    where only one can be looked at (`images`, `labels`, `shape`).
+    """
+
+    def __init__(self, **sets):
+        if not sets:
+            raise ValueError("no data set was given; Together(first=..., second=...) takes one or more by name")
+        self.sets, self.first = sets, next(iter(sets.values()))
+        self.name = " and ".join(f"{name}: {data.name}" for name, data in sets.items())
+        self.images, self.labels, self.shape = self.first.images, self.first.labels, self.first.shape
+        self.classes, self.known, self.report, self.loaded = self.first.classes, None, {}, {}
+
+    def __len__(self):
+        return min(map(len, self.sets.values()))
+
+    def near(self, device):
+        """Return the sets on `device`, as far as they fit there."""
+        return Together(**{name: data.near(device) for name, data in self.sets.items()})
+
+    def floats(self, index, device=None):
+        """Return what lies at `index` of the first set."""
+        return self.first.floats(index, device)
+
+    def batches(self, seed, step, k=1, size=100, dtype=None):
+        """Return `Batches` whose fields are the batches of each set, under its name; `images` are the first's.
+
+        Each set has an order of its own, so that the i-th of one never goes with the i-th of another.
+        """
+        settings = {} if dtype is None else {"dtype": dtype}
+        found = {
+            name: data.batches(seed if data is self.first else seed_of(seed, 0, name), step, k, size, **settings)
+            for name, data in self.sets.items()
+        }
+        return Batches(next(iter(found.values())).images, None, **found)

@@ -1,0 +1,131 @@
+"""What several nets share: the way in for noise and labels, the verdict, sizes, and how weights begin."""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn.functional import one_hot
+
+
+class Latent(nn.Module):
+    """What G's first layer is given: the noise, its codes and the embedding of the label, `(N, width)`.
+
+    With `categorical=k` the first k numbers of the noise are replaced by the one-hot code of the largest of them, so
+    that each code is as likely as another (Chen et al. 2016). With `classes` an embedding of the label, as wide as the
+    noise, is appended.
+    """
+
+    def __init__(self, latent_dim, classes=0, categorical=0):
+        super().__init__()
+        self.categorical, self.width = categorical, latent_dim * (2 if classes else 1)
+        self.embedding = nn.Embedding(classes, latent_dim) if classes else None
+        if classes:  # the noise is louder than the class: with both alike G drew one image for each class
+            nn.init.normal_(self.embedding.weight, std=0.25)
+
+    def forward(self, z, labels=None):
+        if self.categorical:
+            code = one_hot(z[:, : self.categorical].argmax(1), self.categorical)
+            z = torch.cat([code.to(z.dtype), z[:, self.categorical :]], 1)
+        return z if self.embedding is None else torch.cat([z, embed(self.embedding, labels, "G")], 1)
+
+
+class Verdict(nn.Module):
+    """D's last layer: features `(N, width)` to logits `(N,)`, in float32 under autocast too.
+
+    (In bf16 two logits that differ by a finite difference would be the same number.) With `classes` the label's
+    embedding is projected on the features and joins the logit: Miyato & Koyama 2018, equation 3. With `answers=q` and
+    `read=True` it returns (logits, answers `(N, q)`): a second head, for InfoGAN and ACGAN.
+    """
+
+    def __init__(self, width, classes=0, answers=0):
+        super().__init__()
+        self.linear = nn.Linear(width, 1)
+        self.embedding = nn.Embedding(classes, width) if classes else None
+        self.answers = nn.Linear(width, answers) if answers else None
+        if classes:
+            nn.init.normal_(self.embedding.weight, std=width**-0.5)  # as heavy as the linear layer
+
+    def forward(self, features, labels=None, read=False):
+        with torch.autocast(features.device.type, enabled=False):
+            features = features.to(self.linear.weight.dtype)
+            logits = torch.mv(features, self.linear.weight[0]) + self.linear.bias  # for one column faster than linear
+            if self.embedding is not None:
+                logits = logits + (embed(self.embedding, labels, "D") * features).sum(1)
+            if not read:
+                return logits
+            if self.answers is None:
+                raise ValueError("D was asked a question and has no head for it; build it with answers=q, the number "
+                                 "of answers (InfoGAN: categorical + continuous, ACGAN: classes)")  # fmt: skip
+            return logits, self.answers(features)
+
+
+class Generator(nn.Module):
+    """A G that can be built again from its `settings`; `latent_dim`, `shape` and `classes` say how to ask it.
+
+    `latent` is what its first layer is given, see `Latent`.
+    """
+
+    player = "G"
+
+    def __init__(self, latent_dim, shape, classes=0, categorical=0, **settings):
+        super().__init__()
+        self.latent_dim, self.shape, self.classes = latent_dim, tuple(shape), classes
+        conditional = {"classes": classes, "categorical": categorical}
+        self.settings = {"latent_dim": latent_dim, "shape": self.shape, **settings, **conditional}
+        self.latent = Latent(latent_dim, classes, categorical)
+
+
+class Discriminator(nn.Module):
+    """A D that can be built again from its `settings`: `layers` to features, and a `Verdict` on these."""
+
+    player = "D"
+
+    def __init__(self, shape, classes=0, answers=0, **settings):
+        super().__init__()
+        self.settings = {"shape": tuple(shape), **settings, "classes": classes, "answers": answers}
+
+    def forward(self, images, labels=None, read=False):
+        return self.verdict(self.layers(images), labels, read)
+
+
+def scale(shape, at_least=0):
+    """Return (base, doublings) of a square size base * 2^doublings with base 4 or 7; ValueError for other shapes."""
+    channels, *size = shape
+    for base in (4, 7):
+        doublings = round(math.log2(max(size[0], 1) / base))
+        if doublings >= at_least and size == [base * 2**doublings] * 2 and channels >= 1:
+            return base, doublings
+    sizes = [base * 2**i for i in range(at_least, 7) for base in (4, 7)]
+    raise ValueError(f"shape={tuple(shape)} was given; channels and a square size that is 4 or 7 times a power of two "
+                     f"are expected ({', '.join(map(str, sizes))}, ...): pad or resize the images")  # fmt: skip
+
+
+def embed(embedding, labels, player):
+    """The rows of `embedding` for `labels`, or a ValueError that says what is wrong with them."""
+    classes = embedding.num_embeddings
+    expected = f"{player} is conditional on {classes} classes; int64 labels (N,) from 0 to {classes - 1} are expected"
+    if labels is None:
+        raise ValueError(f"no labels were given, and {expected}")
+    try:
+        return embedding(labels)
+    except IndexError:  # only the CPU notices by itself; `GAN` looks at labels before they go to a GPU
+        raise ValueError(f"labels from {labels.min()} to {labels.max()} were given, and {expected}") from None
+
+
+def widths_of(widths, shape, default):
+    """The widths given, or the default, as a tuple; ValueError where there are not as many as sizes."""
+    widths = tuple(default if widths is None else widths)
+    if len(widths) != len(default):
+        raise ValueError(f"widths={widths} was given; {len(default)} widths, one for each size, are expected for "
+                         f"images of {tuple(shape)}: {tuple(default)} by default")  # fmt: skip
+    return widths
+
+
+def as_dcgan(layer):
+    """Weights of standard deviation 0.02: Radford et al. 2016, section 4."""
+    if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+        nn.init.normal_(layer.weight, std=0.02)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+    elif isinstance(layer, nn.BatchNorm2d):
+        nn.init.normal_(layer.weight, 1.0, 0.02)

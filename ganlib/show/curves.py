@@ -1,0 +1,73 @@
+"""The curves of a run: what its history says, as one picture."""
+
+from ..judge.figures import FIGURES, MAIN
+from .pictures import of_figure
+
+LOSSES = ("losses", None, (("d_loss", "D", "tab:blue"), ("g_loss", "G", "tab:orange")))
+BELIEF = ("D's mean probability of 'real'", 1, (("p_real", "reals", "tab:green"), ("p_fake", "fakes", "tab:red")))
+LOGITS = ("D's mean logits: only their distance counts", None,
+          (("d_real", "reals", "tab:green"), ("d_fake", "fakes", "tab:red")))  # fmt: skip
+DIVERSITY = (
+    "diversity of the fakes",
+    None,
+    (("diversity", "64 fakes", "tab:purple"), ("real_diversity", "reals", "tab:green")),
+)
+
+
+def curves(history):
+    """Return the curves of a run (`gan.history`, or `history.json` read back) as a `Picture`.
+
+    Left both losses, in the middle what D believes of reals and fakes, right the diversity of the fakes: the standard
+    deviation of one pixel over 64 of them, mean over the pixels. D's belief is a mean probability where the objective
+    makes logits one, else the mean logits themselves. Of several GANs in one run each has a row of its own. Where the
+    run was evaluated, a last row: the figures that the table of figures names for it, beside those of real images.
+    Raises ValueError for an empty history.
+    """
+    if not history:
+        raise ValueError("the history is empty; train first: it is recorded every 50 steps")
+    from matplotlib.figure import Figure  # not pyplot, which would show the figure a second time
+
+    panels = []
+    names = [key.rpartition(".")[0] for key in history[-1] if key.endswith("d_loss")] or [""]
+    for start in (f"{name}." if name else "" for name in names):
+        belief = LOGITS if history[-1].get(f"{start}absolute") == 0 else BELIEF
+        panels += [_named(panel, start) for panel in (LOSSES, belief, DIVERSITY)]
+    if any(MAIN in row for row in history):
+        panels += _judged()
+    rows = -(-len(panels) // 3)
+    figure = Figure(figsize=(11, 3 * rows), layout="constrained")
+    places = list(figure.subplots(rows, 3).flat)
+    for axes in places[len(panels) :]:
+        axes.set_axis_off()
+    for axes, (title, top, lines) in zip(places, panels, strict=False):
+        for name, label, colour in lines:
+            points = [(row["step"], row[name]) for row in history if row.get(name) is not None]
+            of_reals = name.rpartition(".")[2].startswith("real_") or name == "floor"
+            if points:
+                style = "--" if of_reals else "-"
+                axes.plot(*zip(*points, strict=True), style, label=label, color=colour, linewidth=1)
+        axes.set(title=title, xlabel="step", yscale="log" if title == FIGURES[MAIN].panel else "linear")
+        axes.set_ylim(top and 0, top)
+        axes.grid(alpha=0.3)
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=9)
+    return of_figure(figure, 80, 256, "<curves>")
+
+
+def _named(panel, start):
+    title, top, lines = panel
+    return f"{start.replace('.', ': ')}{title}", top, [(start + name, label, colour) for name, label, colour in lines]
+
+
+def _judged():
+    """The panels of the table of figures, each with the line of real images where the history has one."""
+    panels = {}
+    for name, figure in FIGURES.items():
+        if figure.panel:
+            lines = panels.setdefault(figure.panel, [])
+            lines.append((name, "G" if figure.line else name, figure.colour))
+            if figure.line:
+                lines.append((figure.line, "real images", "tab:green"))
+    return [
+        (title, None if any(label == "G" for _, label, _ in lines) else 1, lines) for title, lines in panels.items()
+    ]

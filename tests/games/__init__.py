@@ -1,0 +1,1 @@
+"""Four games of other kinds: `make(seed)` returns (run, data, game), `misfit()` what is refused."""
