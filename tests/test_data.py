@@ -208,3 +208,61 @@ def test_the_fallback_is_said_aloud(tmp_path, no_network, capsys):
 def test_to_keeps_everything(digits):
     moved = digits.to("cpu")
     assert moved.name == "digits" and moved.classes == digits.classes and torch.equal(moved.labels, digits.labels)
+
+
+def test_what_a_set_is_decides_load_and_no_name(digits, tmp_path):
+    """A set of one's own that is called "digits" is not MNIST; a subset of the digits, or a copy elsewhere, is."""
+    assert digits.known == "digits" and digits.subset(slice(0, 10)).known == "digits" == digits.to("cpu").known
+    mine = ganlib.Images(digits.images[:300], name="digits")
+    assert mine.known is None
+    with pytest.raises(ValueError, match="'digits' is neither of .* as `load` brings them"):
+        ganlib.evaluate(ganlib.GAN(ganlib.nets.MLPGenerator(), ganlib.nets.MLPDiscriminator()), mine, n=128)
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    for i in range(3):
+        ganlib.show(digits.images[i : i + 1], scale=1).save(folder / f"{i}.png")
+    own = ganlib.load(folder, size=28, root=tmp_path)
+    assert (own.name, own.known, len(own)) == ("digits", None, 3)
+
+
+@pytest.mark.parametrize("labels, message", [
+    (torch.arange(40) % 10, "'mine' has labels from 0 to 9, and 5 classes; 0 to 4"),
+    (torch.where(torch.arange(40) == 3, -1, 1), "labels from -1 to 1, and 5 classes"),
+    (torch.zeros(40), r"labels of torch.float32 \(40,\) were given; torch.int64 \(40,\), one per image"),
+    (torch.zeros(39, dtype=torch.int64), r"labels of torch.int64 \(39,\)"),
+])  # fmt: skip
+def test_labels_that_do_not_go_with_the_set(labels, message):
+    with pytest.raises(ValueError, match=message):
+        ganlib.Images(torch.zeros(40, 1, 8, 8, dtype=torch.uint8), labels, tuple("abcde"), "mine")
+
+
+def test_sets_can_be_compared_and_printed(digits):
+    other = digits.subset(slice(None))
+    assert digits == digits and digits != other and len({digits, other}) == 2  # a set is itself alone
+    assert repr(digits) == "<'digits': 10,000 images of (1, 28, 28), 10 classes, on cpu>"
+
+
+def test_labels_may_be_more_than_a_number_each():
+    words = torch.randint(0, 9, (40, 3))
+    data = ganlib.Images(torch.zeros(40, 1, 8, 8, dtype=torch.uint8), words, name="words")
+    batches = data.batches(0, 0, k=2, size=5)
+    assert batches.labels.shape == (2, 5, 3) and torch.equal(data.subset(slice(3, 5)).labels, words[3:5])
+    with pytest.raises(ValueError, match="preflight counts classes"):
+        ganlib.preflight(data, seconds=0)
+    with pytest.raises(ValueError, match=r"holds \(1, 4, 8, 8\) each; preflight looks at images"):
+        ganlib.preflight(ganlib.Images(torch.zeros(40, 1, 4, 8, 8, dtype=torch.uint8)), seconds=0)
+
+
+def test_batches_have_named_fields(digits):
+    """Moved, shared out and walked over, those of several sets too."""
+    both = ganlib.Together(a=digits, b=digits.subset(slice(0, 100)))
+    batches = both.batches(0, 3, k=2, size=6)
+    assert torch.equal(batches.images, batches.a.images) and batches.labels is None and len(both) == 100
+    assert batches.a.labels.shape == (2, 6) and not torch.equal(batches.a.images, batches.b.images)
+    part = batches.part(1, 2)
+    assert torch.equal(part.b.images, batches.b.images[:, 3:]) and part.to("cpu").a.images.shape == (2, 3, 1, 28, 28)
+    assert len(list(batches.tensors())) == 5
+    with pytest.raises(AttributeError, match="no field 'c'"):
+        batches.c  # noqa: B018
+    first, again = (both.batches(seed, 0, size=6).b.images for seed in (0, 0))
+    assert torch.equal(first, again) and not torch.equal(first, both.batches(1, 0, size=6).b.images)

@@ -9,6 +9,8 @@ from ganlib import features, metrics, nets
 from ganlib.data import as_float, as_uint8
 from ganlib.judge import evaluation
 from ganlib.judge.features import digit_classifier, extract
+from ganlib.judge.figures import FIGURES, Figure
+from ganlib.keep.card import card
 
 
 def make(ema=None, **settings):
@@ -175,3 +177,32 @@ def test_the_reference_is_of_one_extractor_and_whole(monkeypatch):
     monkeypatch.setattr(evaluation, "REFERENCE", (evaluation.REFERENCE[0], "0" * 64))
     with pytest.raises(OSError, match="corrupt"):
         evaluation.reference(features.DIGITS[1])
+
+
+def test_held_out_images_leave_nothing_behind(digits):
+    """What nobody can ask for again is not kept: two evaluations keep as much as one."""
+    own, rest = digits.subset(slice(0, 300)), ganlib.Images(digits.images[300:600], name="rest")
+    own.known = None
+    kept = []
+    for _ in range(2):
+        ganlib.evaluate(make(), own, 128, "digits", held_out=rest, quiet=True)
+        kept.append((len(own._features), len(rest._features)))
+    assert kept == [(1, 1), (1, 1)]
+
+
+def test_the_table_of_figures_is_what_is_measured(digits):
+    """A figure that joins the table is measured, has its place in the table of `evaluate`, and is best where it says."""
+    new = Figure("spread", lambda seen: seen.fake.std().item(), "higher", lambda seen, value: 0.5)
+    before = ganlib.evaluate(make(), digits, 128, quiet=True)
+    assert set(FIGURES) >= set(before["intervals"]) and "spread" not in before
+    FIGURES["spread"] = new
+    try:
+        found = ganlib.evaluate(make(), digits.subset(slice(None)), 128, quiet=True)
+        assert found["spread"] > 0 and found["intervals"]["spread"] == (found["spread"] - 0.98, found["spread"] + 0.98)
+        assert "spread" in found["floors"] and "higher" in str(found).partition("spread")[2].splitlines()[0]
+        assert "| spread |" in card({"license": "x", "name": "x", "notice": "x", "onnx": "x", "class_names": [],
+                                     "trained_on": {}, "generator": {"net": "G"}, "weights": "G", "steps": 1,
+                                     "images_seen": 1, "seed": 1, "precision": "float32", "library": "x",
+                                     "input": {"labels": None}}, found, [], [])  # fmt: skip
+    finally:
+        del FIGURES["spread"]

@@ -328,3 +328,36 @@ def test_both_plays_in_the_games_own_type_and_refuses_what_does_not_fit(small, d
     unlabelled = ganlib.Images(digits.images[:50])
     with pytest.raises(ValueError, match="conditional on 10 classes"):
         lab.Stepper(ganlib.recipe("small", classes=10).gan(0), unlabelled, n=10)
+
+
+def test_each_move_of_the_stepper_has_masks_of_its_own(digits):
+    """Two D moves in a row drop other units; a whole step begins anew."""
+    torch.manual_seed(0)
+    gan = ganlib.GAN(nets.MLPGenerator(8, widths=(16,)), nets.MLPDiscriminator(widths=(64,), dropout=0.5), seed=0)
+    masks, stepper = [], lab.Stepper(gan, digits, n=4)
+    dropout = next(module for module in gan.D.modules() if isinstance(module, nets.Dropout))
+
+    def note(module, inputs, output):
+        if module.training:
+            masks.append((output != 0).flatten().tolist())
+
+    dropout.register_forward_hook(note)
+    for _ in range(3):
+        stepper.d_move()
+    assert len(masks) == 3 and masks[0] != masks[1] != masks[2] != masks[0]
+    stepper.g_move()
+    masks.clear()
+    stepper.d_move()
+    assert stepper.d_moves == 1 and stepper.gan.step == 1
+
+
+def test_the_terms_of_the_board_are_those_of_the_objective(digits):
+    """Halves of D's loss for each objective that has them, and none else."""
+    for objective in (losses.non_saturating, losses.hinge, losses.least_squares, losses.relativistic):
+        torch.manual_seed(0)
+        gan = ganlib.GAN(nets.MLPGenerator(8, widths=(16,)), nets.MLPDiscriminator(widths=(16,)), seed=0)
+        terms = lab.Stepper(gan, digits, objective, n=4).terms
+        halves = [terms.get(name) for name in ("  of reals", "  of fakes")]
+        assert (None in halves) == (objective is losses.relativistic)
+        if None not in halves:
+            assert sum(halves) == pytest.approx(terms["D's loss"], abs=1e-6)

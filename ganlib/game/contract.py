@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..machine.randomness import some_of
+
 
 @contextmanager
 def evaluating(*nets):
@@ -98,8 +100,7 @@ def labels_of(data, G, D):
         return torch.bincount(labels.cpu(), minlength=classes).tolist(), None
     if labels is None or (labels.ndim == 1 and hasattr(G, "classes")):
         return None, None
-    some = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:64]
-    return None, labels[some.to(labels.device)].cpu()
+    return None, labels[some_of(len(data), 64).to(labels.device)].cpu()
 
 
 def fitting(labels, n, G, device, examples=None):

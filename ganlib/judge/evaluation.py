@@ -8,6 +8,7 @@ import torch
 from ..data.images import as_float, as_uint8
 from ..game.contract import evaluating
 from ..machine.assets import asset
+from ..machine.randomness import some_of
 from . import features
 from .figures import FIGURES, Seen, bootstrap
 
@@ -66,7 +67,7 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
     several GANs, and an extractor that is not fit for the data.
     """
     extractor, shipped, n = _plan(gan, data, n, extractor, held_out)
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0)).to(data.images.device)
+    order = some_of(len(data)).to(data.images.device)
     train = _seen(extractor, data, order[: 10_000 if shipped or held_out is not None else 2 * n], gan.device)
     if shipped:
         stored = reference(extractor.sha256)

@@ -10,6 +10,7 @@ from functools import partial
 import torch
 
 from ..machine import processes
+from ..machine.randomness import some_of
 
 
 def row(now, reals, reading, finite):
@@ -150,8 +151,7 @@ def _reals(data, device):
     """(how many of at most 64 images of the data are compared with fakes, their diversity and variety)."""
     if len(data) < 2:
         raise ValueError(f"{data.name!r} has {len(data)} image; at least 2 are needed for fakes to differ as reals do")
-    some = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:64]  # a set may be sorted by class
-    reals = data.floats(some.to(data.images.device), device)
+    reals = data.floats(some_of(len(data), 64).to(data.images.device), device)
     return len(reals), _various(reals, "real_")
 
 

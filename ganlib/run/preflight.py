@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
 from ..machine.device import choice
+from ..machine.randomness import some_of
 from ..show.pictures import Picture, show
 from .recipes import recipe
 from .speed import rate
@@ -48,7 +49,7 @@ def preflight(data, name="small", conditional=None, seconds=3.0):
     if len(data.shape) != 3:
         raise ValueError(f"{data.name!r} holds {data.shape} each; preflight looks at images (C, H, W)")
     report, n = data.report, len(data)
-    some = torch.randperm(n, generator=torch.Generator().manual_seed(0))[:SHOWN].sort().values
+    some = some_of(n, SHOWN).sort().values
     sheet = show(data.images[some.to(data.images.device)], scale=max(1, 64 // data.shape[2]))
     colour = "grey" if data.shape[0] == 1 else "in colour"
     lines, facts = [f"{data.name}: {n:,} images of {data.shape[2]} x {data.shape[1]}, {colour}"], {"images": n}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..judge.doctor import ROWS, diagnose
 from ..machine.files import Folder, replace
+from ..machine.progress import Progress
 from .looks import drawn
 from .timeline import write_moment
 
@@ -159,28 +160,23 @@ class Bar:
     """A progress bar in a terminal."""
 
     def open(self):
-        from tqdm import tqdm
-
-        self.bar = tqdm(total=1, bar_format="{percentage:3.0f}%|{bar:20}| {desc}")
+        self.progress = Progress(bar=True)
 
     def draw(self, picture, status, progress, verdict):
-        self.bar.n = min(1.0, progress)
-        self.bar.set_description_str(status)
+        self.progress.tell(progress, status)
 
     def close(self, reason):
-        self.bar.close()
+        self.progress.close()
 
 
 class Lines:
     """A line at each tenth of the way, and why it ended."""
 
     def open(self):
-        self.tenth = -1
+        self.progress = Progress(bar=False)
 
     def draw(self, picture, status, progress, verdict):
-        if int(10 * progress) > self.tenth:
-            self.tenth = int(10 * progress)
-            print(status, *[f"   {verdict}"] * bool(verdict), sep="\n", flush=True)
+        self.progress.tell(progress, status, *[f"   {verdict}"] * bool(verdict))
 
     def close(self, reason):
         print(f"ended: {reason}", flush=True)
