@@ -191,7 +191,7 @@ def test_held_out_images_leave_nothing_behind(digits):
 
 
 def test_the_table_of_figures_is_what_is_measured(digits):
-    """A figure that joins the table is measured, has its place in the table of `evaluate`, and is best where it says."""
+    """A figure that joins the table is measured, stands in the table of `evaluate`, and in the card."""
     new = Figure("spread", lambda seen: seen.fake.std().item(), "higher", lambda seen, value: 0.5)
     before = ganlib.evaluate(make(), digits, 128, quiet=True)
     assert set(FIGURES) >= set(before["intervals"]) and "spread" not in before

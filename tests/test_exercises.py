@@ -10,7 +10,7 @@ from conftest import ROOT
 from torch.nn.functional import cross_entropy, softplus
 
 from ganlib import exercises
-from ganlib.lessons.tasks import Task
+from ganlib.lessons.task import Task
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SPACE = {"torch": torch, "math": math, "softplus": softplus, "cross_entropy": cross_entropy}
