@@ -6,12 +6,22 @@ import subprocess
 import sys
 
 import nbformat
+import papermill
 from conftest import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-FIRST, PLANE, MODERN, CHOOSE, JUDGE, OWN = NOTEBOOKS
+NAMED = {path.stem[3:]: path for path in NOTEBOOKS}
+FIRST, PLANE, MODERN = (NAMED[name] for name in ("first_gan", "two_dimensions", "modern_gan"))
+CHOOSE, JUDGE, OWN = (NAMED[name] for name in ("choose_the_digit", "judge", "your_images"))
 SHORT = {"STEPS": 60, "BATCH": 20}
 LATER = {"IMAGES": 300, "SAMPLES": 200}
+# what makes any notebook short, by the names that they share
+SHORTEST = LATER | {"STEPS": 60, "SEEDS": 1, "BAKE_IMAGES": 100, "BAKE_OFF": "sngan, small", "SICK_STEPS": 16}
+
+
+def shortest(path):
+    """The parameters that make a notebook as short as it goes: those of SHORTEST that it has."""
+    return {name: value for name, value in SHORTEST.items() if name in papermill.inspect_notebook(str(path))}
 
 
 def read(path):

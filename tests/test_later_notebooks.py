@@ -13,27 +13,25 @@ import papermill
 import pytest
 import torch
 from conftest import ROOT, same
-from milling import CHOOSE, FIRST, JUDGE, LATER, MODERN, OWN, PLANE, cells, mill, nbval, read, text_of
+from milling import CHOOSE, FIRST, MODERN, NOTEBOOKS, OWN, PLANE, cells, mill, nbval, read, shortest, text_of
 
 import ganlib
 from ganlib.keep import checkpoint
 
-SHORTEST = [(MODERN, {"BAKE_IMAGES": 100, "BAKE_OFF": "sngan, small"}), (CHOOSE, {}),
-            (JUDGE, {"SICK_STEPS": 16})]  # fmt: skip
+TESTED = (FIRST, PLANE, OWN)  # which have tests of their own; a new notebook is run as the others are
+OTHERS = [path for path in NOTEBOOKS if path not in TESTED]
 
 
-PLACES = [(path, more, place) for path, more in SHORTEST for place in (ROOT, ROOT / "notebooks")]
-
-
-@pytest.mark.parametrize("path, more, place", [
-    pytest.param(*one, id=f"{one[0].stem}-{'root' if one[2] == ROOT else 'notebooks'}",
-                 marks=[pytest.mark.slow] * (one[0] != MODERN and one[2] != ROOT)) for one in PLACES
+@pytest.mark.parametrize("path, place", [
+    pytest.param(path, place, id=f"{path.stem}-{place.name if place != ROOT else 'root'}",
+                 marks=[pytest.mark.slow] * (path != MODERN and place != ROOT))
+    for path in OTHERS for place in (ROOT, ROOT / "notebooks")
 ])  # fmt: skip
-def test_the_later_notebooks(path, more, place, tmp_path):
+def test_the_later_notebooks(path, place, tmp_path):
     """From both folders; from the root also by nbval, in a fresh folder."""
     source = path.relative_to(ROOT) if place == ROOT else path.name
-    assert {"SEED", "IMAGES", "RUN", "FRESH", "SAMPLES", *more} <= set(papermill.inspect_notebook(str(path)))
-    done = mill(source, tmp_path / "out.ipynb", place, RUN=tmp_path / "run", **LATER, **more)
+    assert {"SEED", "IMAGES", "RUN", "FRESH"} <= set(papermill.inspect_notebook(str(path)))
+    done = mill(source, tmp_path / "out.ipynb", place, RUN=tmp_path / "run", **shortest(path))
     assert "unknown parameter" not in done.stderr.lower()
     trained(done, tmp_path / "out.ipynb", again=False)
     assert "widgets" not in read(tmp_path / "out.ipynb").metadata or path == CHOOSE
@@ -53,12 +51,11 @@ def trained(done, out, again):
         assert ("this run is finished" in lines[0].data["text/plain"]) == again
 
 
-@pytest.mark.parametrize("path, more", [SHORTEST[0], *(pytest.param(*one, marks=pytest.mark.slow)
-                                                       for one in SHORTEST[1:])],
-                         ids=lambda value: getattr(value, "stem", ""))  # fmt: skip
-def test_the_later_notebooks_on_finished_runs(path, more, tmp_path):
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path != MODERN))
+                                  for path in OTHERS])  # fmt: skip
+def test_the_later_notebooks_on_finished_runs(path, tmp_path):
     for again in (False, True):
-        done = mill(path, tmp_path / "out.ipynb", ROOT, RUN=tmp_path / "run", **LATER, **more)
+        done = mill(path, tmp_path / "out.ipynb", ROOT, RUN=tmp_path / "run", **shortest(path))
         trained(done, tmp_path / "out.ipynb", again)
 
 
