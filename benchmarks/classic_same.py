@@ -21,8 +21,7 @@ import torch
 import ganlib
 from benchmarks.classic_step import Plain
 from ganlib import metrics
-from ganlib.judge.evaluation import reference
-from ganlib.judge.features import digit_classifier, extract
+from ganlib.judge.features import digit_classifier, extract, reference
 from ganlib.machine.randomness import generator
 
 WAYS = ("plain", "float32", "bf16")

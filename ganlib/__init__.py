@@ -8,7 +8,7 @@ from importlib import import_module
 from . import data, nets
 from .data.images import Images
 from .game import losses
-from .game.game import Game, discriminator_step, gan_step, generator_step
+from .game.game import Game
 from .game.gan import GAN
 from .game.player import Player
 from .machine.device import setup
@@ -21,10 +21,13 @@ LATER = {  # public name: module:attribute, or the module that it is
     "LiveView": "show.live:LiveView",
     "Several": "game.several:Several",
     "Together": "data.together:Together",
-    "augment": "game.augment",
+    "augment": "data.augment",
     "below": "run.until:below",
     "compile_step": "run.cuda_graph:compile_step",
     "curves": "show.curves:curves",
+    "discriminator_step": "game.steps:discriminator_step",
+    "gan_step": "game.steps:gan_step",
+    "generator_step": "game.steps:generator_step",
     "diagnose": "judge.doctor:diagnose",
     "equilibrium": "run.until:equilibrium",
     "evaluate": "judge.evaluation:evaluate",

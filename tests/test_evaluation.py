@@ -7,7 +7,6 @@ from conftest import same
 import ganlib
 from ganlib import features, metrics, nets
 from ganlib.data import as_float, as_uint8
-from ganlib.judge import evaluation
 from ganlib.judge.features import digit_classifier, extract
 from ganlib.judge.figures import FIGURES, Figure
 from ganlib.keep.card import card
@@ -36,7 +35,7 @@ def evaluation_order(data):
 def test_each_figure_is_that_of_the_metrics(digits, seen):
     """Against the metrics on features that are extracted here."""
     fake, train = seen
-    real, others = (evaluation.reference(digit_classifier().sha256)[split][:400] for split in ("test", "train"))
+    real, others = (features.reference(digit_classifier().sha256)[split][:400] for split in ("test", "train"))
     found = ganlib.evaluate(make(), digits, n=400, quiet=True)
     for figures, x in ((found, fake), (found["floors"], others)):
         assert figures["frechet_distance"] == pytest.approx(metrics.frechet_distance(real, x), rel=1e-6)
@@ -48,7 +47,7 @@ def test_each_figure_is_that_of_the_metrics(digits, seen):
     assert found["floor"] == found["floors"]["frechet_distance"] < found["frechet_distance"] / 100
     assert set(found["intervals"]) == set(found["floors"]) - {"class_diversity"}
     assert all(low <= found[name] <= high for name, (low, high) in found["intervals"].items())
-    unseen = evaluation.reference(digit_classifier().sha256)["test"]
+    unseen = features.reference(digit_classifier().sha256)["test"]
     assert found["memorised"] == pytest.approx(metrics.memorisation(fake, train, unseen).share)
     shares = metrics.class_histogram(digit_classifier().logits(fake).argmax(1), 10).shares
     assert found["classes"] == pytest.approx(shares) and sum(found["classes"]) == pytest.approx(1)
@@ -104,7 +103,7 @@ def test_real_images_in_the_fakes_place_score_the_floor(digits):
 def test_the_interval_of_the_distance_covers_fresh_samples(digits):
     """Its width against the spread over eight other noises, which is what it is to say; within a factor of two."""
     gan, classifier = make(), digit_classifier()
-    real = evaluation.reference(classifier.sha256)["test"][:300]
+    real = features.reference(classifier.sha256)["test"][:300]
     found = ganlib.evaluate(gan, digits, n=300, quiet=True)
     fresh = [metrics.frechet_distance(real, extract(classifier, gan.sample(300, stream=f"{i}"))) for i in range(8)]
     low, high = found["intervals"]["frechet_distance"]
@@ -171,12 +170,12 @@ def test_a_conditional_g_needs_labels(digits):
 
 def test_the_reference_is_of_one_extractor_and_whole(monkeypatch):
     with pytest.raises(ValueError, match="made by the extractor d797e4b3a9a1, the fakes are read by 0123"):
-        evaluation.reference("0123")
-    stored = evaluation.reference(features.DIGITS[1])
+        features.reference("0123")
+    stored = features.reference(features.DIGITS[1])
     assert {split: tuple(x.shape) for split, x in stored.items()} == {"train": (10_000, 64), "test": (10_000, 64)}
-    monkeypatch.setattr(evaluation, "REFERENCE", (evaluation.REFERENCE[0], "0" * 64))
+    monkeypatch.setattr(features, "REFERENCE", (features.REFERENCE[0], "0" * 64))
     with pytest.raises(OSError, match="corrupt"):
-        evaluation.reference(features.DIGITS[1])
+        features.reference(features.DIGITS[1])
 
 
 def test_held_out_images_leave_nothing_behind(digits):

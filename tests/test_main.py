@@ -154,7 +154,7 @@ def test_evaluate_every_is_a_number_of_steps(tmp_path, capsys):
 def test_a_run_that_is_not_finite_is_no_success(tmp_path, capsys, monkeypatch):
     """A learning rate that overflows: the status says so, and what was saved is finite."""
     recipe = dataclasses.replace(ganlib.recipe("small"), lr=1e30)
-    monkeypatch.setattr("ganlib.__main__.recipe", lambda *_: recipe)
+    monkeypatch.setattr("ganlib.run.commands.recipe", lambda *_: recipe)
     assert main(["train", "--steps", "5", "--out", str(tmp_path / "run")]) == 1
     assert "ended: not finite at step" in capsys.readouterr().out
     gan = export.rebuild(tmp_path / "run")
@@ -164,7 +164,7 @@ def test_a_run_that_is_not_finite_is_no_success(tmp_path, capsys, monkeypatch):
 def test_a_plan_in_seconds_is_measured_once_and_kept(tmp_path, capsys, monkeypatch):
     """A second start with another speed keeps the schedules of the first: they are functions of images."""
     out, rates = tmp_path / "run", iter([100.0, 7.0])
-    monkeypatch.setattr("ganlib.run.plan.planned_rate", lambda *_, **__: next(rates))
+    monkeypatch.setattr("ganlib.run.speed.planned_rate", lambda *_, **__: next(rates))
     options = ["train", "--recipe", "small", "--plan", "4s", "--out", str(out), "--device", "cpu"]
     assert main([*options, "--until", "100 images"]) == 0
     assert "4s at 100 images/s: planned for 400 images" in capsys.readouterr().out

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 import ganlib
-from ganlib.data import decoding, prepared, sources
+from ganlib.data import archives, decoding, prepared, source
 from ganlib.data.decoding import Unreadable, decode
 
 CASES = list(images.cases())
@@ -243,11 +243,11 @@ def test_bombs_are_refused_before_they_go_off(tmp_path, monkeypatch):
         path = WAYS[kind](tmp_path, dict(zip("abcd", pictures(4), strict=True)))
         for limit, value, why in (("COUNT", 3, "more than 3 files"), ("TOTAL", 200, "would unpack to more than")):
             with monkeypatch.context() as change:
-                change.setattr(sources, limit, value)
+                change.setattr(archives, limit, value)
                 with pytest.raises(ValueError, match=f"is refused: .*{why}"):
                     ganlib.load(path, size=8, root=tmp_path / "data")
         with monkeypatch.context() as change:
-            change.setattr(sources, "BYTES", 10)
+            change.setattr(source, "BYTES", 10)
             with pytest.raises(OSError, match="no image that can be read.*more than 0 are not read"):
                 ganlib.load(path, size=8, root=tmp_path / "data")
 

@@ -12,8 +12,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import ganlib  # noqa: E402
-from ganlib.judge.evaluation import REFERENCE  # noqa: E402
-from ganlib.judge.features import digit_classifier, extract  # noqa: E402
+from ganlib.judge.features import (  # noqa: E402
+    REFERENCE,  # noqa: E402
+    digit_classifier,
+    extract,
+)
 
 
 def main(folder):

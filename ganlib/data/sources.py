@@ -1,37 +1,14 @@
-"""Sources: the image files of a folder, a .zip or a .tar, or the items of a data set; what an archive may hold."""
+"""Sources: where images come from: a folder, an archive, or another library's data set."""
 
 import hashlib
-import lzma
 import operator
 import os
 import stat
-import tarfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-BYTES = 256 * 2**20  # of one file
-DAMAGE = (zipfile.BadZipFile, tarfile.TarError, NotImplementedError, EOFError, OSError, lzma.LZMAError, zlib.error)
-HASHED = 2**27  # bytes of files that are told from others by their content; larger ones by names, sizes and times
-TOTAL = 256 * 2**30  # of all files of an archive
-COUNT = 5_000_000  # files of an archive
-RATIO = 200  # between a file's size and what it takes in the archive, from a megabyte on
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-
-
-@dataclass
-class Source:
-    """`items()` yields (name, what `decode` takes); `mark` tells it from others; `labels`, where it knows them."""
-
-    name: str
-    mark: str
-    items: Callable[[], Iterator]
-    count: int
-    skipped: list = field(default_factory=list)  # (name, why)
-    labels: list | None = None
-    classes: tuple = ()
+from . import source
+from .archives import ARCHIVES, open_archive
+from .source import Source, hidden, mark
 
 
 def looks_like_path(text):
@@ -51,21 +28,7 @@ def open_source(given):
         return _folder(path)
     if not path.exists():
         raise OSError(f"there is no folder and no archive {str(given)!r}; its full path is {path.absolute()}")
-    try:
-        return _zip(path) if zipfile.is_zipfile(path) else _tar(path)
-    except tuple(set(DAMAGE) - {OSError}):  # an OSError, no permission say, speaks for itself
-        kinds = ", ".join(ARCHIVES)
-        raise OSError(f"{path} is no folder and no archive that can be read; {kinds} are known") from None
-
-
-def _mark(*facts):
-    return hashlib.sha256(repr(facts).encode()).hexdigest()
-
-
-def _hidden(name):
-    """Whether a file is none of the user's: .DS_Store, __MACOSX/..., Thumbs.db."""
-    parts = PurePosixPath(name).parts
-    return any(part.startswith(".") or part == "__MACOSX" for part in parts) or parts[-1].lower() == "thumbs.db"
+    return open_archive(path)
 
 
 def _folder(path):
@@ -76,7 +39,7 @@ def _folder(path):
                 skipped.append((_inside(path, place, name), "a link to a folder"))
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
         files += [(_inside(path, place, name), os.path.join(place, name)) for name in names]
-    files = sorted(file for file in files if not _hidden(file[0]))
+    files = sorted(file for file in files if not hidden(file[0]))
     facts, found = [], []
     for name, file in files:
         try:
@@ -86,8 +49,8 @@ def _folder(path):
             continue
         if not stat.S_ISREG(info.st_mode):
             skipped.append((name, "no file"))
-        elif info.st_size > BYTES:
-            skipped.append((name, f"{info.st_size / 2**20:,.0f} MB; more than {BYTES >> 20} are not read"))
+        elif info.st_size > source.BYTES:
+            skipped.append((name, f"{info.st_size / 2**20:,.0f} MB; more than {source.BYTES >> 20} are not read"))
         else:
             facts.append((name, info.st_size, info.st_mtime_ns))
             found.append((name, file))
@@ -97,9 +60,9 @@ def _folder(path):
             content = _bytes(file)
             yield name, content if content is not None else OSError(f"{file} cannot be read")
 
-    if sum(size for _, size, _ in facts) <= HASHED:
+    if sum(size for _, size, _ in facts) <= source.HASHED:
         facts = [(name, hashlib.sha256(_bytes(file) or b"").hexdigest()) for name, file in found]
-    return Source(path.resolve().name, _mark(facts), items, len(found), skipped)
+    return Source(path.resolve().name, mark(facts), items, len(found), skipped)
 
 
 def _bytes(file):
@@ -111,114 +74,6 @@ def _bytes(file):
 
 def _inside(path, place, name):
     return Path(os.path.relpath(os.path.join(place, name), path)).as_posix()
-
-
-def _allowed(archive, members):
-    """Raise ValueError where an archive is made to do harm; `members`: (name, size, packed size or None)."""
-    total, why = 0, None
-    for count, (name, size, packed) in enumerate(members, 1):
-        total += size
-        parts = PurePosixPath(name.replace("\\", "/")).parts
-        if not parts:  # the folder itself, as `tar -C photos .` has it
-            continue
-        if name.startswith(("/", "\\")) or parts[0][1:2] == ":" or ".." in parts:
-            why = f"{name!r} points out of the archive"
-        elif packed is not None and size > 2**20 and size > RATIO * max(1, packed):
-            why = f"{name!r} has {size:,} bytes, packed into {packed:,}: more than {RATIO} to 1"
-        elif total > TOTAL:
-            why = f"it would unpack to more than {TOTAL >> 30} GB"
-        elif count > COUNT:
-            why = f"it has more than {COUNT:,} files"
-        if why:
-            raise ValueError(f"{archive} is refused: {why}. If you trust it, unpack it yourself and give the folder")
-
-
-def _archive_mark(path):
-    info = path.stat()
-    if info.st_size <= HASHED:
-        return _mark(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
-    return _mark(path.name, info.st_size, info.st_mtime_ns)
-
-
-def _zip(path):
-    with zipfile.ZipFile(path) as archive:
-        infos = [info for info in archive.infolist() if not info.is_dir()]
-    _allowed(path, ((info.filename, info.file_size, info.compress_size) for info in infos))
-    skipped, found = [], []
-    for info in sorted(infos, key=lambda info: info.filename):
-        mode = info.external_attr >> 16
-        if _hidden(info.filename):
-            continue
-        if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-            skipped.append((info.filename, "a link or a device"))
-        elif info.flag_bits & 1:
-            skipped.append((info.filename, "encrypted"))
-        elif info.file_size > BYTES:
-            skipped.append((info.filename, f"{info.file_size >> 20:,} MB; more than {BYTES >> 20} are not read"))
-        else:
-            found.append(info)
-
-    def items():
-        with zipfile.ZipFile(path) as archive:
-            for info in found:
-                try:
-                    yield info.filename, archive.read(info)
-                except DAMAGE as error:
-                    yield info.filename, error
-
-    return Source(path.stem, _archive_mark(path), items, len(found), skipped)
-
-
-def _tar(path):
-    skipped, found, total, packed = [], 0, 0, path.stat().st_size
-    with tarfile.open(path) as archive:
-        for count, member in enumerate(_members(archive, path, skipped), 1):  # a bomb is refused before it is unpacked
-            total += member.size if member.isfile() else 0
-            _allowed(path, [(member.name or ".", total, packed)])
-            if count > COUNT:
-                raise ValueError(f"{path} is refused: it has more than {COUNT:,} files")
-            if member.isdir() or _hidden(member.name):
-                continue
-            if not member.isfile():
-                skipped.append((member.name, "a link or a device"))
-            elif member.size > BYTES:
-                skipped.append((member.name, f"{member.size >> 20:,} MB; more than {BYTES >> 20} are not read"))
-            else:
-                found += 1
-
-    def items():
-        with tarfile.open(path) as archive:
-            for member in _members(archive, path, []):
-                if member.isfile() and member.size <= BYTES and not _hidden(member.name):
-                    try:
-                        yield member.name, archive.extractfile(member).read()
-                    except DAMAGE as error:
-                        yield member.name, error
-
-    name = path.name
-    for ending in sorted(ARCHIVES, key=len, reverse=True):
-        name = name.removesuffix(ending)
-    return Source(name, _archive_mark(path), items, found, skipped)
-
-
-def _members(archive, path, skipped):
-    """The members of a tar, as far as it goes: one that was cut short is no reason to lose what came before."""
-    members, count = iter(archive), 0
-    while True:
-        try:
-            member = next(members, None)
-        except DAMAGE as error:
-            if count == 0:
-                raise tarfile.ReadError(str(error)) from None
-            skipped.append((path.name, f"the archive is damaged after {count} members ({error})"))
-            return
-        if member is None:
-            archive.fileobj.seek(archive.offset)
-            if len(archive.fileobj.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE:  # tarfile takes that for an end
-                skipped.append((path.name, f"the archive is damaged: it breaks off after {count} members"))
-            return
-        count += 1
-        yield member
 
 
 def _dataset(data):
@@ -242,8 +97,8 @@ def _dataset(data):
             labels.append(None if label is None else int(item[label]))
             yield str(i), item if image is None else item[image]
 
-    mark = getattr(data, "_fingerprint", "")  # Hugging Face's own; others are read anew at each start
-    return Source(type(data).__name__, mark and _mark(mark), items, len(data), [], labels, classes)
+    fingerprint = getattr(data, "_fingerprint", "")  # Hugging Face's own; others are read anew at each start
+    return Source(type(data).__name__, fingerprint and mark(fingerprint), items, len(data), [], labels, classes)
 
 
 def _columns(data):

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..machine.randomness import some_of
 
@@ -37,11 +36,6 @@ def frozen(*nets):
     finally:
         for weight in weights:
             weight.requires_grad_(True)
-
-
-def has_batch_statistics(net):
-    """Whether the net has batch normalisation: what it says of an image depends on the others then."""
-    return any(isinstance(module, _BatchNorm) for module in net.modules())
 
 
 @torch.no_grad()

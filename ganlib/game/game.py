@@ -1,12 +1,10 @@
-"""Game: what is played, as a frozen value; and the plain functions `gan_step`, `discriminator_step`, `generator_step`.
+"""Game: what is played, as a frozen value.
 
 To `train`, a game is whatever has `batches` (how many batches a step takes), `step(run, batches)`,
 `check(run, data)`, `look(run)`, `describe()` and `reading()`, as `Game` has them.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import partial
 
 import torch
 
@@ -115,61 +113,3 @@ class Game:
         guess = self.objective.guess
         named = {"objective": text(self.objective), "absolute": float(self.objective.absolute)}
         return named | ({} if guess is None else {"guess": guess})
-
-
-@dataclass(frozen=True)
-class OwnStep:
-    """A game that is a function of the user's: `play(gan, batches)` returns a dict of 0-d tensors."""
-
-    play: Callable
-    batches: int = 1
-
-    def check(self, run, data):
-        run.check(data)
-
-    def step(self, run, batches):
-        return self.play(run, batches)
-
-    def look(self, run):
-        return run.look()
-
-    def describe(self):
-        return {}
-
-    def reading(self):
-        return {"objective": "a step of your own"}
-
-
-def as_game(step):
-    """Return `step` as a game: a game as it is, or its `step`; `gan_step`, bare or in a `partial`; a function.
-
-    A function of (gan, batches) takes one batch, or as many as its attribute `batches` says.
-    """
-    for game in (step, getattr(step, "__self__", None)):  # `game.step` is the game's
-        if hasattr(game, "batches") and hasattr(game, "step"):
-            return game
-    if isinstance(step, partial) and step.func is gan_step:  # as it was spelled before there was `Game`
-        if step.args:
-            raise ValueError(
-                "partial(gan_step, ...) binds positional arguments; name them, or give Game(objective=...)"
-            )
-        return Game(**step.keywords)
-    return Game() if step is gan_step else OwnStep(step, getattr(step, "batches", 1))
-
-
-def gan_step(gan, batches, objective=losses.non_saturating, **settings):
-    """Play one step of `Game(objective, **settings)`, see there; `train` takes the `Game` itself."""
-    return Game(objective, **settings).step(gan, batches)
-
-
-def discriminator_step(gan, real, objective=losses.non_saturating, penalty=None, labels=None, move=0, augment=None,
-                       question=None, fake=None):  # fmt: skip
-    """Play D's move alone: see `moves.d_move`."""
-    return d_move(gan, Game(objective, penalty=penalty, augment=augment, question=question), real, labels, move, fake)
-
-
-def generator_step(gan, real, objective=losses.non_saturating, labels=None, augment=None, question=None, fake=None,
-                   tie=None):  # fmt: skip
-    """Play G's move alone: see `moves.g_move`."""
-    game = Game(objective, augment=augment, question=question, tie=tie)
-    return g_move([(gan, game, real, labels, fake)])[0]

@@ -7,9 +7,9 @@ import torch
 from ..machine import processes
 from ..machine.device import PRECISIONS, choice
 from ..machine.values import at
-from .contract import evaluating, fitting, has_batch_statistics, keeps_contract, labels_of, shared_out
+from .contract import evaluating, fitting, keeps_contract, labels_of, shared_out
 from .look import look
-from .player import STATISTICS, Player, settled
+from .player import STATISTICS, Player, has_batch_statistics, settled
 from .source import Seeded, source_of
 
 # the state beside players

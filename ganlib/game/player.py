@@ -10,7 +10,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrize import is_parametrized
 
 from ..machine.values import at, extremes
-from .contract import has_batch_statistics
 
 STATISTICS = 500  # images from which an average takes its batch statistics
 
@@ -86,6 +85,11 @@ class Player:
             torch._foreach_lerp_(ours, theirs, share)
         for here, there in zip(self.average.buffers(), self.net.buffers(), strict=True):
             here.copy_(there)
+
+
+def has_batch_statistics(net):
+    """Whether the net has batch normalisation: what it says of an image depends on the others then."""
+    return any(isinstance(module, _BatchNorm) for module in net.modules())
 
 
 @torch.no_grad()

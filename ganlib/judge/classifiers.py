@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy, pad
 from ..data.images import Images
 from ..machine.files import replace
 from ..machine.randomness import generator
-from .extractors import extract, require_floats
+from .reading import extract, require_floats
 
 
 class Classifier(nn.Module):

@@ -1,21 +1,13 @@
 """Evaluation: how good G's images are, with all that a reader needs to trust the figures."""
 
-import json
-import struct
-
 import torch
 
 from ..data.images import as_float, as_uint8
 from ..game.contract import evaluating
-from ..machine.assets import asset
 from ..machine.randomness import some_of
 from . import features
 from .figures import FIGURES, Seen, bootstrap
 
-REFERENCE = (
-    "mnist-features.safetensors",
-    "dbfb8900e4fbe61310d10a2a399a56990d77888294c6e3b6cc6a29a4feb1cba5",
-)  # made by tools/make_reference.py
 SAMPLES = 50  # of a bootstrap
 
 
@@ -70,7 +62,7 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
     order = some_of(len(data)).to(data.images.device)
     train = _seen(extractor, data, order[: 10_000 if shipped or held_out is not None else 2 * n], gan.device)
     if shipped:
-        stored = reference(extractor.sha256)
+        stored = features.reference(extractor.sha256)
         real, others, of = stored["test"][:n], stored["train"][:n], "MNIST's test digits"
         unseen = stored["test"]
     elif held_out is not None:
@@ -129,6 +121,28 @@ def quick(gan, data):
 quick.check = lambda gan, data: _plan(gan, data, None, None, None)  # what is wrong is said before a run begins
 
 
+class Judge:
+    """Adds the figures of `evaluate(gan, data)`, a dict, to the history's row of every `every`-th step.
+
+    By default `quick` judges, 2,000 fakes at most. Raises ValueError at once where that cannot work.
+    """
+
+    def __init__(self, gan, data, every, evaluate=None):
+        if evaluate is None:
+            quick.check(gan, data)
+        self.gan, self.data, self.every, self.evaluate = gan, data, every, evaluate or quick
+
+    def update(self, now):
+        """Evaluate, at the steps that are due and whose figures are finite."""
+        if now.reason is None and now.stats and now.every(self.every) and now.recorded:
+            figures = self.evaluate(self.gan, self.data).items()
+            figures = {name: value.item() if hasattr(value, "item") else value for name, value in figures}
+            now.history[-1] |= {name: value for name, value in figures.items() if isinstance(value, float)}
+
+    def close(self, now):
+        """Nothing is left to do: each row has its figures."""
+
+
 def _plan(gan, data, n, extractor, held_out):
     """The extractor, whether MNIST's shipped features are the reals, and n; ValueError where these do not fit."""
     if list(gan.gans) != [""]:
@@ -150,22 +164,6 @@ def _plan(gan, data, n, extractor, held_out):
     if n < 128:
         raise ValueError(f"n={n}: at least 128 images are needed on each side, 10,000 are usual{half}")
     return extractor, shipped, n
-
-
-def reference(extractor):
-    """Return the shipped features of MNIST, "train" and "test" `(10_000, 64)`, for the classifier of this SHA-256.
-
-    Raises ValueError for another classifier than the one that made them, OSError where the file is corrupt.
-    """
-    from safetensors.torch import load
-
-    packed = asset(*REFERENCE)
-    header = json.loads(packed[8 : 8 + struct.unpack("<Q", packed[:8])[0]])
-    if (maker := header["__metadata__"]["extractor"]) != extractor:
-        raise ValueError(f"the stored features of MNIST were made by the extractor {maker[:12]}, the fakes are read by "
-                         f"{extractor[:12]}: their features cannot be compared; use the shipped digit classifier, or "
-                         "give held_out=")  # fmt: skip
-    return {split: values.float() for split, values in load(packed).items()}
 
 
 def _reader(extractor, data, device):

@@ -1,17 +1,26 @@
 """Features: what a metric looks at. The digit classifier ships with ganlib; any module of your own will do too."""
 
+import json
+import struct
+
 import torch
 
 from ..machine.assets import asset
 from ..machine.choices import one_of
 from . import extractors
 from .classifiers import Classifier, load_classifier, ready, save_classifier, train_classifier  # noqa: F401
-from .extractors import extract  # noqa: F401
+from .reading import extract  # noqa: F401
 
 DIGITS = (
     "digit-classifier.safetensors",
     "d797e4b3a9a165bf6192095049bb8b19439e9f587ccf95c104400974a5eec5f4",
 )  # made by tools/train_classifier.py
+
+
+REFERENCE = (
+    "mnist-features.safetensors",
+    "dbfb8900e4fbe61310d10a2a399a56990d77888294c6e3b6cc6a29a4feb1cba5",
+)  # made by tools/make_reference.py
 
 
 class DigitClassifier(Classifier):
@@ -55,3 +64,19 @@ def extractor(name, device=None):
     """
     one_of("extractor", name, list(EXTRACTORS), "; a module of your own needs no name: give it itself")
     return EXTRACTORS[name](device)
+
+
+def reference(extractor):
+    """Return the shipped features of MNIST, "train" and "test" `(10_000, 64)`, for the classifier of this SHA-256.
+
+    Raises ValueError for another classifier than the one that made them, OSError where the file is corrupt.
+    """
+    from safetensors.torch import load
+
+    packed = asset(*REFERENCE)
+    header = json.loads(packed[8 : 8 + struct.unpack("<Q", packed[:8])[0]])
+    if (maker := header["__metadata__"]["extractor"]) != extractor:
+        raise ValueError(f"the stored features of MNIST were made by the extractor {maker[:12]}, the fakes are read by "
+                         f"{extractor[:12]}: their features cannot be compared; use the shipped digit classifier, or "
+                         "give held_out=")  # fmt: skip
+    return {split: values.float() for split, values in load(packed).items()}

@@ -4,7 +4,7 @@ import shutil
 import time
 from pathlib import Path
 
-from ..machine.files import Folder
+from ..machine.folder import Folder
 from .checkpoint import save, stand_in
 
 SHARE = 0.01  # of the run's time, at most, goes into saving

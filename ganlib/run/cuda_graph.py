@@ -12,7 +12,7 @@ from functools import partial
 
 import torch
 
-from ..game.game import as_game
+from ..game.steps import as_game
 from ..machine.randomness import generator, seed_of
 from ..machine.values import at
 

@@ -1,5 +1,6 @@
 """How fast this machine trains, against batch size and image size, and how near that is to its matrix products."""
 
+import json
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ..machine.files import replace
 from ..machine.trials import best_of, dtype_of
 from .recipes import recipe
 from .training import train
+from .until import length
 
 BATCHES = (25, 50, 100, 200, 400)
 SIZES = (14, 28, 32, 56, 64)
@@ -75,6 +77,32 @@ def planned_rate(make, data, goal, batch_size=None, seconds=4.0):
     if batch_size is None and planned.batch_size != made.batch_size:
         speed = processes.agree(rate(planned, data, seconds))
     return speed
+
+
+def planned_images(text, make, data, file, batch_size=None, first=True):
+    """Return (images that the schedules are planned for, whether the plan is a time), of `text`: see `until.length`.
+
+    A time is measured once in a run's life, by the recipe that `make(images)` returns, and kept in `file`, so that a
+    run that goes on elsewhere is still the same run. `first`: whether this process writes, of several. Raises
+    ValueError for a text that is neither images nor a time, and where the run was planned for another one.
+    """
+    number, unit = length(text, len(data), bare="image") or (None, None)
+    if unit == "image":
+        return round(number), False
+    if unit != "second":
+        raise ValueError(f'--plan {text} was given; images (40_000, "40k images", "3 epochs"), or a time '
+                         '("60s", "5 min"), are expected')  # fmt: skip
+    kept = processes.agree(json.loads(file.read_text()) if first and file.exists() else None)
+    if kept is None:
+        speed = planned_rate(make, data, number, batch_size)
+        kept = {"plan": text, "images": round(speed * number), "images_per_second": round(speed, 1)}
+        if first:
+            replace(file, lambda out: out.write(json.dumps(kept).encode()))
+    if kept["plan"] != text:
+        raise ValueError(f"the run in {file.parent} was planned for {kept['plan']}, --plan {text} was given; use the "
+                         "same, or another --out")  # fmt: skip
+    print(f"{text} at {kept['images_per_second']:,.0f} images/s: planned for {kept['images']:,} images")
+    return kept["images"], True
 
 
 def _player(made, data, batch, device):

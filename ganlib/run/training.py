@@ -1,6 +1,6 @@
 """Training: what `train` is given, checked at the call; and the watchers that it builds for the loop."""
 
-from ..game.game import as_game, gan_step
+from ..game.steps import as_game, gan_step
 from ..machine import processes
 from .history import Records
 from .loop import RUN, Now, loop
@@ -52,7 +52,7 @@ def train(gan, data, step=gan_step, *, until, view=None, folder=None, save_secon
     data.batches(gan.seed, gan.step, k, size)  # raises where a batch is larger than the data
     watchers = []
     if evaluate_every is not None:
-        from ..judge.judging import Judge
+        from ..judge.evaluation import Judge
 
         watchers.append(Judge(gan, data, evaluate_every, evaluate))
     if folder is not None and rank == 0:

@@ -6,8 +6,10 @@ import sys
 import time
 from pathlib import Path
 
-from ..judge.doctor import ROWS, diagnose
-from ..machine.files import Folder, replace
+from ..judge.doctor import diagnose
+from ..judge.signs import ROWS
+from ..machine.files import replace
+from ..machine.folder import Folder
 from ..machine.progress import Progress
 from .looks import drawn
 from .timeline import write_moment

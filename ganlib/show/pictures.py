@@ -99,16 +99,6 @@ def labelled(picture, cell, rows=(), heads=(), title=None):
     return whole
 
 
-def of_figure(figure, dpi, colours, text):
-    """Return a figure of matplotlib as a `Picture` of so many colours, half the size of one with all of them."""
-    from PIL import Image
-
-    file = io.BytesIO()
-    figure.savefig(file, dpi=dpi)
-    with Image.open(file) as picture:
-        return Picture(picture.convert("RGB").quantize(colours), text)
-
-
 def mosaic(images, columns, gap=0):
     """Lay `(N, C, H, W)` images out in rows, `gap` white pixels apart: uint8 `(C, rows * (H + gap) - gap, ...)`."""
     images = as_uint8(images.detach()).cpu()

@@ -1,0 +1,85 @@
+"""The board of the stepper, drawn: noise, fakes, verdicts, losses, and what each layer was moved by."""
+
+import torch
+
+from ..show.curves import of_figure
+from ..show.pictures import mosaic
+
+BEFORE, NOW = "0.7", {"noise": "tab:grey", "reals": "tab:green", "fakes": "tab:red", "D": "tab:blue", "G": "tab:orange"}
+
+
+def board_of(stepper, now):
+    """Return the board of a `Stepper` as a `Picture`: `now` is what lies there, `stepper.before` what lay there."""
+    from matplotlib.figure import Figure
+
+    then = stepper.before
+    figure = Figure(figsize=(11, 5.2), layout="constrained")
+    figure.suptitle(stepper.said, fontsize=10)
+    (noise, images, verdicts), (terms, norms, changes) = figure.subplots(2, 3)
+    for board, colour in ((then, BEFORE), (now, NOW["noise"])):
+        noise.plot(board["noise"][0].float().cpu(), color=colour, linewidth=1)
+    noise.set(title="noise: the first of the vectors", xlabel="which of its numbers")
+    _images(stepper, images, then, now)
+    _verdicts(stepper, verdicts, then, now)
+    names = list(now["terms"])
+    for shift, board, colours in ((0.2, then, [BEFORE] * len(names)),
+                                  (-0.2, now, [NOW[name.strip()[0]] if name[0] != " " else "tab:cyan"
+                                               for name in names])):  # fmt: skip
+        values = [board["terms"][name] for name in names]
+        places = [-i + shift for i in range(len(names))]
+        for bar, value in zip(terms.barh(places, values, 0.38, color=colours), values, strict=True):
+            terms.text(max(0.0, value), bar.get_y() + 0.19, f" {value:.3f}", va="center", fontsize=8)
+    terms.set(title="losses", yticks=[-i for i in range(len(names))], yticklabels=names)
+    terms.margins(x=0.2)
+    _bars(stepper, norms, 0, "gradient norm of each layer")
+    _bars(stepper, changes, 1, "its weights moved by, in %")
+    return of_figure(figure, 70, 32, "<board>")
+
+
+def _images(stepper, axes, then, now):
+    if stepper.fakes.ndim != 4:  # points in the plane
+        for points, colour in ((stepper.real, NOW["reals"]), (then["fakes"], BEFORE), (now["fakes"], NOW["fakes"])):
+            axes.scatter(*points.float().cpu().T, s=6, color=colour)
+    else:
+        halves = [mosaic(board["fakes"][:12], 6, gap=1) for board in (then, now)]
+        apart = halves[0].new_full((len(halves[0]), 8, halves[0].shape[2]), 255)
+        shown = torch.cat([halves[0], apart, halves[1]], 1).permute(1, 2, 0)
+        axes.imshow(shown.squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255)
+        axes.set(xticks=[], yticks=[])
+    axes.set_title("fakes: above before, below now" if stepper.fakes.ndim == 4 else "fakes, and reals in green")
+
+
+def _verdicts(stepper, axes, then, now):
+    absolute = stepper.objective.absolute
+    shown = torch.sigmoid if absolute else (lambda x: x)
+    lists = [shown(board[key]).numpy() for board in (then, now) for key in ("reals", "d_fake")]
+    low, high = min(x.min() for x in lists), max(x.max() for x in lists)
+    room = max(0.02, 0.05 * (high - low))
+    bins = torch.linspace(low - room, high + room, 41).numpy()
+    for values, name, label in zip(lists[:2], ("reals", "fakes"), ("before", None), strict=True):
+        axes.hist(values, bins, histtype="step", color=NOW[name], linestyle=":", label=label)
+    for values, name in zip(lists[2:], ("reals", "fakes"), strict=True):
+        axes.hist(values, bins, color=NOW[name], alpha=0.6, label=name)
+    axes.set(title="D's " + ("probability of 'real'" if absolute else "logits"))
+    axes.legend(frameon=False, fontsize=8)
+
+
+def _bars(stepper, axes, which, title):
+    labels, place = [], 0
+    for player in "GD":
+        names = [name for name, _ in layers_of(getattr(stepper.gan, player))]
+        for state, shift in ((stepper.earlier, -0.2), (stepper.moved, 0.2)):
+            values = state[player][which]
+            if values is not None:
+                heights = [100 * value for value in values] if which else values
+                colour = BEFORE if state is stepper.earlier else NOW[player]
+                axes.bar([place + i + shift for i in range(len(names))], heights, 0.38, color=colour)
+        labels += [f"{player}{i + 1}" for i in range(len(names))]
+        place += len(names)
+    axes.set(title=title, xticks=range(place), xlim=(-0.7, place - 0.3))
+    axes.set_xticklabels(labels, fontsize=7)
+
+
+def layers_of(net):
+    """The weights of a net that are matrices or kernels, with their names."""
+    return [(name, weight) for name, weight in net.named_parameters() if weight.ndim > 1]

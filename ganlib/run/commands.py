@@ -1,0 +1,126 @@
+"""The commands of the command line: each takes the options that were parsed, and returns the exit status."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from ..data import augment
+from ..data.images import as_uint8
+from ..data.loading import LOADERS, load
+from ..judge import evaluation
+from ..judge.doctor import diagnose
+from ..keep import checkpoint
+from ..keep import export as exporting
+from ..keep.autosave import Autosave
+from ..keep.checkpoint import resume
+from ..machine import files, launch, processes
+from ..machine.device import setup
+from ..show.live import LiveView
+from ..show.pictures import show
+from . import speed, training
+from .preflight import preflight
+from .recipes import recipe
+
+ENDS = {"interrupted": 130, "terminated": 143, "not finite": 1}  # exit statuses
+
+
+def train(options):
+    if options.evaluate_every is not None and options.evaluate_every < 1:
+        raise ValueError(f"--evaluate-every {options.evaluate_every} was given; 1 step or more is expected")
+    device = launch.start(options.device)
+    device = setup(options.seed, device, precision=options.precision)
+    first = processes.place()[0] == 0  # of several processes one writes and talks
+    if not first:
+        processes.wait()  # one of them downloads
+    images = load(options.data, device, fallback=options.fallback, size=options.size, fit=options.fit)
+    if first and options.size and not (Path(options.out) / checkpoint.FILE).exists():
+        seconds = 3.0 if processes.place()[1] == 1 else 0  # several would have to measure together
+        preflight(images, options.recipe, options.conditional, seconds).sheet.save(Path(options.out) / "data.png")
+    if first:
+        processes.wait()
+    classes = (len(images.classes) if images.labels is not None else 0) if options.conditional else 0
+    if options.conditional and not classes:
+        raise ValueError(f"--conditional was given, and {images.name!r} has no labels; leave it out")
+    planned = None
+    if options.plan is not None:
+        make, kept = partial(recipe, options.recipe, images.shape, classes), Path(options.out) / "plan.json"
+        planned, timed = speed.planned_images(options.plan, make, images, kept, options.batch_size, first)
+        options.until = options.until or (f"{planned} images" if timed else None)
+    chosen = recipe(options.recipe, images.shape, classes, planned)
+    if options.augment:
+        chosen = replace(chosen, augment=getattr(augment, options.augment))
+    batch_size = chosen.batch_size if options.batch_size is None else options.batch_size
+    length = options.steps * batch_size * processes.place()[1] * chosen.n_critic
+    if chosen.images and options.until is None and not 0.8 < length / chosen.images < 1.25:
+        print(f"{chosen.name}: its schedules are planned for {chosen.images:,} images, this run has {length:,}; "
+              f"--plan {length} stretches them")  # fmt: skip
+    gan = chosen.gan(options.seed).to(device)
+    resume(options.out, gan)
+    until = options.until or options.steps
+    view = LiveView(total=options.steps if until == options.steps else None, folder=options.out) if first else None
+    best = Autosave(gan, Path(options.out) / "best")
+    now = None
+    for now in training.train(gan, images, chosen, until=until, view=view, folder=options.out, batch_size=batch_size,
+                     save_seconds=options.save_seconds, evaluate_every=options.evaluate_every):  # fmt: skip
+        if first and now.best():
+            best.save()
+    processes.wait()
+    reason = now.reason if now is not None else ""
+    status = next((code for word, code in ENDS.items() if word in reason), 0)
+    launch.end(status)
+    return status
+
+
+def sample(options):
+    if options.n < 1 or not options.out.endswith((".png", ".npy")):
+        raise ValueError(f"--n {options.n} --out {options.out} was given; at least 1 image, and a name that ends in "
+                         ".png or .npy, are expected")  # fmt: skip
+    gan = exporting.rebuild(options.folder)
+    if options.label is not None and not gan.classes:
+        raise ValueError(f"--label {options.label} was given, and the run in {options.folder} is not conditional")
+    images = as_uint8(gan.sample(options.n, options.label))
+    if options.out.endswith(".png"):
+        show(images, generated=True).save(options.out)
+    else:
+        import numpy
+
+        files.replace(Path(options.out), lambda out: numpy.save(out, images.numpy()))
+    print(f"{options.out}: {options.n} images drawn by the run in {options.folder} at step {gan.step:,}")
+    return 0
+
+
+def evaluate(options):
+    gan = exporting.rebuild(options.folder).to(setup(0))
+    data = _data_of(options, gan.trained_on or {}).near(gan.device)
+    evaluation.evaluate(gan, data, options.n, options.extractor)
+    if gan.history:
+        print(f"\n{diagnose(gan.history)}")
+    return 0
+
+
+def _data_of(options, trained_on):
+    """The data that the options name; by default those on which the run was trained."""
+    name = trained_on.get("data", "digits").split(",")[0]
+    found = trained_on.get("loaded") or ({"name": name} if name in LOADERS else None)
+    if options.data:
+        found = {"name": options.data, "size": options.size, "fit": options.fit or "crop"}
+    elif found and "fit" in found:
+        found |= {key: value for key in ("size", "fit") if (value := getattr(options, key)) is not None}
+    if found is None or ("fit" in found and not Path(found["name"]).exists()):
+        gone = f"which were in {found['name']}" if found else "and does not say where they were"
+        raise ValueError(f"the run in {options.folder} was trained on the images {name!r}, {gone}; say where they are "
+                         "now: --data FOLDER --size PIXELS")  # fmt: skip
+    return load(**found)
+
+
+def export(options):
+    exporting.export(options.folder, options.to, options.name, license=options.license, hub=options.hub)
+    return 0
+
+
+def bench(options):
+    if not options.seconds > 0:
+        raise ValueError(f"--seconds {options.seconds} was given; more than 0 are expected")
+    device = setup(0, options.device, precision=options.precision)
+    speed.bench(device, options.recipe, seconds=options.seconds, out=options.out)
+    return 0
