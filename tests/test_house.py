@@ -180,3 +180,13 @@ def test_no_host_read_in_a_step():
             node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name in ("step", "d_moves")
         ]
         assert steps and not any(reads.search(ast.unparse(node)) for node in steps), name
+
+
+def test_the_drawing_of_the_rooms_is_that_of_the_files():
+    check = subprocess.run([sys.executable, ROOT / "tools" / "architecture.py", "--check"], capture_output=True, text=True)
+    assert check.returncode == 0, check.stdout + check.stderr
+    drawn = (ROOT / "docs" / "architecture.svg").read_text()
+    for folder in FLOORS:
+        count = sum(room(module) == folder and not module.endswith("__init__") for module in FILES)
+        assert re.search(rf">{folder}/</text>\n<text[^>]*>{count} files<", drawn), folder
+    assert "<title>run to keep: " in drawn and "<title>keep to run" not in drawn

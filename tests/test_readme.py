@@ -1,13 +1,18 @@
-"""README is true: its commands, its tree, its code."""
+"""README and the guides in docs/ are true: their commands, links, tree and code."""
 
 import re
-import shutil
 import subprocess
 
 import pytest
 from conftest import ROOT
+from milling import NOTEBOOKS
 
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "DECISIONS.md"]
+SHORTER = (  # so that an example takes seconds
+    (r"until=\d+_\d{3}\b", "until=6"), (r"\b\d+_\d{3}\b", "200"), (r"evaluate_every=\d+", "evaluate_every=2"),
+    (r"range\(300\)", "range(30)"),
+)  # fmt: skip
 
 
 def test_the_two_commands_are_one_line_each_and_set_themselves_up():
@@ -20,44 +25,62 @@ def test_the_two_commands_are_one_line_each_and_set_themselves_up():
         assert command.endswith(f".venv/bin/{last}")
 
 
-def test_it_opens_with_a_picture_that_is_there():
+def test_it_opens_with_a_picture_and_is_short():
     picture = re.search(r"!\[.+\]\((.+?)\)", README)
     assert README[: picture.start()].count("\n") <= 3 and (ROOT / picture[1]).stat().st_size > 5000
+    assert len(README.split()) <= 1200
 
 
-def test_the_tree_has_one_line_for_each_file():
+def test_the_tree_has_a_line_for_each_folder():
     tree = re.search(r"## The tree\n\n```\n(.+?)```", README, re.DOTALL)[1]
-    listed, folder = set(), ""
-    for line in tree.splitlines():
-        name = line.split()[0]
-        folder = "" if not line.startswith(" ") else folder
-        listed.add(folder + name)
-        if name.endswith("/") and not line.startswith(" "):
-            folder = name
     if not (ROOT / ".git").exists():
         pytest.skip("no git checkout: which files belong to the tree is unknown")
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    assert "README.md" in files
-    rooms = {f"ganlib/{path.name}/" for path in (ROOT / "ganlib").iterdir() if path.is_dir()}
-    whole = {"tests/", "docs/"} | rooms  # one line for the folder
-    missing = [file for file in files if file not in listed and not any(file.startswith(w) for w in whole & listed)]
-    assert set(missing) <= {"README.md", ".gitignore", "benchmarks/__init__.py"}
-    assert all((ROOT / name).exists() for name in listed)
+    tops = {file.split("/")[0] + "/" * ("/" in file) for file in files} - {"README.md", ".gitignore"}
+    rooms = {"/".join(file.split("/")[:2]) + "/" for file in files if file.startswith("ganlib/") and file.count("/") > 1}
+    listed = set(re.findall(r"^(?:  )?([\w.]+/|[\w.]+\.\w+|LICENSE)", tree, re.MULTILINE))
+    listed |= set(re.search(r"^pyproject.+", tree, re.MULTILINE)[0].split())
+    assert {name for name in tops if not name.startswith(".git-")} <= listed, tops - listed
+    assert {room.removeprefix("ganlib/") for room in rooms} <= listed
+    floors = dict(re.findall(r"^  (\w+)/ +(\d)  ", tree, re.MULTILINE))
+    from test_house import FLOORS
+
+    assert {name: int(floor) for name, floor in floors.items()} == FLOORS
 
 
-def test_links_lead_somewhere():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+def test_each_notebook_has_a_row_a_thumbnail_and_a_badge():
+    for path in NOTEBOOKS:
+        place = f"notebooks/{path.name}"
+        assert f"![" in README and f"](docs/{path.name[:2]}.png) | [{path.name[:2]} " in README, path
+        assert f"]({place})" in README and f"<!-- badge {place} -->" in README
+        assert (ROOT / "docs" / f"{path.name[:2]}.png").exists()
 
 
-def test_its_code_runs(tmp_path, monkeypatch):
-    """The loop in README, with fewer steps, and then the lab."""
-    blocks = re.findall(r"```python\n(.+?)```", README, re.DOTALL)
-    code, (touched,) = blocks[0], [block for block in blocks if "lab.Explorer(" in block]
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!http)([^)#]*)(?:#[^)]*)?\)", page.read_text()):
+        assert not target or (page.parent / target).exists(), target
+    for target in re.findall(r"\]\(#([^)]+)\)", page.read_text()):
+        heads = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+        assert target in {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}, target
+
+
+def test_every_guide_is_linked_and_has_an_example():
+    guides = sorted((ROOT / "docs").glob("*.md"))
+    assert len(guides) >= 9
+    for page in guides:
+        assert f"docs/{page.name}" in README
+        assert "```python" in page.read_text() or page.stem == "architecture"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_its_code_runs(page, tmp_path, monkeypatch):
+    """All examples of a page, one after the other, with fewer steps and images."""
+    blocks = re.findall(r"```python\n(.+?)```", page.read_text(), re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    space = {}
-    exec(code.replace("10_000", "3"), space)
-    assert space["gan"].step == 3 and (tmp_path / "runs" / "mine" / "latest.png").exists()
-    film = re.search(r"latent\.mp4\(.+", touched)[0]
-    exec(touched if shutil.which("ffmpeg") else touched.replace(film, ""), space)
-    assert space["answer"].image.shape == (1, 1, 28, 28) and len(space["found"].rows) == 5
+    space = {"__name__": "example"}
+    for block in blocks:
+        for pattern, shorter in SHORTER:
+            block = re.sub(pattern, shorter, block)
+        exec(compile(block, page.name, "exec"), space)
+    assert not blocks or "ganlib" in space
