@@ -1,7 +1,9 @@
-"""The contract of G and D: what they are called with and return, tried on two images before a run begins.
+"""The contract of G and D: how they are called and what they return, tried on two images before a
+run.
 
-G(z, labels=None) maps what its source draws to images; D(images, labels=None) maps images to one logit each, or,
-where the game says so, to a logit for each place. Labels are a tensor whose first size is the number of images.
+`G(z, labels=None)` maps what its source draws to images; `D(images, labels=None)` maps images to
+one logit each, or to a logit for each place where the game allows it. Labels are any tensor whose
+first size is the number of images.
 """
 
 from contextlib import contextmanager
@@ -14,7 +16,8 @@ from ..machine.randomness import some_of
 
 @contextmanager
 def evaluating(*nets):
-    """Evaluation mode for a while; each module's own mode comes back afterwards."""
+    """Put the nets into evaluation mode for a while; every module's own mode comes back afterwards.
+    """
     modes = [(module, module.training) for net in nets for module in net.modules()]
     try:
         for net in nets:
@@ -27,7 +30,7 @@ def evaluating(*nets):
 
 @contextmanager
 def frozen(*nets):
-    """No gradients for the nets' weights for a while; those that had none keep none."""
+    """Switch off the gradients of the nets' weights for a while; frozen weights stay frozen."""
     weights = [weight for net in nets for weight in net.parameters() if weight.requires_grad]
     for weight in weights:
         weight.requires_grad_(False)
@@ -42,8 +45,8 @@ def frozen(*nets):
 def keeps_contract(G, D, data, source, labels, places=False):
     """Raise ValueError where G or D does not keep its contract for the images of `data`.
 
-    `source (2, ...)` is what G is fed, `labels (2, ...)` what both are asked for, or None. `places` allows D a logit
-    for each place, `(2, ...)`.
+    `source (2, ...)` is what G is fed, `labels (2, ...)` what both nets are given, or None.
+    `places` allows D a logit for each place, `(2, ...)`.
     """
     with evaluating(G, D):
         for layer in (*G.modules(), *D.modules()):
@@ -69,18 +72,20 @@ def _answer(name, net, x, labels):
     try:
         return net(x, labels)
     except (TypeError, RuntimeError, IndexError) as error:
-        asked = "" if labels is None else f" and labels {tuple(labels.shape)}"
+        with_labels = "" if labels is None else f" and labels {tuple(labels.shape)}"
         raise ValueError(
-            f"{name} cannot be run on {tuple(x.shape)}{asked} ({error}); it is called as {name}(x, labels), so "
+            f"{name} cannot be run on {tuple(x.shape)}{with_labels} ({error}); it is called as {name}(x, labels), so "
             "forward(self, x, labels=None) that takes this shape is expected"
         ) from error
 
 
 def labels_of(data, G, D):
-    """Return (how many images of each class `data` has, some of its labels), each None where G has no use for it.
+    """Return (the number of images of each class, 64 of the labels), each None where G cannot use
+    it.
 
-    The counts are of a G with `classes`; the labels, 64 of them, of a G that may be asked for others: words, say.
-    Raises ValueError where a net is conditional on classes and the labels are missing or out of range.
+    The counts are for a G with `classes`, the labels for a G that takes others, words for example.
+    Raises ValueError where a net is conditional on classes and the labels are missing or out of
+    range.
     """
     labels = data.labels
     for player, classes in (("G", getattr(G, "classes", 0)), ("D", getattr(D, "settings", {}).get("classes", 0))):
@@ -98,10 +103,10 @@ def labels_of(data, G, D):
 
 
 def fitting(labels, n, G, device, examples=None):
-    """Return labels for `n` images of G: those asked for, one for all, or by default what G can be asked for.
+    """Return the labels for `n` images of G: `labels` if they fit, one label for all, or a default.
 
-    By default a G with `classes` is asked for each class in turn, int64 `(n,)`; another for `examples`, a tensor of
-    labels, each in turn; without these it is asked for nothing, None. Raises ValueError for labels that do not fit.
+    The default is each class in turn, int64 `(n,)`, for a G with `classes`; else each of `examples`
+    in turn; else None. Raises ValueError for labels that do not fit.
     """
     classes = getattr(G, "classes", 0)
     if labels is None:
@@ -121,7 +126,7 @@ def fitting(labels, n, G, device, examples=None):
 
 
 def shared_out(counts, n, device):
-    """Return `n` labels, each class as often as its share of `counts` says; None where there are no counts."""
+    """Return `n` labels, each class as often as its share of `counts`; None without counts."""
     if not counts:
         return None
     shares = torch.tensor(counts).double().cumsum(0)

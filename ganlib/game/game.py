@@ -1,7 +1,8 @@
-"""Game: what is played, as a frozen value.
+"""A game: everything that decides how a step is played, as a frozen value.
 
-To `train`, a game is whatever has `batches` (how many batches a step takes), `step(run, batches)`,
-`check(run, data)`, `look(run)`, `describe()` and `reading()`, as `Game` has them.
+`train` takes any object with `batches` (how many batches a step takes), `step(run, batches)`,
+`check(run, data)`, `look(run)`, `describe()` and `reading()`. A new kind of game subclasses `Game`,
+or has these six itself.
 """
 
 from dataclasses import dataclass, fields
@@ -18,16 +19,16 @@ from .moves import d_move, g_move
 class Game:
     """The game of one GAN: `n_critic` moves of D, then one of G.
 
-    objective: what both minimise, an `Objective` of `losses`.
-    penalty: a `Penalty` that joins D's loss, or bounds its weights.
-    augment: an `Augmentation`: it changes what D sees.
-    question: a `Question` for D's second head. tie: a `Tie` that joins G's loss.
-    shared_fakes: both moves see one and the same batch, its reals and its fakes, as in many tutorials: G draws once
-        instead of twice. (`n_critic` has to be 1 then.)
-    places: D may return a logit for each place, `(N, h, w)`; a loss is the mean over the places of an image.
+    objective: the two losses, an `Objective` of `losses`.
+    penalty: a `Penalty`, added to D's loss, or a bound on D's weights.
+    augment: an `Augmentation` of all images that D sees.
+    question: a `Question` for D's second head. tie: a `Tie`, added to G's loss.
+    shared_fakes: both moves see the same reals and fakes, as in many tutorials, so that G draws
+        once instead of twice; n_critic must be 1.
+    places: D may return a logit for each place, `(N, h, w)`; the loss of an image is their mean.
 
-    `train(gan, data, Game(objective=losses.hinge), until=...)` plays it. Raises ValueError for settings that exclude
-    each other.
+    Play it with `train(gan, data, Game(objective=losses.hinge), until=...)`. Raises ValueError for
+    settings that exclude each other.
     """
 
     objective: losses.Objective = losses.non_saturating
@@ -48,7 +49,8 @@ class Game:
 
     @property
     def batches(self):
-        """How many batches a step takes: one for each move of D, and one more if G's loss reads real images."""
+        """How many batches a step takes: one per move of D, and one more if G's loss needs reals.
+        """
         return self.n_critic + (self.objective.paired and not self.shared_fakes)
 
     def check(self, gan, data):
@@ -69,10 +71,11 @@ class Game:
                                  "(2,), is expected: end with flatten(1).mean(1)")  # fmt: skip
 
     def step(self, gan, batches):
-        """Play one step; returns the figures of the last D move and of G's, 0-d tensors on the device.
+        """Play one step, and return the figures of the last D move and of G's move, 0-d tensors.
 
-        `batches` holds `images (k, B, C, H, W)` and `labels (k, B)` or None, k being `self.batches`. Counts the step in
-        `gan.step`, and the images that D saw in `gan.images_seen`.
+        `batches` holds `images (k, B, C, H, W)` and `labels (k, B)` or None, with k =
+        `self.batches`. Counts the step in `gan.step`, and the real images that D saw in
+        `gan.images_seen`.
         """
         figures, turn = self.d_moves(gan, batches)
         figures |= g_move([turn])[0]
@@ -83,7 +86,7 @@ class Game:
     __call__ = step
 
     def d_moves(self, gan, batches):
-        """Play D's moves; returns their figures, and G's turn as `g_move` takes it."""
+        """Play D's moves; return the figures of the last, and G's turn in the form of `g_move`."""
         images, labels = batches.images, batches.labels
         if len(images) < self.batches:
             raise ValueError(f"this game takes {self.batches} batches a step, and was given {len(images)}: "
@@ -99,16 +102,18 @@ class Game:
         return gan.look()
 
     def describe(self):
-        """The settings by name, as text and numbers: a run remembers what it played by these."""
-        own = (field.name for field in fields(Game))
-        settings = {name: text(getattr(self, name)) for name in own}
+        """Return the settings by name, as text and numbers. A run stores them, and refuses others.
+        """
+        names = (field.name for field in fields(Game))
+        settings = {name: text(getattr(self, name)) for name in names}
         return {name: value for name, value in settings.items() if value or name not in ("tie", "places")}
 
     def reading(self):
-        """What one needs to read the figures of this game, for each row of a run's history.
+        """Return what is needed to interpret the figures of this game; each history row holds it.
 
-        `objective`, its name; `guess`, what D loses where it cannot tell, for an objective that has such a value; and
-        `absolute`, whether the sigmoid of a logit is D's probability of 'real' (1.0) or means nothing (0.0).
+        `objective` is its name; `guess` D's loss where it cannot tell reals from fakes, if the
+        objective has such a value; `absolute` is 1.0 if the sigmoid of a logit is a probability,
+        else 0.0.
         """
         guess = self.objective.guess
         named = {"objective": text(self.objective), "absolute": float(self.objective.absolute)}

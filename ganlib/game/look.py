@@ -1,4 +1,4 @@
-"""Look: what a picture of a run shows; the live view, the exported samples and the card draw it."""
+"""What a picture of a run shows. The live view, the exported samples and the model card draw it."""
 
 from typing import NamedTuple
 
@@ -7,9 +7,8 @@ from torch.nn.functional import interpolate
 
 
 class Look(NamedTuple):
-    """What a picture of a run shows: `images` `(N, C, H, W)` in so many `columns`, or points `(N, 2)`.
-
-    `rows` and `heads` name its rows and its columns, where they have names.
+    """Images `(N, C, H, W)` in so many `columns`, or points `(N, 2)`, with names of `rows` and of
+    columns (`heads`) where there are any.
     """
 
     images: torch.Tensor
@@ -21,8 +20,8 @@ class Look(NamedTuple):
 def look(gan):
     """Return the `Look` of a GAN.
 
-    64 images; of up to 12 classes a column each; of a G that is fed images each of them above what G makes of it;
-    of clips `(N, C, T, H, W)` eight, one in each row, frame by frame.
+    By default 64 images. Up to 12 classes get a column each. A G that is fed images shows each of
+    them above its fake. Of clips `(N, C, T, H, W)` eight are shown, one per row, frame by frame.
     """
     if 0 < gan.classes <= 12:
         names = (gan.trained_on or {}).get("classes") or map(str, range(gan.classes))
@@ -37,13 +36,13 @@ def look(gan):
 
 
 def alike(source, images):
-    """Source images as large, and with as many channels, as `images`, to stand beside them."""
+    """Return source images with the size and channels of `images`, to stand beside them."""
     if source.shape[2:] != images.shape[2:]:
         source = interpolate(source, images.shape[2:], mode="nearest")
     return source.expand(-1, images.shape[1], -1, -1) if source.shape[1] == 1 else source[:, : images.shape[1]]
 
 
 def generated(images):
-    """The images, marked as `GAN.sample` marks them: `show` writes it into the file."""
+    """Mark the images as generated, as `GAN.sample` does: `show` writes that into the file."""
     images.generated = True
     return images

@@ -1,6 +1,7 @@
-"""Objectives: what each player minimises, per image, on logits; and, by name, the terms that join them.
+"""Objectives: what each player minimises, per image, on logits. The terms of terms.py (penalties,
+questions, ties) can be reached from here by name too: `losses.r1`, `losses.near`, ...
 
-`losses.r1`, `losses.mutual_information`, `losses.near`, ... are those of terms.py.
+A new objective is one value here, and one row in tests/test_losses.py.
 """
 
 from collections.abc import Callable
@@ -16,10 +17,11 @@ from torch.nn.functional import relu, softplus
 class Objective:
     """The two losses of a game.
 
-    `d_loss(real, fake)` and `g_loss(real, fake)` take D's logits `(N,)` on real and on fake images and return one
-    loss per image, `(N,)`; the step takes the mean. `g_loss` is given None for `real` unless `paired` is True.
-    `halves`: where `d_loss` is a sum of one term of the reals and one of the fakes, these two functions.
-    `absolute`: a logit means something by itself, its sigmoid is D's probability of 'real'.
+    `d_loss(real, fake)` and `g_loss(real, fake)` take D's logits `(N,)` for real and for fake
+    images, and return one loss per image, `(N,)`; the step takes the mean. `g_loss` gets None for
+    `real`, unless `paired` is True. `halves`: if `d_loss` is a function of the reals plus one of
+    the fakes, these two. `absolute`: whether a logit has a meaning by itself, so that its sigmoid
+    is D's probability of 'real'.
     """
 
     name: str
@@ -34,9 +36,8 @@ class Objective:
 
     @property
     def guess(self):
-        """What D loses where it cannot tell reals from fakes: the least of d_loss(x, x).
-
-        None where that is not above 0, as of a Wasserstein critic, whose losses have no scale of their own.
+        """D's loss where it cannot tell reals from fakes: the least d_loss(x, x). None if that is
+        not above 0: the losses of a Wasserstein critic, for example, have no scale.
         """
         logits = torch.linspace(-2, 2, 401, dtype=torch.float64)
         try:
@@ -47,15 +48,15 @@ class Objective:
 
 
 def guess_of(row):
-    """Return what D loses where it cannot tell, in the game of a history's `row`; None where that is unknown.
-
-    Rows of earlier releases hold the objective's name alone.
+    """Return `guess` for a row of a history, or None. (Rows of earlier releases only name the
+    objective.)
     """
     named = globals().get(str(row.get("objective")).removeprefix("losses."))
     return row.get("guess", named.guess if isinstance(named, Objective) else None)
 
 
 def _of_halves(name, of_reals, of_fakes, g_loss, absolute=False):
+    """Return an objective whose d_loss is of_reals(real) + of_fakes(fake)."""
     return Objective(name, lambda real, fake: of_reals(real) + of_fakes(fake), g_loss,
                      halves=(of_reals, of_fakes), absolute=absolute)  # fmt: skip
 
@@ -85,7 +86,7 @@ relativistic = Objective("relativistic", d_loss=lambda real, fake: softplus(fake
 
 
 def __getattr__(name):
-    """The terms, from a file that is loaded when one of them is asked for."""
+    """Return a penalty, question or tie of terms.py, which is loaded when first needed."""
     terms = import_module(f"{__package__}.terms")
     term = getattr(terms, name, None)
     if getattr(term, "__module__", None) == terms.__name__:

@@ -1,6 +1,5 @@
-"""Player: a net with its optimizer, its learning rate and its average; and how a player moves.
-
-Out of memory, a move is played in parts of the batch: `play`.
+"""A player: a net with its optimizer, its learning rate and its average; and `play`, one optimizer
+step of a player, in parts of the batch where memory is too small for all of it.
 """
 
 import copy
@@ -15,15 +14,17 @@ STATISTICS = 500  # images from which an average takes its batch statistics
 
 
 class Player:
-    """A net with its optimizer, its learning rate and, where one is asked for, an average of its past weights.
+    """A net with its optimizer, its learning rate and, if asked for, an average of its past
+    weights.
 
-    net: any module.
-    lr, betas: Adam's (Kingma & Ba 2014), numbers or schedules of the images seen.
-    optimizer: in Adam's place, a function from the net's parameters to an optimizer of torch's kind, as
-        `partial(torch.optim.RMSprop, lr=5e-5)`. Its settings are its own, but for `lr`, where that is given here.
-    ema: the half-life of `average` in images, a number or a schedule (0 copies the weights); None keeps no average.
+    lr, betas: Adam's settings (Kingma & Ba 2014), numbers or schedules of the images seen.
+    optimizer: replaces Adam: a function from the net's parameters to an optimizer of torch's kind,
+        such as `partial(torch.optim.RMSprop, lr=5e-5)`. It keeps its own settings; `lr`, if given,
+        overrides.
+    ema: half-life of `average` in images, a number or a schedule; 0 copies the weights, None keeps
+        none.
 
-    Raises ValueError for numbers that are out of range.
+    Raises ValueError for numbers out of range.
     """
 
     def __init__(self, net, lr=None, betas=None, optimizer=None, ema=None):
@@ -35,9 +36,9 @@ class Player:
             raise ValueError(f"betas={betas} was given; two numbers from 0 to below 1, or schedules, are expected")
         if ema is not None and not all(value >= 0 for value in extremes(ema)):
             raise ValueError(f"ema={ema} was given; a half-life is 0 images or more (or None: no average of G)")
-        # a float even where an int was given: the fused Adam of a GPU compares their types
+        # floats, even for ints: the fused Adam of a GPU compares their types
         self.betas = betas and tuple(beta if callable(beta) else 1.0 * beta for beta in betas)
-        # channels last is faster for convolutions of images, and changes nothing else
+        # channels last is faster for convolutions of images, and changes no result
         self.net = net if any(x.ndim == 5 for x in net.parameters()) else net.to(memory_format=torch.channels_last)
         self.lr, self.ema, self.own = lr, ema, optimizer
         if optimizer is None:
@@ -48,22 +49,22 @@ class Player:
         self.average = None if ema is None else copy.deepcopy(net).requires_grad_(False)
 
     def nets(self):
-        """The net, and its average where there is one."""
+        """Return the net, and its average if there is one."""
         return [net for net in (self.net, self.average) if net is not None]
 
     def to(self, device=None, dtype=None):
-        """Move the nets and what the optimizer remembers to `device` and `dtype`."""
+        """Move the nets and the optimizer's state to `device` and `dtype`."""
         for net in self.nets():
             net.to(device=device, dtype=dtype)
-        self.optimizer.load_state_dict(self.optimizer.state_dict())  # moves it to where the weights are now
+        self.optimizer.load_state_dict(self.optimizer.state_dict())  # goes to the weights' device
 
     @property
     def scheduled(self):
-        """Whether learning rate or betas change with the images seen."""
+        """Whether the learning rate or the betas change with the images seen."""
         return any(map(callable, (self.lr, *(self.betas or ()))))
 
     def schedule(self, at):
-        """Set learning rate and betas to what they are now; `at(value)` is what a number or schedule is now."""
+        """Set learning rate and betas to their present values: `at(value)` evaluates a schedule."""
         for group in self.optimizer.param_groups:
             if self.lr is not None:
                 group["lr"] = at(self.lr)
@@ -72,9 +73,8 @@ class Player:
 
     @torch.no_grad()
     def follow(self, share):
-        """Move `average` by `share`, a float or a 0-d tensor, of the way to the net's weights; copy the buffers.
-
-        Karras et al. 2018, section 4.
+        """Move `average` by `share` (a float or 0-d tensor) of the way to the net's weights, and
+        copy the buffers. Karras et al. 2018, section 4.
         """
         ours, theirs = list(self.average.parameters()), list(self.net.parameters())
         if isinstance(share, torch.Tensor):  # lerp would read it on the host
@@ -88,16 +88,18 @@ class Player:
 
 
 def has_batch_statistics(net):
-    """Whether the net has batch normalisation: what it says of an image depends on the others then."""
+    """Whether the net has batch normalisation: its output for one image depends on the others."""
     return any(isinstance(module, _BatchNorm) for module in net.modules())
 
 
 @torch.no_grad()
 def settled(average, z, labels):
-    """Return `average` itself, or a copy of it that has batch statistics of its own, those of its images of `z`.
+    """Return the net to sample from: `average`, or a copy with new batch statistics, from images of
+    `z`.
 
-    The statistics that a net gathers while it trains belong to its own weights; averaged weights need others
-    (Izmailov et al. 2018, section 3.2). In a conditional run of ours they made three times the distance.
+    The statistics that a net gathers in training belong to its own weights; averaged weights need
+    others (Izmailov et al. 2018, section 3.2). In a conditional run the wrong ones tripled the
+    distance.
     """
     if not any(isinstance(m, _BatchNorm) and m.track_running_stats for m in average.modules()):
         return average
@@ -112,13 +114,15 @@ def settled(average, z, labels):
 
 
 def play(gans, which, n, part, whole=None):
-    """Take one optimizer step of the player `which`, "G" or "D", of each of `gans` for a batch of `n`.
+    """Take one optimizer step of the player `which`, "G" or "D", of each of `gans`; return the
+    figures.
 
-    `part(rows, mark)` plays the slice `rows` of the batch: it returns the mean loss to go down, and figures that are
-    means too; `mark` tells streams of random numbers apart. Out of memory, the batch is halved from now on (and halved
-    again), gradients are added up before the optimizers move, and that is said: the same update, but for the masks of
-    dropout, augmentations and directions of a finite difference, which are then others. Raises torch.OutOfMemoryError
-    where that would be another update: with batch statistics, or for the reason `whole`. Returns the figures.
+    `part(rows, mark)` computes the slice `rows` of the batch of `n` images: it returns the mean
+    loss, and figures that are means too; `mark` keeps its random numbers apart from other parts'.
+    Out of memory, the batch is halved from then on (and halved again), gradients are summed before
+    the optimizers step, and a line says so. The update stays the same but for the random numbers of
+    dropout, augmentation and finite differences. Where it would not (batch statistics, or the
+    reason `whole`), torch.OutOfMemoryError is raised.
     """
     first = gans[0]
     while True:
@@ -163,7 +167,7 @@ def _add_up(gans, which, n, part):
 
 
 def _why_whole(gans, n):
-    """Why this batch has to be played in one piece, or None."""
+    """Return why a batch of `n` cannot be split, or None."""
     for name, player in ((name, player) for gan in gans for name, player in gan.players.items()):
         if has_batch_statistics(player.net):
             return f"{name} has batch normalisation, whose statistics are those of a whole batch"

@@ -1,4 +1,6 @@
-"""Schedules: values that change with the images seen. Wherever one is taken, a plain number does as well."""
+"""Schedules: values that change with the images seen. A plain number can stand wherever one is
+taken.
+"""
 
 import math
 from dataclasses import dataclass
@@ -6,9 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cosine:
-    """From `start` to `end` on half a cosine over the first `images` images, then constant.
+    """Half a cosine from `start` to `end` over the first `images` images, constant afterwards.
 
-    The burn-in of Huang et al. 2024 (R3GAN), appendix; Loshchilov & Hutter 2017, equation 5, without restarts.
+    The burn-in of Huang et al. 2024 (R3GAN), appendix; Loshchilov & Hutter 2017, equation 5,
+    without restarts.
     """
 
     start: float
@@ -25,13 +28,15 @@ class Cosine:
 
     @property
     def values(self):
-        """The values between which it stays."""
+        """The two values between which it stays."""
         return self.start, self.end
 
 
 @dataclass(frozen=True)
 class Linear:
-    """Straight lines through `points`, pairs of (images seen, value); constant before the first and after the last."""
+    """Straight lines through `points`, pairs (images seen, value); constant before the first point
+    and after the last.
+    """
 
     points: tuple
 
@@ -50,4 +55,5 @@ class Linear:
 
     @property
     def values(self):
+        """The values at its points, between which it stays."""
         return tuple(value for _, value in self.points)

@@ -1,4 +1,6 @@
-"""Several GANs in one run, with one history and one checkpoint: a cycle, say, in which each ties the other."""
+"""Several GANs in one run, with one history and one checkpoint: a cycle, for example, in which each
+GAN's tie leads through the other.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +12,11 @@ from .moves import g_move
 
 
 class Several:
-    """GANs by name, `Several(there=gan, back=other)`, as one run: what `train`, `save` and `resume` are given.
+    """GANs by name as one run, `Several(there=gan, back=other)`, for `train`, `save` and `resume`.
 
-    All draw from the seed of the first, each from streams of its own. Their data are `Together(there=..., back=...)`,
-    the game is `Games(there=..., back=...)`, and figures are named "there.d_loss". Each GAN is also an attribute.
+    All use the seed of the first, each with random streams of its own. Their data are
+    `Together(there=..., back=...)`, their game is `Games(there=..., back=...)`, and their figures
+    are named "there.d_loss". Each GAN is also an attribute: `run.there`.
     """
 
     def __init__(self, **gans):
@@ -33,7 +36,7 @@ class Several:
 
     def __setattr__(self, name, value):
         self.__dict__[name] = value
-        if name in ("seed", "step", "images_seen", "capture", "parts"):  # which each of them needs to know
+        if name in ("seed", "step", "images_seen", "capture", "parts"):  # each GAN needs these
             for gan in self.gans.values():
                 setattr(gan, name, value)
 
@@ -47,17 +50,17 @@ class Several:
 
     @property
     def generation(self):
-        """How often tensors were replaced, in any of them."""
+        """How often the tensors of any GAN were replaced by others."""
         return sum(gan.generation for gan in self.gans.values())
 
     def to(self, device=None, dtype=None):
-        """Move all of them; returns the run itself."""
+        """Move all GANs to `device` and `dtype`, and return the run."""
         for gan in self.gans.values():
             gan.to(device, dtype)
         return self
 
     def match(self, data):
-        """Raise ValueError where the data are not `Together` by the names of the GANs."""
+        """Raise ValueError where `data` is not a `Together` with the names of the GANs."""
         sets = getattr(data, "sets", {})
         if set(sets) != set(self.gans):
             raise ValueError(f"data of {', '.join(sets) or data.name} were given, and the GANs are "
@@ -65,21 +68,23 @@ class Several:
                              "is expected")  # fmt: skip
 
     def check(self, data):
-        """Raise ValueError where the data are not those of the GANs, or one of them does not fit its own."""
+        """Raise ValueError where the data are not those of the GANs, or a GAN does not fit its own.
+        """
         self.match(data)
         for name, gan in self.gans.items():
             gan.check(data.sets[name])
 
     def look(self):
-        """Return what a picture of the run shows: what each GAN shows, one above the other."""
+        """Return what a picture of the run shows: the look of each GAN, one above the other."""
         return _beside({name: gan.look() for name, gan in self.gans.items()})
 
     def state_dict(self):
-        """The whole state of the run, as tensors and plain values."""
+        """Return the whole state of the run as tensors and plain values."""
         plain = {name: getattr(self, name) for name in ("seed", "step", "images_seen", "history", "trained_on")}
         return plain | {"precision": self.precision, "gans": {name: x.state_dict() for name, x in self.gans.items()}}
 
     def load_state_dict(self, state):
+        """Replace the state of the run by `state`, as `state_dict` returned it."""
         for gan, part in self.states(state):
             gan.load_state_dict(part)
         for name in ("seed", "step", "images_seen", "trained_on"):
@@ -93,9 +98,9 @@ class Several:
 
 @dataclass(frozen=True, init=False)
 class Games:
-    """The game of several GANs, one `Game` for each by name: every D moves, then all G's in one backward pass.
-
-    So a tie that leads through another GAN, `losses.cycle(other)`, moves both generators.
+    """The game of several GANs: one `Game` for each name. All D moves are played first; then the
+    losses of all G's share one backward pass, so that a tie such as `losses.cycle(other)` trains
+    both G's.
     """
 
     games: Mapping
@@ -108,7 +113,7 @@ class Games:
         return max(game.batches for game in self.games.values())
 
     def check(self, run, data):
-        """Raise ValueError where the games are not those of the run's GANs, or one cannot be played."""
+        """Raise ValueError where names differ, or a game cannot be played."""
         if set(self.games) != set(run.gans):
             raise ValueError(f"games of {', '.join(self.games)} were given, and the GANs are "
                              f"{', '.join(name or 'one, without a name' for name in run.gans)}")  # fmt: skip
@@ -117,15 +122,15 @@ class Games:
             game.check(run.gans[name], data.sets[name])
 
     def step(self, run, batches):
-        """Play one step of all of them; returns their figures, each under the name of its GAN."""
+        """Play one step of each game, and return the figures, named after their GANs."""
         figures, turns, seen = {}, [], 0
         for name, game in self.games.items():
-            mine, turn = game.d_moves(run.gans[name], getattr(batches, name))
+            of_gan, turn = game.d_moves(run.gans[name], getattr(batches, name))
             turns.append(turn)
-            figures |= {f"{name}.{figure}": value for figure, value in mine.items()}
+            figures |= {f"{name}.{figure}": value for figure, value in of_gan.items()}
             seen = max(seen, game.n_critic)
-        for name, mine in zip(self.games, g_move(turns), strict=True):
-            figures |= {f"{name}.{figure}": value for figure, value in mine.items()}
+        for name, of_gan in zip(self.games, g_move(turns), strict=True):
+            figures |= {f"{name}.{figure}": value for figure, value in of_gan.items()}
         run.step += 1
         run.images_seen += seen * batches.images.shape[1] * run.world
         return figures
@@ -141,9 +146,10 @@ class Games:
 
 
 def _beside(looks):
-    """Return the looks of several GANs, by name, as one: one above the other, as far as they are alike.
+    """Return the looks of several GANs as one, the first on top.
 
-    Images of another size or number of channels are brought to those of the first; of points each GAN's are a row.
+    Images of another size or number of channels are adapted to those of the first. Points get one
+    row per GAN.
     """
     first, columns = next(iter(looks.values())), max(one.columns for one in looks.values())
     if first.images.ndim == 2:

@@ -1,6 +1,7 @@
-"""What a run draws: what G is fed (noise, images of a data set, what a function returns), and all other chance.
-
-Each draw is a function of (seed, step, stream): a run can be cut anywhere, and goes on as if it had not been.
+"""Everything random in a run: what G is fed (noise, images of a data set, the result of a
+function), and the other random numbers of a step. Each draw is a function of (seed, step, stream),
+so that a run can be cut anywhere and go on as if it had not been. A new kind of source is one class
+here.
 """
 
 from contextlib import contextmanager
@@ -12,22 +13,21 @@ from ..machine.randomness import generator
 
 
 class Noise:
-    """Normal noise `(n, latent_dim)`."""
+    """Normal noise `(n, latent_dim)`, the usual source."""
 
     name = None
 
     def __init__(self, latent_dim):
         self.latent_dim = latent_dim
 
-    def to(self, device):
-        """Noise is drawn where it is needed."""
-
     def draw(self, n, draws, like):
+        """Return noise for `n` images from the generator `draws`, of the device and type of `like`.
+        """
         return torch.randn(n, self.latent_dim, generator=draws, device=like.device, dtype=like.dtype)
 
 
 class Drawn:
-    """Images of a data set, each as likely as another, with replacement: `(n, *data.shape)` in [-1, 1]."""
+    """Images of a data set, drawn at random with replacement: `(n, *data.shape)` in [-1, 1]."""
 
     latent_dim = None
 
@@ -39,12 +39,13 @@ class Drawn:
         self.data = self.data.near(device)
 
     def draw(self, n, draws, like):
+        """Return `n` images, chosen by the generator `draws`, of the device and type of `like`."""
         index = torch.randint(len(self.data), (n,), generator=draws, device=like.device)
         return self.data.floats(index.to(self.data.images.device), like.device).to(like.dtype)
 
 
 class Function:
-    """What `function(n, draws)` returns: a tensor whose first size is n, from the random numbers of `draws` alone."""
+    """What `function(n, draws)` returns: a tensor with first size n, random by `draws` alone."""
 
     latent_dim = None
 
@@ -52,10 +53,9 @@ class Function:
         self.function = function
         self.name = getattr(function, "__qualname__", type(function).__name__)
 
-    def to(self, device):
-        """A function draws where its generator is."""
-
     def draw(self, n, draws, like):
+        """Return what the function draws for `n` images; ValueError for another first size than n.
+        """
         drawn = self.function(n, draws)
         if not isinstance(drawn, torch.Tensor) or len(drawn) != n:
             shape = tuple(drawn.shape) if isinstance(drawn, torch.Tensor) else type(drawn).__name__
@@ -65,9 +65,10 @@ class Function:
 
 
 def source_of(source, G, latent_dim):
-    """Return what feeds G: noise of `latent_dim` numbers by default, a data set, or a function of (n, draws).
+    """Return the source of G: noise of `latent_dim` numbers by default, a data set, or a function.
 
-    Raises ValueError where the noise has no size, or a source and a size of noise are both given.
+    Raises ValueError where the size of the noise is unknown, or `latent_dim` comes with another
+    source.
     """
     if source is not None:
         if latent_dim is not None:
@@ -81,47 +82,53 @@ def source_of(source, G, latent_dim):
 
 
 class Seeded:
-    """What a GAN draws. It has `source`, `seed`, `step`, `images_seen`, `precision`, `G`, `device` and `capture`.
+    """The random numbers of a GAN. `GAN` inherits it, and provides `source`, `seed`, `step`,
+    `images_seen`, `precision`, `G`, `device` and `capture`.
 
-    `prefix` stands before the name of each stream of random numbers, and tells GANs of one run apart.
+    `prefix` is put before the name of each stream, and so tells apart several GANs of one run.
     """
 
     prefix = ""
 
     def noise(self, n, stream="fixed", step=0, rank=0):
-        """Return what G is fed for `n` images: noise `z (n, latent_dim)`, or what another source draws, `(n, ...)`.
+        """Return what G is fed for `n` images: noise `z (n, latent_dim)`, or what another source
+        draws.
 
-        A function of (seed, step, stream, rank) alone.
+        It depends on (seed, step, stream, rank) alone.
         """
         draws = generator(self.device, self.seed, step, f"{self.prefix}noise/{stream}", rank)
         return self.source.draw(n, draws, next(self.G.parameters()))
 
     def noise_now(self, n, stream):
-        """Return the same for the present step and `stream`, of this process."""
+        """Return the same for the present step and the rank of this process."""
         return self.source.draw(n, self.draws(f"noise/{stream}"), next(self.G.parameters()))
 
     def draws(self, stream):
-        """Return the generator of the present step and `stream`, of this process, from its start."""
+        """Return a `torch.Generator` for `stream` at the present step, in its first state."""
         stream = self.prefix + stream
         if self.capture is not None:
             return self.capture.generator(stream)
         return generator(self.device, self.seed, self.step, stream, processes.place()[0])
 
     def at(self, value):
-        """Return what a number or a schedule (a function of the images seen) is now."""
+        """Return the present value of a number or of a schedule (a function of the images seen)."""
         return self.varying(lambda: value(self.images_seen)) if callable(value) else value
 
     def varying(self, function):
-        """Return `function()`, a number that changes from step to step; in a captured step a tensor that holds it."""
+        """Return `function()`, a number that changes from step to step. While a step is recorded as
+        a CUDA graph, return a tensor that will hold it at each replay.
+        """
         return function() if self.capture is None else self.capture.value(function)
 
     def autocast(self):
-        """The context in which the nets are run while they train."""
+        """Return the context in which the nets run while they train."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     @contextmanager
     def _drawing(self, net, stream):
-        """Layers that draw (dropout) draw from the generator of this step and stream; under autocast in a bf16 run."""
+        """Let the random layers of `net` (dropout) draw from the generator of this step and
+        `stream`; under autocast in a bf16 run.
+        """
         layers = [layer for layer in net.modules() if hasattr(layer, "generator")]
         draws = self.draws(f"layers/{stream}")
         for layer in layers:

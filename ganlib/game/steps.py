@@ -1,4 +1,4 @@
-"""Steps: the game as plain functions, and a function of the user's as a game."""
+"""The game as plain functions, and a plain function as a game."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,9 @@ from .moves import d_move, g_move
 
 @dataclass(frozen=True)
 class OwnStep:
-    """A game that is a function of the user's: `play(gan, batches)` returns a dict of 0-d tensors."""
+    """A game that is one function of the user's: `play(gan, batches)` returns a dict of 0-d
+    tensors.
+    """
 
     play: Callable
     batches: int = 1
@@ -33,9 +35,9 @@ class OwnStep:
 
 
 def as_game(step):
-    """Return `step` as a game: a game as it is, or its `step`; `gan_step`, bare or in a `partial`; a function.
-
-    A function of (gan, batches) takes one batch, or as many as its attribute `batches` says.
+    """Return `step` as a game. It may be a game or its method `step`; `gan_step`, bare or in a
+    `functools.partial`; or any function of (gan, batches), which takes one batch per step, or as
+    many as its attribute `batches` says. Raises ValueError for positional arguments in a partial.
     """
     for game in (step, getattr(step, "__self__", None)):  # `game.step` is the game's
         if hasattr(game, "batches") and hasattr(game, "step"):
@@ -50,18 +52,20 @@ def as_game(step):
 
 
 def gan_step(gan, batches, objective=losses.non_saturating, **settings):
-    """Play one step of `Game(objective, **settings)`, see there; `train` takes the `Game` itself."""
+    """Play one step of `Game(objective, **settings)`, and return its figures; see `Game`. (`train`
+    takes the `Game` itself.)
+    """
     return Game(objective, **settings).step(gan, batches)
 
 
 def discriminator_step(gan, real, objective=losses.non_saturating, penalty=None, labels=None, move=0, augment=None,
                        question=None, fake=None):  # fmt: skip
-    """Play D's move alone: see `moves.d_move`."""
+    """Take one step of D alone; see `moves.d_move`."""
     return d_move(gan, Game(objective, penalty=penalty, augment=augment, question=question), real, labels, move, fake)
 
 
 def generator_step(gan, real, objective=losses.non_saturating, labels=None, augment=None, question=None, fake=None,
                    tie=None):  # fmt: skip
-    """Play G's move alone: see `moves.g_move`."""
+    """Take one step of G alone; see `moves.g_move`."""
     game = Game(objective, augment=augment, question=question, tie=tie)
     return g_move([(gan, game, real, labels, fake)])[0]

@@ -1,7 +1,6 @@
-"""Terms: what joins a loss beside the objective.
-
-A `Penalty` keeps D smooth. A `Question` is answered by a second head of D: what was the fake drawn from? (InfoGAN,
-ACGAN.) A `Tie` compares a fake with what G drew it from: translation, super-resolution, transport.
+"""Terms that join a loss beside the objective: a `Penalty` keeps D smooth; a `Question` is answered
+by a second head of D (InfoGAN, ACGAN); a `Tie` compares a fake with what G drew it from
+(translation, super-resolution, transport). A new term is one function here.
 """
 
 import inspect
@@ -16,14 +15,15 @@ from ..machine.values import extremes
 
 @dataclass(frozen=True)
 class Penalty:
-    """`weight` times a term that joins D's loss; or a bound that is put on D's weights after its step.
+    """`weight` times a term that is added to D's loss, or a bound on D's weights after its step.
 
-    `term(judge, images, logits, draws)` returns one value per pair of a real and a fake, `(B,)`. `images (2B, C, H, W)`
-    are the reals, then the fakes, before any augmentation, `logits (2B,)` what D said of them; `judge(images)` asks D
-    again, with the same dropout masks and the same augmentation where the shape is the same; `draws` is the generator
-    for random numbers. With `of_gradients` the images require gradients; with `of_differences` D's own logits have to
-    be of full precision. `weight` is a number or a schedule. `bound(D)` runs after D's optimizer. Penalties need a D
-    that judges each image by itself: with batch statistics `discriminator_step` refuses them.
+    `term(judge, images, logits, draws)` returns one value per pair of a real and a fake, `(B,)`.
+    `images (2B, C, H, W)` are the reals, then the fakes, before any augmentation; `logits (2B,)`
+    are D's. `judge(x)` runs D again, with the same dropout masks, and the same augmentation where
+    the shape is the same; `draws` is a `torch.Generator`. `of_gradients`: the images need
+    gradients. `of_differences`: logits must have full precision. `weight` is a number or a
+    schedule. `bound(D)` runs after D's optimizer. A penalty needs a D that judges each image by
+    itself; `discriminator_step` refuses batch statistics.
     """
 
     name: str
@@ -52,10 +52,10 @@ def r1_r2(gamma):
 
 
 def approximate_r1_r2(gamma, sigma=0.05):
-    """`r1_r2` from a finite difference, with no second derivative: gamma/2 * (D(x) - D(x + sigma e))^2 / sigma^2.
-
-    With e normal its mean tends to the squared gradient norm as sigma goes to 0: Lin et al. 2025, arXiv 2501.08316.
-    Both passes share their dropout masks and their augmentation, or the difference would measure those.
+    """`r1_r2` by a finite difference, without second derivatives: gamma/2 * (D(x) - D(x + sigma
+    e))^2 / sigma^2, with e normal. Its mean tends to the squared gradient norm as sigma goes to 0:
+    Lin et al. 2025, arXiv 2501.08316. Both passes share dropout masks and augmentation, whose noise
+    it would measure else.
     """
     _at_least_zero(gamma=gamma)
     if not sigma > 0:
@@ -97,12 +97,14 @@ def clip_weights(limit=0.01):
 
 @dataclass(frozen=True)
 class Question:
-    """`weight` times what D's second head answers wrongly about an image; it joins both players' losses.
+    """`weight` times the error of D's second head about what an image was drawn from; joins both
+    losses.
 
-    `loss(answers, z, labels)` takes the answers `(N, q)` of a D with `answers=q`, the noise `(N, latent_dim)` and the
-    labels `(N,)` that the images were drawn from, and returns one loss per image, `(N,)`. It is asked of the fakes,
-    with `of_reals` of the real images as well (whose noise is None). D learns to answer, and G to draw images whose
-    answer can be read. `categorical` is what G has to be built with; `weight` is a number or a schedule.
+    `loss(answers, z, labels)` takes the answers `(N, q)` of a D with `answers=q`, and the noise
+    `(N, latent_dim)` and labels `(N,)` of the images; it returns one loss per image, `(N,)`. It is
+    computed for the fakes, with `of_reals` for the reals too (whose noise is None). D learns to
+    answer, and G to draw images whose answer can be read. `categorical` is the setting that G
+    needs; `weight` is a number or a schedule.
     """
 
     name: str
@@ -115,7 +117,7 @@ class Question:
         return f"losses.{self.name}"
 
     def check(self, gan):
-        """Raise ValueError for nets that cannot be asked."""
+        """Raise ValueError for nets that cannot answer."""
         codes = getattr(gan.G, "settings", {}).get("categorical", self.categorical)
         if codes != self.categorical:
             raise ValueError(f"{self.name} asks for {self.categorical} classes of codes, and G has {codes}; build it "
@@ -127,12 +129,14 @@ class Question:
 
 
 def mutual_information(categorical=10, continuous=2, weight=1.0, continuous_weight=0.1):
-    """Read the codes of a G with `categorical=...` from its fakes: InfoGAN, Chen et al. 2016, equation 5.
+    """Read the codes of a G with `categorical=...` from its fakes: InfoGAN, Chen et al. 2016,
+    equation 5.
 
-    The codes are the first numbers of the noise: `categorical` of them name a class by the largest, the next
-    `continuous` stand for themselves. Cross-entropy for the class; for the others, `continuous_weight` times, the
-    negative log-likelihood of a normal distribution of variance 1, without its constant. (A smaller weight, as in the
-    paper's section 6: with the same weight they would take the place of the class.)
+    The codes are the first numbers of the noise: the largest of the first `categorical` names a
+    class, the next `continuous` are values. The loss is cross-entropy for the class, plus
+    `continuous_weight` times the negative log-likelihood of a normal distribution of variance 1
+    (without its constant) for the values. Their weight is smaller, as in the paper's section 6, or
+    they would take the class's place.
     """
     _at_least_zero(weight=weight, continuous_weight=continuous_weight)
 
@@ -165,11 +169,12 @@ def auxiliary_classifier(weight=1.0):
 
 @dataclass(frozen=True)
 class Tie:
-    """`weight` times how far a fake is from what it must keep of its source; it joins G's loss.
+    """`weight` times how far a fake is from what it must keep of its source; it is added to G's
+    loss.
 
-    `loss(fakes, sources)` takes fakes `(N, ...)` and what G drew them from, noise `(N, latent_dim)` or
-    images of another set `(N, ...)`, and returns one loss per image, `(N,)`. `weight` is a number or a
-    schedule.
+    `loss(fakes, sources)` takes fakes `(N, ...)` and what G drew them from, noise `(N, latent_dim)`
+    or images of another set `(N, ...)`, and returns one loss per image, `(N,)`. `weight` is a
+    number or a schedule.
     """
 
     name: str
@@ -181,9 +186,9 @@ class Tie:
 
 
 def near(weight=1.0, power=1):
-    """|fake - source|^power, the mean over all values: each fake stays near its source, which has its shape.
+    """|fake - source|^power, the mean over all values, for sources of the fakes' shape.
 
-    The identity-like term of many translations (power 1), the transport cost of optimal transport (power 2).
+    With power 1 it is the identity-like term of many translations, with 2 a transport cost.
     """
     _at_least_zero(weight=weight)
 
@@ -199,9 +204,9 @@ def near(weight=1.0, power=1):
 
 
 def cycle(back, weight=10.0):
-    """|back(fake) - source|, the mean over all values: the way back must lead to where it began.
+    """|back(fake) - source|, the mean over all values: the way back must end where it began.
 
-    `back` is the GAN that goes the other way, whose G learns from this too: play both in one run, see
+    `back` is the GAN that goes the other way; its G learns from this too. Play both in one run, see
     `Several`. Zhu et al. 2017 (CycleGAN), equation 2.
     """
     _at_least_zero(weight=weight)
@@ -223,8 +228,8 @@ def _squared(x, logits):
     return _gradient(x, logits).square().sum(1).view(2, -1)
 
 
-def _at_least_zero(**given):
-    for name, value in given.items():
+def _at_least_zero(**weights):
+    for name, value in weights.items():
         if not all(v >= 0 for v in extremes(value)):
             raise ValueError(
                 f"{name}={value} was given; the weight of a term is at least 0: below it would reward what it punishes"

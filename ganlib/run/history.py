@@ -1,6 +1,5 @@
-"""The history of a run: a row of figures now and then; and the place where they stopped being finite.
-
-The only place where a run waits for the device, once in `record_every` steps.
+"""The history of a run: a row of figures every so many steps; and the search for the step and the
+layer at which a figure stopped being finite. Only here a run waits for the device, once per row.
 """
 
 import copy
@@ -16,11 +15,12 @@ from ..machine.randomness import some_of
 def row(now, reals, reading, finite):
     """Return one row of the history.
 
-    Beside the step's figures and the game's `reading`: the norms of both gradients; `update_d` and `update_g`, the
-    length of the last update as a share of the weights'; of 64 fakes from one fixed noise their `diversity` (the
-    standard deviation of a pixel over them, mean over the pixels) and `variety` (the mean distance of each to its
-    nearest neighbour among them); `real_diversity` and `real_variety` are the same of as many images of the data.
-    Of several GANs each figure is named after its own: "there.grad_norm_d".
+    It holds the step's figures, the game's `reading`, and: `grad_norm_d`, `grad_norm_g`;
+    `update_d`, `update_g`, the length of Adam's last update over that of the weights; for 64 fakes
+    from fixed noise their `diversity` (standard deviation of a pixel over the fakes, mean over
+    pixels) and `variety` (mean distance of a fake to its nearest neighbour among them); and
+    `real_diversity`, `real_variety`, the same for as many images of the data. With several GANs
+    each name begins with the GAN's: "there.grad_norm_d".
     """
     figures = dict(now.stats)
     for name, gan in now.gan.gans.items():
@@ -43,13 +43,16 @@ def row(now, reals, reading, finite):
 
 
 def _various(images, prefix):
+    """Return diversity and variety of images, see `row`."""
     flat = images.flatten(1).float()
     apart = torch.cdist(flat, flat).fill_diagonal_(torch.inf).amin(1)
     return {f"{prefix}diversity": images.std(0).mean(), f"{prefix}variety": apart.mean()}
 
 
 def _update(optimizer):
-    """The length of Adam's last step (Kingma & Ba 2014, algorithm 1) as a share of that of all its weights, or None."""
+    """Return the length of Adam's last step (Kingma & Ba 2014, algorithm 1) over that of its
+    weights, or None.
+    """
     length, moved, weights = torch.nn.utils.get_total_norm, [], []
     for group in optimizer.param_groups:
         for weight in group["params"]:
@@ -64,12 +67,13 @@ def _update(optimizer):
 
 
 class Records:
-    """Adds rows to a run's history, and ends the run where a figure stops being finite, at a state that still is.
+    """Adds rows to the history, and ends a run whose figures stop being finite, at a finite state.
 
-    `play(eager)` plays one step of `game` and returns its figures. A row is due at the first step and at the multiples
-    of `every` and `evaluate_every`. Each step's figures are watched without a host read. A run is a function of its
-    state, so the steps since the last finite row can be played again, from a copy in memory, to name the step and the
-    layer. Raises ValueError for data of fewer than 2 images.
+    `play(eager)` plays one step of `game` and returns its figures. Rows are due at the first step
+    and at multiples of `every` and `evaluate_every`. The figures of each step are watched without
+    waiting for the device. A run is a function of its state; so the steps since the last finite row
+    can be repeated, from a copy in memory, to find the step and the layer. Raises ValueError for
+    fewer than 2 images.
     """
 
     def __init__(self, run, data, game, play, every=50, evaluate_every=None):
@@ -84,16 +88,18 @@ class Records:
 
     @torch.no_grad()
     def saw(self, stats):
-        """Watch the figures of one step: a sum, of all since the last row, is finite only if all of its terms are."""
+        """Watch the figures of a step: the sum of all since the last row is finite only if each of
+        them is.
+        """
         for figure in stats.values():
             self.watched += figure
 
     def due(self, now):
-        """Whether a row is to be added at this step."""
+        """Return whether a row is due at this step."""
         return now.step == 1 or any(map(now.every, self.every))
 
     def add(self, now):
-        """Add a row. Returns None, or the reason to end: the run is back at its last finite row then."""
+        """Add a row. Return None, or why the run ends; it is back at its last finite row then."""
         figures = row(now, self.reals, self.reading, self.watched.isfinite())
         if figures.pop("finite") == 1 and all(math.isfinite(x) for x in figures.values() if not isinstance(x, str)):
             self._keep()
@@ -102,13 +108,13 @@ class Records:
         return self._end(figures)
 
     def finite(self):
-        """Whether all figures since the last row are finite, in every process: waits for the device, and for those."""
+        """Return whether all figures since the last row are finite, in every process."""
         finite = self.watched.isfinite().float()
         processes.average([finite])
         return finite.item() == 1
 
     def lost(self):
-        """The reason to end where a step since the last row was not finite: for a run that ends between two rows."""
+        """Return why a run that ends between two rows is not finite, or None."""
         return None if self.finite() else self._end({"step": self.run.step, "images": self.run.images_seen})
 
     def _end(self, figures):
@@ -127,7 +133,9 @@ class Records:
         self.run.load_state_dict(copy.deepcopy(self.state) | {"history": self.run.history})
 
     def _find(self):
-        """Say at which step and in what the figures stopped being finite; the run is then back at the kept state."""
+        """Return where the figures stopped being finite, and put the run back to its last finite
+        row.
+        """
         run, first, last = self.run, self.state["step"] + 1, self.run.step
         where, self.replaying = f"between steps {first:,} and {last:,}", True
         self._back()
@@ -148,7 +156,8 @@ class Records:
 
 
 def _reals(data, device):
-    """(how many of at most 64 images of the data are compared with fakes, their diversity and variety)."""
+    """Return how many images of the data (64 at most) are compared with fakes, and their figures.
+    """
     if len(data) < 2:
         raise ValueError(f"{data.name!r} has {len(data)} image; at least 2 are needed for fakes to differ as reals do")
     reals = data.floats(some_of(len(data), 64).to(data.images.device), device)
@@ -156,13 +165,15 @@ def _reals(data, device):
 
 
 def _nets(run):
-    """The nets of all players, by name: "D", "G", or "there.D", ..."""
+    """Return the nets of all players by name: "D" and "G", or "there.D" and so on."""
     return {f"{name}.{which}".lstrip("."): player.net
             for name, gan in run.gans.items() for which, player in gan.players.items()}  # fmt: skip
 
 
 def _copied(state, into):
-    """A deep copy of a state; into the tensors of an earlier copy where there are such: new memory costs time."""
+    """Return a deep copy of a state, into the tensors of an earlier copy, since new memory costs
+    time.
+    """
     if isinstance(state, torch.Tensor):
         fits = isinstance(into, torch.Tensor) and into.shape == state.shape
         return into.copy_(state) if fits else state.clone()
@@ -172,7 +183,9 @@ def _copied(state, into):
 
 
 def _look(seen, name, module, inputs, output):
-    """A forward hook: notes the first layer whose output is not finite, and whether its weights are to blame."""
+    """A forward hook: it notes the first layer whose output is not finite, and whether its weights
+    were.
+    """
     if seen or not isinstance(output, torch.Tensor) or output.isfinite().all():
         return
     weights = list(module.parameters(recurse=False))
@@ -184,7 +197,7 @@ def _look(seen, name, module, inputs, output):
 
 
 def _bad(nets):
-    """The names of all weights that are not finite or whose gradient is not."""
+    """Return the names of all weights that are not finite, or whose gradient is not."""
     return [f"the weights {player}.{name}"
             for player, net in nets.items() for name, weight in net.named_parameters()
             if not (weight if weight.grad is None else weight + weight.grad).isfinite().all()]  # fmt: skip

@@ -1,7 +1,7 @@
-"""The loop: one step after another, a row of figures now and then, watchers that are told, and an end.
+"""The loop: it plays one step after another, adds rows to the history, and tells watchers.
 
-It knows no view, no file and no metric. Whatever looks at a run while it goes on is a watcher: an object with
-`update(now)`, called once before the first step and after each step, and `close(now)`, called once at the end.
+It knows no view, file or metric. A watcher is any object with `update(now)`, called once before the
+first step and after each step, and `close(now)`, called once at the end.
 """
 
 import signal
@@ -19,9 +19,10 @@ RUN = ("seed", "step", "images_seen", "history", "trained_on", "device", "dtype"
 
 @dataclass
 class Now:
-    """Where the run is: `step` and `images` since its beginning, `seconds` since this call, `stats` of the last step.
+    """Where a run is: `step` and `images` since its start, `seconds` since this call of `train`.
 
-    `stats` are 0-d tensors on the device: reading one waits for it. `reason` says why the run ends, in its last `now`.
+    `stats` are the figures of the last step, 0-d tensors on the device: reading one waits for it.
+    `reason` says why the run ends; it is None until the last `now`.
     """
 
     gan: object  # or whatever else the run is: see `RUN`
@@ -48,31 +49,36 @@ class Now:
 
     @property
     def recorded(self):
-        """Whether the history has a row of this very step: its figures are known to be finite then."""
+        """Whether the history has a row for this very step, whose figures are known to be finite.
+        """
         return bool(self.history) and self.history[-1]["step"] == self.step
 
     def finite(self):
-        """Whether all figures up to this step are finite. Between two rows this waits for the device.
+        """Return whether all figures up to this step are finite; between two rows this waits for
+        the device.
 
-        Of several processes, which would have to wait for each other, none does: there it is True at a row only.
+        With several processes it is True at rows only, since they would have to wait for each
+        other.
         """
         if self.recorded or self._finite is None:
             return True
         return processes.place()[1] == 1 and self._finite()
 
     def every(self, n):
-        """True at every `n`-th step of the run."""
+        """Return True at every `n`-th step of the run."""
         return self.step % n == 0
 
     def look(self):
-        """Return what a picture of the run shows, as its game says."""
+        """Return what a picture of the run shows, a `Look`."""
         return self.gan.look() if self.game is None else self.game.look(self.gan)
 
     def best(self, name="frechet_distance", better=None):
-        """True where this step's evaluation gave the best `name` of the run: `if now.best(): save(...)`.
+        """Return True if this step's evaluation gave the best `name` so far: `if now.best():
+        save(...)`.
 
-        Which way is better the table of figures says (`judge.figures`); for a figure of your own say it: "lower",
-        "higher", or the number to which it is to come near. Raises ValueError where neither says it.
+        The table of figures (`judge.figures`) knows which way is better. For a figure of the user's
+        own, `better` says it: "lower", "higher", or the best value. Raises ValueError if neither
+        does.
         """
         values = [row[name] for row in self.history if name in row]
         if not values or not self.recorded or name not in self.history[-1]:
@@ -82,13 +88,15 @@ class Now:
 
 
 def loop(run, game, play, records, rules, watchers, cost=None):
-    """Play steps, and yield a `Now` after each, until a rule, an interrupt or a figure that is not finite ends it.
+    """Play steps, and yield a `Now` after each, until a rule, an interrupt or a figure that is not
+    finite.
 
     play: `play()` plays one step of `game` and returns its figures, a dict of 0-d tensors.
-    records: adds the rows of the history, and knows whether all figures were finite (see `Records`).
-    rules: each a function of `now` that returns why the run ends, or None.
-    watchers: told in this order, of each step before the rules are asked, and of the end, however that comes.
-    cost: a function of (name, better) to a function of a figure's values that is the lower the better they are.
+    records: adds rows to the history, and knows whether all figures were finite; see `Records`.
+    rules: functions of `now` that return why the run ends, or None.
+    watchers: objects that are told of each step, in this order, before the rules are asked; and of
+        the end.
+    cost: maps (name, better) to a function of a figure's value that is lower for better values.
     """
     now = Now(run, game, _finite=records.finite, _cost=cost)
 
@@ -125,7 +133,9 @@ def loop(run, game, play, records, rules, watchers, cost=None):
 
 
 class _deferred_interrupt:
-    """The first SIGINT or SIGTERM is noted, and said when called; another SIGINT raises. Needs the main thread."""
+    """Notes the first SIGINT or SIGTERM, and returns it as a reason when called; a second SIGINT
+    raises KeyboardInterrupt. Works in the main thread only.
+    """
 
     WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 

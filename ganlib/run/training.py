@@ -1,4 +1,4 @@
-"""Training: what `train` is given, checked at the call; and the watchers that it builds for the loop."""
+"""`train`: checks everything that it is given at the call, and builds the watchers for the loop."""
 
 from ..game.steps import as_game, gan_step
 from ..machine import processes
@@ -9,26 +9,34 @@ from .until import Rule
 
 def train(gan, data, step=gan_step, *, until, view=None, folder=None, save_seconds=60, batch_size=100, record_every=50,
           evaluate_every=None, evaluate=None):  # fmt: skip
-    """Train, and hand the loop a `Now` after each step: `for now in train(gan, data, step, until=10_000): ...`
+    """Train: `for now in train(gan, data, game, until=10_000): ...` yields a `Now` after each step.
 
-    until: a number of steps, "1M images", "100 epochs", "60s" ("5 min", "1h"), any callable of `now` (it ends the run
-        by returning True, or a sentence that says why), or a list of these: the first that holds ends the run, and
-        `now.reason` names it. Steps, images and epochs count from the run's beginning, seconds from this call.
-    view: a watcher: told of each step by `view.update(now)` and of the end by `view.close(now)`.
-    folder: where the run is saved every `save_seconds` (seldomer where that would cost more than 1 % of the time) and
-        at its end, however that comes; give `resume` the same. Where it cannot be written any more, saving goes on in
-        a folder of this machine, and that is said.
-    batch_size: of each process, where torchrun started several: they share out each batch and average their gradients.
-    record_every: every so many steps a row of figures joins `gan.history`: the step's own and those of `history.row`.
-    evaluate_every: every so many steps the figures of `evaluate(gan, data)`, a dict, join it as well, so that
-        `now.best("frechet_distance")` tells whether these weights are the best so far, and `below` and `plateau` can
-        end the run. By default 2,000 fakes are judged; `partial(ganlib.evaluate, n=..., extractor=...)` says otherwise.
+    gan: a `GAN`, or `Several` of them. data: `Images`, or another data set (see data/images.py).
+    step: what is played: a `Game`, a recipe, or a function of (gan, batches); by default the
+        classic game.
+    until: a number of steps, "1M images", "100 epochs", "60s" ("5 min", "1h"), a function of `now`
+        that returns True or why the run ends, or a list of these; the first that holds ends the
+        run, and `now.reason` names it. Steps, images and epochs count from the run's start, seconds
+        from this call.
+    view: a watcher, such as `LiveView`: it gets `view.update(now)` at each step, `view.close(now)`
+        at the end.
+    folder: where the run is saved every `save_seconds` (less often if that took more than 1 % of
+        the time) and at its end, however it ends; `resume` takes the same folder. If it cannot be
+        written any more, saving goes on in a folder of this machine, and a line says so.
+    batch_size: images per batch and process. Processes that torchrun started share out each batch
+        and average their gradients.
+    record_every: steps between two rows of `gan.history`, which hold the step's figures and those
+        of `history.row`.
+    evaluate_every: steps between two evaluations, whose figures join the history: then `now.best()`
+        works, and `below` and `plateau` can end the run. `evaluate(gan, data)` returns a dict; by
+        default 2,000 fakes are evaluated, `partial(ganlib.evaluate, n=..., extractor=...)` changes
+        that.
 
-    An interrupt (the kernel's stop button, Ctrl-C) and SIGTERM let the step finish and end the loop cleanly; the next
-    call goes on. A second interrupt raises KeyboardInterrupt at once. Where a figure stops being finite the run ends:
-    it goes back to its last finite row, and the reason names the step and the layer. Raises ValueError, at the call and
-    not only once the loop begins, for nets that do not fit the data, a batch larger than the data, an `until` that it
-    cannot read or that needs figures nobody asked for.
+    An interrupt (the kernel's stop button, Ctrl-C) or SIGTERM lets the step finish and ends the
+    loop; the next call goes on. A second interrupt raises KeyboardInterrupt at once. If a figure is
+    no longer finite, the run goes back to its last finite row and ends, and the reason names step
+    and layer. Raises ValueError at the call for nets that do not fit the data, a batch larger than
+    the data, and an `until` that cannot be read or needs evaluations that were not asked for.
     """
     rules = [Rule(rule, len(data)) for rule in (until if isinstance(until, (list, tuple)) and until else [until])]
     for name, value in (("record_every", record_every), ("evaluate_every", evaluate_every)):
@@ -77,7 +85,8 @@ def train(gan, data, step=gan_step, *, until, view=None, folder=None, save_secon
 
 
 class Training:
-    """What `train` returns: the steps, to be looped over."""
+    """What `train` returns: an iterator over the steps. Nothing is trained until it is looped over.
+    """
 
     def __init__(self, gan, steps):
         self.gan, self.steps = gan, steps
@@ -89,7 +98,7 @@ class Training:
         return next(self.steps)
 
     def close(self):
-        """Leave the loop, as `break` does: all that watches the run is told of its end."""
+        """Leave the loop, as `break` does: all watchers are told of the end."""
         self.steps.close()
 
     def __repr__(self):
@@ -98,7 +107,9 @@ class Training:
 
 
 def _begin(gan, game, settings, play, records, rules, watchers, view):
-    """The loop, or, of a run that is finished, a line that says so and its last picture."""
+    """Yield the steps of the loop; or, if the run is finished, print that and draw its last
+    picture.
+    """
     gan.trained_on = settings
     processes.share([weight for one in gan.gans.values() for player in one.players.values()
                      for net in player.nets() for weight in net.state_dict().values()])  # fmt: skip
@@ -115,7 +126,8 @@ def _begin(gan, game, settings, play, records, rules, watchers, view):
 
 
 def _cost(name, better):
-    """How much a value of the figure `name` costs: the table of figures is read when it is asked for."""
+    """Return the cost of a figure's values, by the table of figures, which is loaded when needed.
+    """
     from ..judge.figures import cost, direction
 
     way = direction(name, better)
@@ -123,9 +135,10 @@ def _cost(name, better):
 
 
 def _same(then, now):
-    """Raise ValueError where a run that was trained one way is given another. Where the data lie does not count."""
+    """Raise ValueError if a run was trained with other settings; where its data lie does not count.
+    """
     names = dict.fromkeys([*now, *then])
     if changed := [name for name in names if name != "loaded" and now.get(name) != then.get(name)]:
-        was, given = (", ".join(f"{name} = {what.get(name)}" for name in changed) for what in (then, now))
-        raise ValueError(f"this run was trained with {was}, and is given {given} now; use the same, or start anew in "
+        before, after = (", ".join(f"{name} = {what.get(name)}" for name in changed) for what in (then, now))
+        raise ValueError(f"this run was trained with {before}, and is given {after} now; use the same, or start anew in "
                          "another folder or with fresh=True (in the notebooks: FRESH = True)")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Until: when a run ends. Lengths that are read from a number or a text, and rules that look at the history."""
+"""When a run ends: lengths read from a number or a text, and rules that read the history."""
 
 import re
 
@@ -11,10 +11,12 @@ PER = {"s": 1, "min": 60, "h": 3600}  # seconds
 
 
 def length(text, epoch, bare="step"):
-    """Return (number, unit) of a length: unit "step", "image" or "second"; None where it is no length.
+    """Return (number, unit) of a length, with unit "step", "image" or "second"; None if it is no
+    length.
 
-    `text` is a whole number, of `bare` units, or a text: "10_000", "40k images", "100 epochs" of `epoch` images each,
-    "60s", "5 min", "1h". The command line and `train` read lengths here alone.
+    `text` is a whole number, counted in `bare` units, or a text: "10_000", "40k images", "100
+    epochs" of `epoch` images each, "60s", "5 min", "1h". `train` and the command line read all
+    lengths here.
     """
     if isinstance(text, int) and not isinstance(text, bool):
         return (text, bare) if text >= 0 else None
@@ -30,10 +32,11 @@ def length(text, epoch, bare="step"):
 
 
 class Rule:
-    """One entry of `until`: called with `now` it says why the run ends, once it does, and None before.
+    """One entry of `until`. Called with `now`, it returns why the run ends, or None.
 
-    `rule` is a length, see `length`, or a callable of `now` that returns True or why the run ends. `goal` and `unit`
-    are those of a length, None of a callable. Raises ValueError for anything else.
+    The entry is a length, see `length`, or a function of `now` that returns True or why the run
+    ends. A length has a `goal` and a `unit`, which are None for a function. Raises ValueError for
+    anything else.
     """
 
     def __init__(self, rule, epoch):
@@ -44,26 +47,28 @@ class Rule:
 
     @property
     def of_run(self):
-        """Whether it counts from the run's beginning, so that a run can be finished before it starts."""
+        """Whether it counts from the run's start, so that a run can be finished before it begins.
+        """
         return self.unit in ("step", "image") or hasattr(self.rule, "needs")
 
     def progress(self, now):
-        """Return the share of the way that is done, 1.0 or more at the end; of a length only."""
+        """Return the share of a length that is done, 1.0 or more at its end."""
         done = {"step": now.step, "second": now.seconds, "image": now.images}[self.unit]
         return done / self.goal if self.goal else 1.0
 
     def __call__(self, now):
         if self.goal is None:
-            said = self.rule(now)
+            answer = self.rule(now)
             name = getattr(self.rule, "__name__", type(self.rule).__name__)
-            return said if isinstance(said, str) else f"{name} at step {now.step:,}" if said else None
+            return answer if isinstance(answer, str) else f"{name} at step {now.step:,}" if answer else None
         if self.progress(now) < 1:
             return None
         return f"{now.step:,} steps" if self.unit == "step" else f"{self.rule}, at step {now.step:,}"
 
 
 def below(name, value):
-    """Return a rule for `until`: the run ends once the figure `name` of its last evaluation is below `value`."""
+    """Return a rule for `until`: the run ends when the last evaluation's `name` is below `value`.
+    """
 
     def rule(now):
         row = _evaluated(now.history, name)[-1:]
@@ -76,12 +81,12 @@ def below(name, value):
 
 
 def plateau(name="frechet_distance", patience=5, improvement=0.05, better=None):
-    """Return a rule for `until`: the run ends once `patience` evaluations have not bettered `name` by `improvement`.
+    """Return a rule for `until`: the run ends when `patience` evaluations have not improved `name`.
 
-    `improvement` is a share of the best value before. Which way is better the table of figures says
-    (`judge.figures`): of a distance lower, of precision higher. For a figure of your own say it: `better` is "lower",
-    "higher", or the number to which it is to come near. Raises ValueError for settings out of range, and for a figure
-    that is not in the table without `better`.
+    They must improve on the best earlier value by the share `improvement`. The table of figures
+    (`judge.figures`) knows which way is better: a distance falls, precision rises. For a figure of
+    the user's own, `better` says it: "lower", "higher", or the best value. Raises ValueError for
+    settings out of range, and for an unknown figure without `better`.
     """
     from ..judge.figures import cost, direction
 
@@ -109,12 +114,13 @@ def plateau(name="frechet_distance", patience=5, improvement=0.05, better=None):
 
 
 def equilibrium(tolerance=0.1, rows=20):
-    """Return a rule for `until`: the run ends when D could not tell reals from fakes over the last `rows` rows.
+    """Return a rule for `until`: the run ends when D has not told reals from fakes for `rows` rows.
 
-    D's loss is then within `tolerance` (a share) of what a guess costs, if all logits were alike: 2 ln 2 for binary
-    cross-entropy, ln 2 for the relativistic loss, 2 for hinge, 1/2 for least squares. The fakes must be as various as
-    half the real ones, for a G and a D that both do nothing are in balance too. Goodfellow et al. 2014, proposition 2.
-    A Wasserstein critic has no such value: `train` raises ValueError, use `plateau`.
+    D's loss must stay within `tolerance` (a share) of what a guess costs, where all logits are
+    alike: 2 ln 2 for binary cross-entropy, ln 2 for the relativistic loss, 2 for hinge, 1/2 for
+    least squares. The fakes must have half the variety of the reals, since a G and a D that do
+    nothing are in balance too. Goodfellow et al. 2014, proposition 2. A Wasserstein critic has no
+    such value: `train` raises ValueError; use `plateau`.
     """
 
     def rule(now):
@@ -140,7 +146,8 @@ def equilibrium(tolerance=0.1, rows=20):
 
 
 def _evaluated(history, name):
-    """The rows of a history that have the figure `name`; ValueError where evaluations have others only."""
+    """Return the rows that have the figure `name`; ValueError where evaluations have only others.
+    """
     rows = [row for row in history if name in row]
     judged = [row for row in history if "frechet_distance" in row]
     if judged and not rows:
