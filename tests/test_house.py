@@ -183,7 +183,8 @@ def test_no_host_read_in_a_step():
 
 
 def test_the_drawing_of_the_rooms_is_that_of_the_files():
-    check = subprocess.run([sys.executable, ROOT / "tools" / "architecture.py", "--check"], capture_output=True, text=True)
+    command = [sys.executable, ROOT / "tools" / "architecture.py", "--check"]
+    check = subprocess.run(command, capture_output=True, text=True)
     assert check.returncode == 0, check.stdout + check.stderr
     drawn = (ROOT / "docs" / "architecture.svg").read_text()
     for folder in FLOORS:

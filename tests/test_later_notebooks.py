@@ -13,7 +13,7 @@ import papermill
 import pytest
 import torch
 from conftest import ROOT, same
-from milling import CHOOSE, FIRST, MODERN, NOTEBOOKS, OWN, PLANE, cells, mill, nbval, read, shortest, text_of
+from milling import CHOOSE, FIRST, NOTEBOOKS, OWN, PLANE, cells, mill, nbval, read, shortest, text_of
 
 import ganlib
 from ganlib.keep import checkpoint
@@ -22,22 +22,27 @@ TESTED = (FIRST, PLANE, OWN)  # which have tests of their own; a new notebook is
 OTHERS = [path for path in NOTEBOOKS if path not in TESTED]
 
 
-@pytest.mark.parametrize("path, place", [
-    pytest.param(path, place, id=f"{path.stem}-{place.name if place != ROOT else 'root'}",
-                 marks=[pytest.mark.slow] * (path != MODERN and place != ROOT))
-    for path in OTHERS for place in (ROOT, ROOT / "notebooks")
-])  # fmt: skip
-def test_the_later_notebooks(path, place, tmp_path):
-    """From both folders; from the root also by nbval, in a fresh folder."""
-    source = path.relative_to(ROOT) if place == ROOT else path.name
+others = pytest.mark.parametrize("path", OTHERS, ids=[path.stem for path in OTHERS])
+
+
+@others
+def test_the_later_notebooks(path, tmp_path):
+    """As short as they go, from the repository's root."""
     assert {"SEED", "IMAGES", "RUN", "FRESH"} <= set(papermill.inspect_notebook(str(path)))
-    done = mill(source, tmp_path / "out.ipynb", place, RUN=tmp_path / "run", **shortest(path))
+    done = mill(path.relative_to(ROOT), tmp_path / "out.ipynb", ROOT, RUN=tmp_path / "run", **shortest(path))
     assert "unknown parameter" not in done.stderr.lower()
     trained(done, tmp_path / "out.ipynb", again=False)
     assert "widgets" not in read(tmp_path / "out.ipynb").metadata or path == CHOOSE
-    if place == ROOT:
-        shutil.rmtree(tmp_path / "run")
-        nbval(tmp_path)
+
+
+@pytest.mark.slow
+@others
+def test_the_later_notebooks_from_their_folder_and_again(path, tmp_path):
+    """From their folder; then by nbval, which compares what each cell prints in a second run."""
+    done = mill(path.name, tmp_path / "out.ipynb", path.parent, RUN=tmp_path / "run", **shortest(path))
+    trained(done, tmp_path / "out.ipynb", again=False)
+    shutil.rmtree(tmp_path / "run")
+    nbval(tmp_path)
 
 
 def trained(done, out, again):
@@ -51,8 +56,8 @@ def trained(done, out, again):
         assert ("this run is finished" in lines[0].data["text/plain"]) == again
 
 
-@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path != MODERN))
-                                  for path in OTHERS])  # fmt: skip
+@pytest.mark.slow
+@others
 def test_the_later_notebooks_on_finished_runs(path, tmp_path):
     for again in (False, True):
         done = mill(path, tmp_path / "out.ipynb", ROOT, RUN=tmp_path / "run", **shortest(path))
@@ -149,8 +154,12 @@ def test_a_papermill_run_that_is_signalled_goes_on_to_the_same_end(tmp_path, whi
         time.sleep(0.1)
     middle = checkpoint.newest(tmp_path / "cut")["state"]["step"]
     assert 0 < middle < 160
-    for name in ("cut", "whole"):
-        done = mill("short.ipynb", f"{name}.ipynb", tmp_path, RUN=name)
-        assert done.returncode == 0 and "reached 160" in text_of(tmp_path / f"{name}.ipynb"), done.stderr[-2000:]
+    done = mill("short.ipynb", "cut.ipynb", tmp_path, RUN="cut")
+    assert done.returncode == 0 and "reached 160" in text_of(tmp_path / "cut.ipynb"), done.stderr[-2000:]
+    ganlib.setup(0, threads=1)  # the run uncut, in this process
+    gan = ganlib.recipe("classic").gan(0)
+    settings = {"batch_size": 10, "record_every": 5, "folder": tmp_path / "whole"}
+    for _ in ganlib.train(gan, ganlib.load("digits"), until=160, **settings):
+        pass
     cut, whole = (checkpoint.newest(tmp_path / name)["state"] for name in ("cut", "whole"))
     assert same({**cut, "history": 0}, {**whole, "history": 0})

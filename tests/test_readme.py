@@ -37,7 +37,7 @@ def test_the_tree_has_a_line_for_each_folder():
         pytest.skip("no git checkout: which files belong to the tree is unknown")
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     tops = {file.split("/")[0] + "/" * ("/" in file) for file in files} - {"README.md", ".gitignore"}
-    rooms = {"/".join(file.split("/")[:2]) + "/" for file in files if file.startswith("ganlib/") and file.count("/") > 1}
+    rooms = {"/".join(file.split("/")[:2]) + "/" for file in files if re.match("ganlib/.+/", file)}
     listed = set(re.findall(r"^(?:  )?([\w.]+/|[\w.]+\.\w+|LICENSE)", tree, re.MULTILINE))
     listed |= set(re.search(r"^pyproject.+", tree, re.MULTILINE)[0].split())
     assert {name for name in tops if not name.startswith(".git-")} <= listed, tops - listed
@@ -51,7 +51,7 @@ def test_the_tree_has_a_line_for_each_folder():
 def test_each_notebook_has_a_row_a_thumbnail_and_a_badge():
     for path in NOTEBOOKS:
         place = f"notebooks/{path.name}"
-        assert f"![" in README and f"](docs/{path.name[:2]}.png) | [{path.name[:2]} " in README, path
+        assert "![" in README and f"](docs/{path.name[:2]}.png) | [{path.name[:2]} " in README, path
         assert f"]({place})" in README and f"<!-- badge {place} -->" in README
         assert (ROOT / "docs" / f"{path.name[:2]}.png").exists()
 
