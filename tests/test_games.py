@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -53,7 +54,7 @@ def test_it_is_killed_and_goes_on_bit_for_bit(kind, tmp_path):
             "for now in ganlib.train(run, data, game, until=10**6, batch_size=10, record_every=5):\n"
             "    ganlib.save(sys.argv[1], run)\n    print(run.step, flush=True)\n")  # fmt: skip
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT / "tests", text=True,
-                               stdout=subprocess.PIPE, env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"})  # fmt: skip
+                               stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"})  # fmt: skip
     for line in process.stdout:
         if line.strip() == "7":
             break

@@ -2,7 +2,7 @@
 
 python tools/thumbnails.py
 
-In each notebook one cell has the tag "thumbnail=N,x,y,w,h": its N-th picture, 0 being the first, is cut to w x h pixels
+In each notebook one cell has the tag "thumbnail N x y w h": its N-th picture, 0 being the first, is cut to w x h pixels
 at x, y.
 """
 
@@ -16,7 +16,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 SIZE = 240, 120
-TAG = re.compile(r"thumbnail=(\d+),(\d+),(\d+),(\d+),(\d+)")
+TAG = re.compile(r"thumbnail (\d+) (\d+) (\d+) (\d+) (\d+)")
 
 
 def thumbnail(path):
