@@ -152,7 +152,7 @@ def test_threads_and_precision_come_back(small, tmp_path):
         torch.set_float32_matmul_precision(precision)
 
 
-@pytest.mark.parametrize("moments", [8, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("moments", [5, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_killed_process_leaves_a_loadable_checkpoint(small, digits, tmp_path, moments):
     """SIGKILL at several moments of a process that saves all the time; what it left goes on, and equals a run uncut."""
     code = (

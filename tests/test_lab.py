@@ -4,6 +4,7 @@ import copy
 import io
 from functools import partial
 
+import numpy
 import pytest
 import torch
 from conftest import same
@@ -126,7 +127,9 @@ def test_the_grid_is_steered_by_two_sliders(conditional):
     grid = explorer.grid("direction 1", "direction 3", x=0.5, y=-1.0, reach=2.0, side=3, label=6)
     last = explorer.noise(direction_1=2.5, direction_3=1.0)
     corner = opened(grid).crop((2 * 58, 2 * 58, 2 * 58 + 56, 2 * 58 + 56))
-    assert corner.tobytes() == opened(show(latent.draw(conditional, last, 6).detach())).tobytes()
+    alone = opened(show(latent.draw(conditional, last, 6).detach()))
+    # drawn alone and among others: low bits differ, on some processors by a step of 256
+    assert numpy.abs(numpy.asarray(corner, int) - numpy.asarray(alone, int)).max() <= 1
     panel = explorer.grid_panel()
     for name, value in (("x", 1.0), ("y", -1.0), ("reach", 3.0), ("across", "direction 3"), ("down", "direction 1"),
                         ("sample", 4), ("label", 2)):  # fmt: skip

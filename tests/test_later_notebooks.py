@@ -64,8 +64,9 @@ def test_the_later_notebooks_on_finished_runs(path, tmp_path):
         trained(done, tmp_path / "out.ipynb", again)
 
 
-def test_two_dimensions(tmp_path):
-    """From its folder, as short as it goes, and by nbval: pictures, one line a run, coverage at the end."""
+@pytest.mark.parametrize("again", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_two_dimensions(tmp_path, again):
+    """From its folder, as short as it goes: pictures, one line a run, coverage at the end; again by nbval."""
     assert set(papermill.inspect_notebook(str(PLANE))) == {"SEED", "STEPS", "SEEDS", "DATA"}
     done = mill(PLANE.name, tmp_path / "out.ipynb", PLANE.parent, STEPS=30, SEEDS=1, DATA="grid")
     assert done.returncode == 0, done.stderr[-3000:]
@@ -74,7 +75,8 @@ def test_two_dimensions(tmp_path):
         assert "step 30 / 30" in line and sum("image/" in kind for o in cell.outputs for kind in o.get("data", {})) == 1
     said = text_of(tmp_path / "out.ipynb")
     assert "of 8 modes" in said and "a grid of 25:" in said and said.count("not done yet") == 5
-    nbval(tmp_path)
+    if again:
+        nbval(tmp_path)
 
 
 def test_the_sliders_change_the_picture():

@@ -139,12 +139,6 @@ def test_from_the_root(milled):
     assert "unknown parameter" not in done.stderr.lower()
 
 
-def test_from_the_notebooks_folder(tmp_path):
-    done = mill(FIRST.name, tmp_path / "out.ipynb", FIRST.parent, RUN=tmp_path / "run", **SHORT)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert_milled(tmp_path / "out.ipynb", 60)
-
-
 def test_parameters_are_seen_and_injected_behind_the_tagged_cell(milled):
     assert set(papermill.inspect_notebook(str(FIRST))) == {
         "SEED", "STEPS", "BATCH", "LEARNING_RATE", "DATA", "RUN", "FRESH", "PRECISION"
@@ -161,20 +155,25 @@ def test_text_outputs_are_the_same_in_a_second_run(milled):
 
 
 def test_running_a_finished_notebook_again_says_so_and_draws_the_picture(milled, tmp_path):
+    """Now from the notebooks' folder."""
     folder, _ = milled
-    done = mill(FIRST, tmp_path / "again.ipynb", ROOT, RUN=folder / "run", **SHORT)
+    done = mill(FIRST.name, tmp_path / "again.ipynb", FIRST.parent, RUN=folder / "run", **SHORT)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "this run is finished: 60 steps" in assert_milled(tmp_path / "again.ipynb", 60)
     text = (tmp_path / "again.ipynb").read_text()
     assert "going on from step 60" in text and "To go on, raise `until` above 60" in text
 
 
-def test_a_run_of_another_seed_in_the_folder_is_refused_and_fresh_starts_anew(milled, tmp_path):
+def test_a_run_of_another_seed_in_the_folder_is_refused(milled, tmp_path):
+    done = mill(FIRST, tmp_path / "no.ipynb", ROOT, RUN=milled[0] / "run", SEED=1, **SHORT)
+    assert done.returncode != 0 and "has seed = 5, this one seed = 1" in done.stderr and "FRESH = True" in done.stderr
+
+
+@pytest.mark.slow
+def test_fresh_starts_anew(milled, tmp_path):
     folder, _ = milled
     run_folder = tmp_path / "run"
     shutil.copytree(folder / "run", run_folder)
-    done = mill(FIRST, tmp_path / "no.ipynb", ROOT, RUN=run_folder, SEED=1, **SHORT)
-    assert done.returncode != 0 and "has seed = 5, this one seed = 1" in done.stderr and "FRESH = True" in done.stderr
     done = mill(FIRST, tmp_path / "yes.ipynb", ROOT, RUN=run_folder, SEED=1, FRESH=True, **SHORT)
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "run.1" / "checkpoint.pt").exists()
