@@ -1,4 +1,4 @@
-"""Data: images at rest, and the batches that a step is given."""
+"""Data sets (`Images`, stored as uint8), the `Batches` of each training step, and `load`."""
 
 from .images import Batches, Images, as_float, as_uint8
 

@@ -1,4 +1,4 @@
-"""Archives: the image files of a .zip or a .tar, read in place; and what an archive may hold."""
+"""Read the files of a .zip or .tar archive in place, and refuse archives that could do harm."""
 
 import hashlib
 import lzma
@@ -11,32 +11,36 @@ from pathlib import PurePosixPath
 from . import source
 from .source import Source, hidden, mark
 
+# what a damaged archive raises when it is read
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, NotImplementedError, EOFError, OSError, lzma.LZMAError, zlib.error)
-TOTAL = 256 * 2**30  # of all files of an archive
-COUNT = 5_000_000  # files of an archive
-RATIO = 200  # between a file's size and what it takes in the archive, from a megabyte on
+TOTAL = 256 * 2**30  # most bytes, unpacked, of all files of an archive together
+COUNT = 5_000_000  # most files of an archive
+RATIO = 200  # greatest ratio of a file's size to its packed size, from a megabyte on
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
 def open_archive(path):
-    """Return the `Source` of a .zip or a .tar.
+    """Return the `Source` of the .zip or .tar archive at `path`.
 
-    Raises OSError where it cannot be read, ValueError for an archive that nobody should open.
+    Raises OSError where it cannot be read, ValueError where `_allowed` refuses it.
     """
     try:
         return _zip(path) if zipfile.is_zipfile(path) else _tar(path)
-    except tuple(set(DAMAGE) - {OSError}):  # an OSError, no permission say, speaks for itself
+    except tuple(set(DAMAGE) - {OSError}):  # an OSError already says what is wrong
         kinds = ", ".join(ARCHIVES)
         raise OSError(f"{path} is no folder and no archive that can be read; {kinds} are known") from None
 
 
 def _allowed(archive, members):
-    """Raise ValueError where an archive is made to do harm; `members`: (name, size, packed size or None)."""
+    """Raise ValueError for an archive with a path that leads out of it, or with too much data.
+
+    `members` yields (name, size, packed size or None) for each file.
+    """
     total, why = 0, None
     for count, (name, size, packed) in enumerate(members, 1):
         total += size
         parts = PurePosixPath(name.replace("\\", "/")).parts
-        if not parts:  # the folder itself, as `tar -C photos .` has it
+        if not parts:  # the folder itself, an entry that `tar -C photos .` writes
             continue
         if name.startswith(("/", "\\")) or parts[0][1:2] == ":" or ".." in parts:
             why = f"{name!r} points out of the archive"
@@ -51,6 +55,7 @@ def _allowed(archive, members):
 
 
 def _mark_of(path):
+    """Return the archive's fingerprint: of its content, or if it is large of its size and time."""
     info = path.stat()
     if info.st_size <= source.HASHED:
         return mark(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
@@ -61,7 +66,7 @@ def _zip(path):
     with zipfile.ZipFile(path) as archive:
         infos = [info for info in archive.infolist() if not info.is_dir()]
     _allowed(path, ((info.filename, info.file_size, info.compress_size) for info in infos))
-    skipped, found = [], []
+    skipped, readable = [], []
     for info in sorted(infos, key=lambda info: info.filename):
         mode = info.external_attr >> 16
         if hidden(info.filename):
@@ -73,23 +78,23 @@ def _zip(path):
         elif info.file_size > source.BYTES:
             skipped.append((info.filename, f"{info.file_size >> 20:,} MB; more than {source.BYTES >> 20} are not read"))
         else:
-            found.append(info)
+            readable.append(info)
 
     def items():
         with zipfile.ZipFile(path) as archive:
-            for info in found:
+            for info in readable:
                 try:
                     yield info.filename, archive.read(info)
                 except DAMAGE as error:
                     yield info.filename, error
 
-    return Source(path.stem, _mark_of(path), items, len(found), skipped)
+    return Source(path.stem, _mark_of(path), items, len(readable), skipped)
 
 
 def _tar(path):
-    skipped, found, total, packed = [], 0, 0, path.stat().st_size
+    skipped, readable, total, packed = [], 0, 0, path.stat().st_size
     with tarfile.open(path) as archive:
-        for count, member in enumerate(_members(archive, path, skipped), 1):  # a bomb is refused before it is unpacked
+        for count, member in enumerate(_members(archive, path, skipped), 1):  # refuse a bomb early
             total += member.size if member.isfile() else 0
             _allowed(path, [(member.name or ".", total, packed)])
             if count > COUNT:
@@ -101,7 +106,7 @@ def _tar(path):
             elif member.size > source.BYTES:
                 skipped.append((member.name, f"{member.size >> 20:,} MB; more than {source.BYTES >> 20} are not read"))
             else:
-                found += 1
+                readable += 1
 
     def items():
         with tarfile.open(path) as archive:
@@ -115,11 +120,14 @@ def _tar(path):
     name = path.name
     for ending in sorted(ARCHIVES, key=len, reverse=True):
         name = name.removesuffix(ending)
-    return Source(name, _mark_of(path), items, found, skipped)
+    return Source(name, _mark_of(path), items, readable, skipped)
 
 
 def _members(archive, path, skipped):
-    """The members of a tar, as far as it goes: one that was cut short is no reason to lose what came before."""
+    """Yield the members of a tar up to its end, or to where it is damaged (noted in `skipped`).
+
+    Raises tarfile.ReadError where even the first member cannot be read.
+    """
     members, count = iter(archive), 0
     while True:
         try:
@@ -131,7 +139,8 @@ def _members(archive, path, skipped):
             return
         if member is None:
             archive.fileobj.seek(archive.offset)
-            if len(archive.fileobj.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE:  # tarfile takes that for an end
+            # tarfile reports a file that breaks off here as a normal end
+            if len(archive.fileobj.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE:
                 skipped.append((path.name, f"the archive is damaged: it breaks off after {count} members"))
             return
         count += 1

@@ -1,19 +1,23 @@
-"""Decoding: the bytes of any usual image file, or a picture in memory, to square uint8 pixels; and what was done."""
+"""Decode image files of any usual format, or pictures in memory, to square uint8 pixels, with notes
+of what was changed.
+"""
 
 import io
 from typing import NamedTuple
 
-PIXELS = 80_000_000  # of one image, at most: more is a mistake, or made to fill the memory
+PIXELS = 80_000_000  # most pixels of one image: more is a mistake, or meant to fill the memory
 FITS = ("crop", "pad", "stretch")
-WHITE = 255  # what stands behind transparent pixels, and beside an image that is padded
+WHITE = 255  # the background of transparent pixels, and the border of a padded image
 
 
 class Unreadable(Exception):
-    """Why an image was not taken."""
+    """An image cannot be used; the message says why."""
 
 
 class Decoded(NamedTuple):
-    """Pixels (3, size, size) as a uint8 array, whether they are all grey, the size it had, and what was done to it."""
+    """A decoded image: pixels (3, size, size) as a uint8 array, whether they are all grey, the
+    original width and height, and what was changed.
+    """
 
     pixels: object
     grey: bool
@@ -23,10 +27,11 @@ class Decoded(NamedTuple):
 
 
 def decode(source, size, fit="crop"):
-    """Return `Decoded` of an image: bytes of a file, a Pillow image, or an array or tensor of pixels.
+    """Return the `Decoded` of an image: bytes of a file, a Pillow image, an array or a tensor.
 
-    EXIF's rotation is applied; 16-bit values are scaled to 8 bits; transparent pixels lie on white; palettes and other
-    colour spaces become RGB; of an animation the first frame is taken. Then the middle square is cut out ("crop"), the
+    EXIF's rotation is applied; 16-bit values are scaled to 8 bits; transparent pixels are put on
+    white; palettes and other colour spaces become RGB; of an animation the first frame is used.
+    Then the image becomes a square of `size` pixels: its middle is cut out (`fit="crop"`), or the
     whole is put on a white square ("pad") or stretched to one ("stretch"). Raises `Unreadable`.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
@@ -39,7 +44,7 @@ def decode(source, size, fit="crop"):
             raise Unreadable(f"{width:,} x {height:,} pixels; more than {PIXELS / 1e6:.0f} million are not decoded")
         if image.format not in (None, "MPO", "JPEG") and getattr(image, "n_frames", 1) > 1:
             notes.append("first frame of an animation or of several pages")
-        image.draft(None, (2 * size, 2 * size))  # a JPEG can be read at an eighth of its size
+        image.draft(None, (2 * size, 2 * size))  # a JPEG is read faster at 1/2 to 1/8 of its size
         turned = ImageOps.exif_transpose(image)
         if image.getexif().get(0x0112, 1) != 1:
             notes.append("turned as EXIF says")
@@ -57,7 +62,7 @@ def decode(source, size, fit="crop"):
         raise Unreadable(f"more than {PIXELS / 1e6:.0f} million pixels are not decoded") from None
     except Unreadable:
         raise
-    except Exception as error:  # broken files make decoders raise anything: OSError, SyntaxError, struct.error, ...
+    except Exception as error:  # a broken file may raise OSError, SyntaxError, struct.error, ...
         raise Unreadable(f"broken: {str(error)[:100] or type(error).__name__}") from None
     if min(width, height) < size:
         notes.append("enlarged")
@@ -65,11 +70,11 @@ def decode(source, size, fit="crop"):
 
 
 def _flat(image, notes):
-    """A Pillow image of mode L or RGB: 8 bits, no transparency, no palette."""
+    """Return an image of mode L or RGB (8 bits, no transparency, no palette); note what changed."""
     import numpy
     from PIL import Image
 
-    if image.mode.startswith("I"):  # I;16 and its orders of bytes; I is what some readers make of 16 bits
+    if image.mode.startswith("I"):  # I;16 in any byte order; some readers use I for 16 bits
         values = numpy.asarray(image).astype(numpy.int64)
         if values.min() < 0 or values.max() > 65535:
             raise Unreadable(f"32-bit values from {values.min():,} to {values.max():,}; 0 to 65,535 are expected")
@@ -83,8 +88,8 @@ def _flat(image, notes):
         image = image.convert("RGBA")
         if image.getextrema()[3][0] < 255:
             notes.append("transparency put on white")
-        ground = Image.new("RGBA", image.size, (WHITE,) * 3 + (255,))
-        return Image.alpha_composite(ground, image).convert("RGB")
+        background = Image.new("RGBA", image.size, (WHITE,) * 3 + (255,))
+        return Image.alpha_composite(background, image).convert("RGB")
     if image.mode in ("1", "L"):
         return image.convert("L")
     if image.mode not in ("RGB", "P"):
@@ -93,7 +98,7 @@ def _flat(image, notes):
 
 
 def _pixels(image):
-    """(pixels (3, H, W), whether they are grey)."""
+    """Return (pixels (3, H, W), whether they are all grey)."""
     import numpy
 
     values = numpy.asarray(image)
@@ -104,7 +109,9 @@ def _pixels(image):
 
 
 def _picture(source):
-    """A Pillow image of what a data set hands out: an image, an array (H, W) or (H, W, C), a tensor (C, H, W)."""
+    """Return a Pillow image of a data set's item: a Pillow image, an array (H, W) or (H, W, C), or
+    a tensor (H, W) or (C, H, W), of uint8, uint16 or floats from 0 to 1. Raises `Unreadable`.
+    """
     import numpy
     from PIL import Image
 

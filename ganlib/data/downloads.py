@@ -1,4 +1,4 @@
-"""Downloads: what torchvision fetches, and MNIST's file format."""
+"""Download public data sets through torchvision, and read IDX, MNIST's file format."""
 
 import gzip
 import math
@@ -8,19 +8,19 @@ import zlib
 
 import torch
 
-PAUSE, PATIENCE = 1.0, 30.0  # seconds: before the mirrors are asked again; until a silent server is given up
+PAUSE, PATIENCE = 1.0, 30.0  # seconds: before the second round of mirrors; to wait for a server
 TORCHVISION = {"mnist": "MNIST", "fashion": "FashionMNIST", "kmnist": "KMNIST", "cifar10": "CIFAR10"}
 
 
 def fetch(name, root, train):
-    """Return (images, labels, classes) of a set that torchvision knows, from the folder `root` or from its servers."""
-    from torchvision import datasets  # imported here: it costs more than the rest of ganlib together
+    """Return (images, labels, classes) of a public set, from folder `root` or downloaded there."""
+    from torchvision import datasets  # imported late: it takes longer than all of ganlib
 
     kind = getattr(datasets, TORCHVISION[name])
     if name == "cifar10":
-        found = _download(kind, root, train)
-        images = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()  # (N, 32, 32, 3) -> (N, 3, 32, 32)
-        return images, torch.tensor(found.targets), tuple(found.classes)
+        dataset = _download(kind, root, train)
+        images = torch.from_numpy(dataset.data).permute(0, 3, 1, 2).contiguous()  # to (N, C, H, W)
+        return images, torch.tensor(dataset.targets), tuple(dataset.classes)
     folder = root / kind.__name__ / "raw"
     wanted = [file for file, _ in kind.resources if file.startswith("train" if train else "t10k")]
     if None in [_read(folder / file) for file in wanted]:
@@ -30,36 +30,41 @@ def fetch(name, root, train):
 
 
 def _download(kind, root, train):
-    """Let torchvision download a set: from each of its mirrors, and from each again, for a server that was busy.
+    """Return a set that torchvision downloads; each mirror is tried twice, as a server may be busy.
 
-    (By itself it gives up where a mirror breaks off, and does not ask the next one.)
+    (By itself it gives up where a mirror breaks off, and tries no other.) Raises the last error.
     """
     errors = []
     for mirror in 2 * getattr(kind, "mirrors", [None]):
         if len(errors) == len(getattr(kind, "mirrors", [None])):
             time.sleep(PAUSE)
-        one = kind if mirror is None else type(kind.__name__, (kind,), {"mirrors": [mirror]})
+        dataset_class = kind if mirror is None else type(kind.__name__, (kind,), {"mirrors": [mirror]})
         try:
             with _impatient():
-                return one(root, train=train, download=True)
-        except Exception as error:  # URLError, RuntimeError (MD5), IncompleteRead, TimeoutError, ...
+                return dataset_class(root, train=train, download=True)
+        except Exception as error:  # URLError, RuntimeError (MD5), IncompleteRead, ...
             errors.append(error)
     raise errors[-1]
 
 
 def _read(packed):
-    """The content of an IDX file, from itself or from the .gz (whose own checksum is tested); None if neither."""
+    """Return the content of an IDX file, plain or from the .gz (whose checksum is tested); None if
+    neither can be read.
+    """
     plain = packed.with_suffix("")
     if plain.exists():
         return plain.read_bytes()
     try:
         return gzip.decompress(packed.read_bytes()) if packed.exists() else None
-    except (EOFError, gzip.BadGzipFile, zlib.error):  # cut short or damaged: torchvision fetches it anew
+    except (EOFError, gzip.BadGzipFile, zlib.error):  # damaged: to be downloaded again
         return None
 
 
 def idx(raw, name):
-    """Parse MNIST's IDX format: two zero bytes, the type (8 is uint8), the number of axes, the sizes, the values."""
+    """Return the tensor in `raw`, the bytes of the IDX file `name`; raise OSError for other bytes.
+
+    The format: two zero bytes, the type (8 is uint8), the number of axes, the sizes, the values.
+    """
     sizes = [int.from_bytes(raw[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(raw[3] if len(raw) > 3 else 0)]
     values = raw[4 + 4 * len(sizes) :]
     if raw[:3] != b"\0\0\x08" or not values or len(values) != math.prod(sizes):
@@ -68,7 +73,7 @@ def idx(raw, name):
 
 
 def servers(name):
-    """The addresses that torchvision asks."""
+    """Return the addresses from which torchvision downloads the set `name`."""
     from torchvision import datasets
 
     kind = getattr(datasets, TORCHVISION[name])
@@ -76,7 +81,7 @@ def servers(name):
 
 
 class _impatient:
-    """A server that accepts a connection and never answers is given up after a while instead of never."""
+    """A context that gives up a server which accepts a connection and then stays silent."""
 
     def __enter__(self):
         self.before = socket.getdefaulttimeout()

@@ -1,8 +1,8 @@
-"""Images at rest, one uint8 tensor, and the batches that a step is given: a function of (seed, step).
+"""A data set as one uint8 tensor (`Images`), and the batches of each training step (`Batches`).
 
-A data set, to `train`, is whatever has `name`, `shape` (of one image), `labels` (or None), `classes`,
-`len(data)`, `near(device)`, `floats(index, device)` and `batches(seed, step, k, size, dtype)`.
-`Images` is the usual one; `points.Points` and `together.Together` are others.
+For `train` a data set is any object with `name`, `shape` (of one image), `labels` (or None),
+`classes`, `len(data)`, `near(device)`, `batches(seed, step, k, size, dtype)` and
+`floats(index, device)`: `Images`, `points.Points`, `together.Together`, or a custom one.
 """
 
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ import torch
 
 from ..machine.randomness import generator
 
-KINDS = {4: "(N, C, H, W)", 5: "(N, C, T, H, W)"}  # images, and clips of T frames
+KINDS = {4: "(N, C, H, W)", 5: "(N, C, T, H, W)"}  # images; clips of T frames
 
 
 class Batches:
-    """The batches of one step: `images` `(k, B, C, H, W)` in [-1, 1], `labels` `(k, B, ...)` or None.
+    """A step's batches: `images` `(k, B, C, H, W)` in [-1, 1], `labels` `(k, B, ...)` or None.
 
-    A game may ask for more: each further name is a field, a tensor `(k, B, ...)`, or `Batches` again.
+    `others` are further fields for games that need them: tensors `(k, B, ...)`, or `Batches` again.
     """
 
     def __init__(self, images, labels=None, **others):
@@ -33,7 +33,7 @@ class Batches:
         return iter(self.fields.values())
 
     def tensors(self):
-        """Yield each tensor of them, those of inner batches too."""
+        """Yield every tensor, also those of nested `Batches`."""
         for value in self:
             if isinstance(value, Batches):
                 yield from value.tensors()
@@ -41,7 +41,7 @@ class Batches:
                 yield value
 
     def map(self, function):
-        """Return the same fields, each tensor of them changed by `function`."""
+        """Return `Batches` with the same fields, each tensor replaced by `function(tensor)`."""
         changed = {
             name: value.map(function) if isinstance(value, Batches) else None if value is None else function(value)
             for name, value in self.fields.items()
@@ -53,29 +53,29 @@ class Batches:
         return self.map(lambda x: x.to(device))
 
     def part(self, rank, world):
-        """Return the share of process `rank` of `world`: B / world of each batch, the first ones for rank 0."""
+        """Return process `rank`'s share of `world`: B / world of each batch, rank 0 the first."""
         return self.map(lambda x: x.chunk(world, 1)[rank])
 
 
 @dataclass(eq=False, repr=False)
 class Images:
-    """A set of images at rest: `images` uint8 `(N, C, H, W)`, or clips `(N, C, T, H, W)`.
+    """A data set: `images` uint8 `(N, C, H, W)`, or clips `(N, C, T, H, W)`.
 
-    `labels` are int64 `(N,)`, numbers of the names in `classes`; or what else each image goes with, as
-    the words of a sentence, int64 `(N, L)`: any tensor whose first size is N; or None. `known` is the
-    public set that these images are, as `load` says it ("mnist"), or None: a `name` proves nothing.
-    Raises ValueError for another type or shape, and for labels beyond `classes`.
+    `labels` are class numbers, int64 `(N,)`, indices of `classes`; or any tensor of N rows, such as
+    a sentence of L words per image, int64 `(N, L)`; or None. `known` is the name of the public set
+    that these are ("mnist"), set by `load`, else None: a `name` proves nothing. Raises ValueError
+    for another type or shape, or labels outside `classes`.
     """
 
     images: torch.Tensor
     labels: torch.Tensor | None = None
     classes: tuple = ()
     name: str = "images"
-    report: dict = field(default_factory=dict)  # what `load` did to images of one's own
+    report: dict = field(default_factory=dict)  # what `load` did to the user's own images
     known: str | None = None
-    loaded: dict = field(default_factory=dict)  # the arguments with which `load` finds them again
+    loaded: dict = field(default_factory=dict)  # arguments for `load` to load this set again
     _orders: dict = field(default_factory=dict)
-    _features: dict = field(default_factory=dict)  # what an extractor returned for them
+    _features: dict = field(default_factory=dict)  # features of these images, by extractor
 
     def __post_init__(self):
         images, labels = self.images, self.labels
@@ -92,11 +92,11 @@ class Images:
                 f"labels of {labels.dtype} {tuple(labels.shape)} were given; torch.int64 ({len(self)},), "
                 f"one per image, is expected, or a tensor ({len(self)}, ...) of what each image goes with"
             )
-        top = len(self.classes)
-        if labels.ndim == 1 and top and not 0 <= labels.min() <= labels.max() < top:
+        count = len(self.classes)
+        if labels.ndim == 1 and count and not 0 <= labels.min() <= labels.max() < count:
             raise ValueError(
-                f"{self.name!r} has labels from {labels.min()} to {labels.max()}, and {top} classes; "
-                f"0 to {top - 1}, one number for each name in `classes`, are expected"
+                f"{self.name!r} has labels from {labels.min()} to {labels.max()}, and {count} classes; "
+                f"0 to {count - 1}, one number for each name in `classes`, are expected"
             )
 
     def __len__(self):
@@ -108,7 +108,7 @@ class Images:
 
     @property
     def shape(self):
-        """(C, H, W) of one image, (C, T, H, W) of a clip."""
+        """(C, H, W) of one image, or (C, T, H, W) of one clip."""
         return tuple(self.images.shape[1:])
 
     def to(self, device):
@@ -118,12 +118,12 @@ class Images:
         return Images(self.images.to(device), labels, *about)
 
     def subset(self, index, name=None):
-        """Return the images at `index`, a slice or a tensor of places, with their labels; what is known stays known."""
+        """Return the images at `index`, a slice or tensor of places, with labels and `known`."""
         labels = None if self.labels is None else self.labels[index]
         return Images(self.images[index], labels, self.classes, name or self.name, known=self.known)
 
     def near(self, device):
-        """Return the set on `device` where it fills at most half of the memory free there, else as it is."""
+        """Return the set on `device` if it fits in half of its free memory, else unchanged."""
         device = torch.device(device)
         size = self.images.nbytes
         if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] / 2:
@@ -136,10 +136,10 @@ class Images:
         return as_float(self.images[index].to(device))
 
     def batches(self, seed, step, k=1, size=100, dtype=torch.float32):
-        """Return the `k` batches of `size` images for training step `step` (0, 1, ...): `Batches`.
+        """Return `Batches`: `k` batches of `size` images for training step `step` (0, 1, ...).
 
-        The set is walked in a new random order each epoch, without end: step s takes places s*k*size to
-        (s+1)*k*size - 1 of that walk, so that the batches depend on the arguments alone.
+        The set is read in a new random order each epoch, without end: step s takes places s*k*size
+        to (s+1)*k*size - 1 of that sequence, so that the batches depend on the arguments alone.
         Raises ValueError where a batch is larger than the set.
         """
         if not 1 <= size <= len(self):
@@ -158,7 +158,7 @@ class Images:
         return Batches(images, labels)
 
     def _order(self, seed, epoch):
-        """The random order of one epoch; drawn on the CPU so that it is the same on every device."""
+        """Return the random order of an epoch; drawn on the CPU to be the same on every device."""
         if (seed, epoch) not in self._orders:
             while len(self._orders) > 1:
                 del self._orders[next(iter(self._orders))]
@@ -168,12 +168,12 @@ class Images:
 
 
 def as_float(images, dtype=torch.float32):
-    """uint8 0..255 to float in [-1, 1], both ends exact."""
+    """Return uint8 0..255 as floats in [-1, 1], both ends exact."""
     return images.to(dtype).div_(127.5).sub_(1)
 
 
 def as_uint8(images):
-    """Float in [-1, 1] (values beyond are clamped) to uint8 0..255; uint8 is returned as it is."""
+    """Return floats in [-1, 1] (others are clamped) as uint8 0..255; uint8 stays as it is."""
     if images.dtype == torch.uint8:
         return images
     return images.float().add(1).mul_(127.5).round_().clamp_(0, 255).byte()

@@ -1,4 +1,7 @@
-"""Loading: a data set by its name, from a folder or an archive, or from another library's data set."""
+"""Load a data set by its name, from a folder or an archive, or from another library's data set.
+
+`load` is the public function. A new data set with a name is a new row of `LOADERS`.
+"""
 
 import gzip
 from pathlib import Path
@@ -14,22 +17,25 @@ DIGITS = {  # made by tools/make_digits.py
 
 
 def load(name, device=None, root="data", split="train", fallback=None, size=None, fit="crop", channels=None):
-    """Load a data set: by name, from a folder or archive of images, or from a data set object: `Images` on `device`.
+    """Load a data set by name, from a folder or archive of images, or from a data set object;
+    return `Images` on `device`.
 
-    "digits" is 10,000 of MNIST's training digits, and needs no network: they are part of ganlib. "mnist",
-    "fashion", "kmnist" and "cifar10" come from torchvision, with its mirrors and checksums, into the folder `root`;
-    files that are there already, the compressed ones alone too, are used. `split` is "train" or "test".
-    `fallback="digits"` goes on with the digits, and says so, where a download fails.
+    "digits" is 10,000 of MNIST's training digits, which ship with ganlib and need no network.
+    "mnist", "fashion", "kmnist" and "cifar10" are downloaded by torchvision, with its mirrors and
+    checksums, into the folder `root`; files already there are used, even if only the compressed
+    ones are. `split` is "train" or "test". `fallback="digits"` prints a message and loads the
+    digits where a download fails.
 
-    Images of your own: `load("path/to/folder", size=64)`, a .zip or .tar, or a data set of torchvision or Hugging Face.
-    Any mix of formats, kinds of pixels and sizes becomes squares of `size` pixels: the middle is cut out
-    (`fit="crop"`), the whole put on a white square ("pad") or stretched to it ("stretch"); grey where all are, else
-    colour, or as `channels` (1 or 3) says. One folder per class makes labels. Files that cannot be read are skipped and
-    reported, see `preflight`. The result is kept in `root`/prepared, by content, so that the next start is quick; a set
-    above 512 MB stays there as a file that is mapped into memory.
+    The user's own images: `load("path/to/folder", size=64)`, a .zip or .tar, or a data set of
+    torchvision or Hugging Face. Any mix of formats, pixel types and sizes becomes squares of `size`
+    pixels: the middle is cut out (`fit="crop"`), or the whole put on a white square ("pad") or
+    stretched to one ("stretch"). They are grey if all are, else in colour; `channels` (1 or 3)
+    overrides this. One folder per class makes labels. Files that cannot be read are skipped and
+    reported, see `preflight`. The result is cached in `root`/prepared under a hash of the content,
+    so that the next start is quick; a set above 512 MB stays in its file, mapped into memory.
 
-    Raises ValueError for an unknown name or an archive that is made to do harm, OSError where a download fails, a file
-    is corrupt, or nothing can be read.
+    Raises ValueError for an unknown name or a harmful archive, OSError where a download fails, a
+    file is corrupt, or nothing can be read.
     """
     if is_own(name):
         from .prepared import prepare
@@ -52,7 +58,7 @@ def load(name, device=None, root="data", split="train", fallback=None, size=None
 
 
 def is_own(name):
-    """Whether this is a path, of something that is there or not, or a data set: no known name."""
+    """Whether `name` is a path (existing or not) or a data set object, and no known name."""
     if not isinstance(name, str):
         return name is not None
     from .sources import looks_like_path
@@ -61,6 +67,7 @@ def is_own(name):
 
 
 def _digits(name, root, split, fallback):
+    """Return the digits that ship with ganlib; raise ValueError for test images, which do not."""
     from .downloads import idx
 
     if split != "train":
@@ -70,11 +77,12 @@ def _digits(name, root, split, fallback):
 
 
 def _torchvision(name, root, split, fallback):
+    """Return a set downloaded by torchvision; where that fails, the digits or OSError."""
     from .downloads import fetch, servers
 
     try:
         return Images(*fetch(name, root, split == "train"), name)
-    except Exception as error:  # torchvision raises RuntimeError, URLError, ValueError, ... for a failed download
+    except Exception as error:  # a failed download: RuntimeError, URLError, ValueError, ...
         tried = (
             f"{name!r} could not be loaded into {str(root)!r}; tried {', '.join(servers(name))} "
             f"({type(error).__name__}: {error})"
@@ -85,7 +93,7 @@ def _torchvision(name, root, split, fallback):
     return _digits("digits", root, "train", None)
 
 
-LOADERS = {  # a data set is one row: a function of (name, root, split, fallback) that returns `Images`
+LOADERS = {  # name: a function of (name, root, split, fallback) that returns `Images`
     "digits": _digits,
     "mnist": _torchvision,
     "fashion": _torchvision,

@@ -1,4 +1,6 @@
-"""Images of one's own: read, decoded side by side, and kept as one file of uint8, so that the next start is quick."""
+"""Prepare the user's own images: read them, decode several at a time, and cache them as one uint8
+file, so that the next start is quick. `loading.load` calls `prepare`.
+"""
 
 import hashlib
 import json
@@ -16,14 +18,15 @@ from ..machine.progress import Progress
 from .decoding import FITS, Unreadable, decode
 from .sources import open_source
 
-VERSION = 1  # of what decoding makes of a file: another one makes all sets anew
-IN_MEMORY = 2**29  # bytes; larger sets stay a file that is mapped into memory
+VERSION = 1  # of the decoded pixels: after a change every set is decoded again
+IN_MEMORY = 2**29  # bytes; a larger set stays in its file, mapped into memory
 
 
 def prepare(given, size, fit, channels, root):
-    """Return (images uint8 (N, C, size, size), labels or None, classes, name, report) of a path or a data set.
+    """Return (images uint8 (N, C, size, size), labels or None, classes, name, report) of the path
+    or data set `given`.
 
-    Raises ValueError for options or archives that make no sense, OSError where nothing can be read.
+    Raises ValueError for wrong options or a refused archive, OSError where nothing can be read.
     """
     for what, value, known in (("fit", fit, FITS), ("channels", channels, (None, 1, 3))):
         if value not in known:
@@ -33,32 +36,34 @@ def prepare(given, size, fit, channels, root):
     source = open_source(given)
     key = _key(source.mark, size, fit, channels) if source.mark else None
     folder = Path(root) / "prepared" / (key or f"unnamed-{os.getpid()}")
-    if key and (kept := _kept(folder)):
-        print(f"{source.name}: {kept[4]['used']:,} images of {size} x {size}, prepared before (in {folder})")
-        return kept
+    if key and (cached := _kept(folder)):
+        print(f"{source.name}: {cached[4]['used']:,} images of {size} x {size}, prepared before (in {folder})")
+        return cached
     return _make(source, size, fit, channels, folder, bool(key))
 
 
 def _key(*facts):
+    """Return the name of the cache folder of a set: a hash of the facts that decide its pixels."""
     return hashlib.sha256(repr((VERSION, *facts)).encode()).hexdigest()[:20]
 
 
 def _make(source, size, fit, channels, folder, keep):
+    """Decode `source` into files in `folder`, return the set, and `keep` or delete the files."""
     folder.mkdir(parents=True, exist_ok=True)
     raw, rows, skipped, notes = folder / f".decoding-{os.getpid()}.tmp", [], list(source.skipped), Counter()
-    for left in folder.glob(".decoding-*.tmp"):  # by a process that was killed, unless it is at work
-        if time.time() - left.stat().st_mtime > 3600:
-            left.unlink(missing_ok=True)
+    for leftover in folder.glob(".decoding-*.tmp"):  # older than an hour: its process was killed
+        if time.time() - leftover.stat().st_mtime > 3600:
+            leftover.unlink(missing_ok=True)
     try:
         with open(raw, "wb") as file:
-            for i, (name, found) in enumerate(_decoded(source, size, fit)):
-                if isinstance(found, Exception):
-                    skipped.append((name, str(found)))
+            for i, (name, decoded) in enumerate(_decoded(source, size, fit)):
+                if isinstance(decoded, Exception):
+                    skipped.append((name, str(decoded)))
                     continue
-                file.write(found.pixels.tobytes())
+                file.write(decoded.pixels.tobytes())
                 label = source.labels[i] if source.labels else None
-                rows.append((name, found.grey, found.width, found.height, label))
-                notes.update(found.notes)
+                rows.append((name, decoded.grey, decoded.width, decoded.height, label))
+                notes.update(decoded.notes)
         if not rows:
             why = "; ".join(f"{name}: {why}" for name, why in skipped[:3])
             raise OSError(f"{source.name} holds no image that can be read, of {len(skipped)} files ({why or 'none'})")
@@ -76,55 +81,59 @@ def _make(source, size, fit, channels, folder, keep):
     finally:
         raw.unlink(missing_ok=True)
     text = json.dumps(about).encode()
-    replace(folder / "about.json", lambda file: file.write(text))  # last: without it the rest is not taken
-    made = _kept(folder)
-    if not keep:  # a data set that cannot be told from others: not kept for the next start
+    replace(folder / "about.json", lambda file: file.write(text))  # last: it says the set is whole
+    prepared = _kept(folder)
+    if not keep:  # without a fingerprint the next start cannot find it again
         for name in ("about.json", "images.u8"):
             (folder / name).unlink()
         folder.rmdir()
-    return made
+    return prepared
 
 
 def _decoded(source, size, fit):
-    """(name, Decoded or an exception) of each item, in order; decoded side by side, a few ahead of what is taken."""
+    """Yield (name, `Decoded` or exception) of each item in order; threads decode a few ahead."""
 
-    def work(found):
+    def work(content):
         try:
-            return found if isinstance(found, Exception) else decode(found, size, fit)
+            return content if isinstance(content, Exception) else decode(content, size, fit)
         except Unreadable as error:
             return error
 
     workers = os.cpu_count() or 1
     with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
-        warnings.simplefilter("ignore")  # Pillow's about large images and odd EXIF: what matters is in the report
+        # Pillow warns of large images and odd EXIF; the report says what matters
+        warnings.simplefilter("ignore")
         ahead, done, progress = deque(), 0, Progress(patience=5.0)
 
-        def told(found):
+        def counted(result):
             nonlocal done
             done += 1
             progress.tell(done / source.count, f"decoding: {done:,} of {source.count:,} images")
-            return found
+            return result
 
-        for name, found in source.items():
-            ahead.append((name, pool.submit(work, found)))
+        for name, content in source.items():
+            ahead.append((name, pool.submit(work, content)))
             if len(ahead) >= 4 * workers:
                 first, job = ahead.popleft()
-                yield first, told(job.result())
+                yield first, counted(job.result())
         while ahead:
             first, job = ahead.popleft()
-            yield first, told(job.result())
+            yield first, counted(job.result())
         progress.close()
 
 
 def _labels(rows, source):
-    """(labels or None, classes, whether files lie both in folders and beside them): one folder per class."""
+    """Return (labels or None, classes, whether files lie both in folders and beside them).
+
+    Where the source has no labels, each folder is a class.
+    """
     if source.labels:
         labels = [row[4] for row in rows]
         if None in labels or min(labels) < 0:
             return None, (), False
         return labels, source.classes or tuple(map(str, range(max(labels) + 1))), False
     folders = [PurePosixPath(row[0]).parts[:-1] for row in rows]
-    common = os.path.commonprefix(folders)  # of tuples: the folders that all files share
+    common = os.path.commonprefix(folders)  # works on tuples too: the folders that all files share
     inner = [parts[len(common) :] for parts in folders]
     firsts = {parts[0] for parts in inner if parts}
     if not all(inner):
@@ -134,25 +143,25 @@ def _labels(rows, source):
 
 
 def _planes(raw, path, shape):
-    """Write the file of images from the decoded one, which has three planes an image: all of them, or their grey."""
+    """Write the images in `raw`, with three planes each, to `path`: all planes, or their grey."""
     import numpy
 
     n, planes, h, w = shape
     decoded = numpy.memmap(raw, numpy.uint8, "r", shape=(n, 3, h, w))
 
     def write(file):
-        for part in range(0, n, 1000):
-            some = decoded[part : part + 1000]
-            if planes == 1:  # ITU-R 601, as Pillow does
+        for start in range(0, n, 1000):
+            chunk = decoded[start : start + 1000]
+            if planes == 1:  # ITU-R 601's luma, as in Pillow
                 weights = numpy.array([19595, 38470, 7471], numpy.uint32)[:, None, None]
-                some = ((some * weights).sum(1, keepdims=True, dtype=numpy.uint32) + 32768 >> 16).astype(numpy.uint8)
-            file.write(some.tobytes())
+                chunk = ((chunk * weights).sum(1, keepdims=True, dtype=numpy.uint32) + 32768 >> 16).astype(numpy.uint8)
+            file.write(chunk.tobytes())
 
     replace(path, write, size=n * planes * h * w)
 
 
 def _kept(folder):
-    """What was prepared in `folder`, or None where it is not whole."""
+    """Return the set that was prepared in `folder`, or None where it is missing or not whole."""
     try:
         about = json.loads((folder / "about.json").read_bytes())
         n, c, h, w = shape = about["shape"]

@@ -1,32 +1,37 @@
-"""What decoding is fed: named items, and which files are none of the user's."""
+"""`Source`, the named images that `prepared` decodes, and which files to ignore."""
 
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-BYTES = 256 * 2**20  # of one file
-HASHED = 2**27  # bytes of files that are told from others by their content; larger ones by names, sizes and times
+BYTES = 256 * 2**20  # most bytes of one file
+HASHED = 2**27  # bytes; the mark of a larger set comes from names, sizes and times, not content
 
 
 @dataclass
 class Source:
-    """`items()` yields (name, what `decode` takes); `mark` tells it from others; `labels`, where it knows them."""
+    """Images to decode: `items()` yields `count` pairs (name, what `decode` takes or an exception).
+
+    `mark` is a fingerprint that changes with the images, "" if there is none; `labels` (of the
+    items so far) and `classes` are set where the source has them.
+    """
 
     name: str
     mark: str
     items: Callable[[], Iterator]
     count: int
-    skipped: list = field(default_factory=list)  # (name, why)
+    skipped: list = field(default_factory=list)  # (name, why) of files that are left out
     labels: list | None = None
     classes: tuple = ()
 
 
 def mark(*facts):
+    """Return the fingerprint of these facts, a SHA-256."""
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def hidden(name):
-    """Whether a file is none of the user's: .DS_Store, __MACOSX/..., Thumbs.db."""
+    """Whether a file is the system's, not the user's: .DS_Store, __MACOSX/..., Thumbs.db."""
     parts = PurePosixPath(name).parts
     return any(part.startswith(".") or part == "__MACOSX" for part in parts) or parts[-1].lower() == "thumbs.db"

@@ -1,4 +1,4 @@
-"""Sources: where images come from: a folder, an archive, or another library's data set."""
+"""Open the user's own images as a `Source`: a folder, an archive, or another library's data set."""
 
 import hashlib
 import operator
@@ -12,14 +12,14 @@ from .source import Source, hidden, mark
 
 
 def looks_like_path(text):
-    """Whether a text is a path, of something that is there or not, rather than a name."""
-    return any(mark in text for mark in "/\\") or text.lower().endswith(ARCHIVES) or os.path.isdir(text)
+    """Whether a text is a path (existing or not) rather than a name."""
+    return any(slash in text for slash in "/\\") or text.lower().endswith(ARCHIVES) or os.path.isdir(text)
 
 
 def open_source(given):
-    """Return the `Source` of a path, or of a data set of torchvision's or Hugging Face's kind.
+    """Return the `Source` of a path, or of a data set like torchvision's or Hugging Face's.
 
-    Raises OSError where there is nothing or it cannot be read, ValueError for an archive that nobody should open.
+    Raises OSError where nothing is there or it cannot be read, ValueError for a harmful archive.
     """
     if not isinstance(given, (str, Path)):
         return _dataset(given)
@@ -32,6 +32,7 @@ def open_source(given):
 
 
 def _folder(path):
+    """Return the `Source` of a folder with its subfolders; links to folders are skipped."""
     files, skipped = [], []
     for place, folders, names in os.walk(path):
         for name in list(folders):
@@ -40,7 +41,7 @@ def _folder(path):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
         files += [(_inside(path, place, name), os.path.join(place, name)) for name in names]
     files = sorted(file for file in files if not hidden(file[0]))
-    facts, found = [], []
+    facts, readable = [], []
     for name, file in files:
         try:
             info = os.stat(file)
@@ -53,19 +54,20 @@ def _folder(path):
             skipped.append((name, f"{info.st_size / 2**20:,.0f} MB; more than {source.BYTES >> 20} are not read"))
         else:
             facts.append((name, info.st_size, info.st_mtime_ns))
-            found.append((name, file))
+            readable.append((name, file))
 
     def items():
-        for name, file in found:
+        for name, file in readable:
             content = _bytes(file)
             yield name, content if content is not None else OSError(f"{file} cannot be read")
 
     if sum(size for _, size, _ in facts) <= source.HASHED:
-        facts = [(name, hashlib.sha256(_bytes(file) or b"").hexdigest()) for name, file in found]
-    return Source(path.resolve().name, mark(facts), items, len(found), skipped)
+        facts = [(name, hashlib.sha256(_bytes(file) or b"").hexdigest()) for name, file in readable]
+    return Source(path.resolve().name, mark(facts), items, len(readable), skipped)
 
 
 def _bytes(file):
+    """Return the content of a file, None where it cannot be read."""
     try:
         return Path(file).read_bytes()
     except OSError:
@@ -73,11 +75,14 @@ def _bytes(file):
 
 
 def _inside(path, place, name):
+    """Return the path of file `name` in the folder `place`, relative to `path`, with slashes."""
     return Path(os.path.relpath(os.path.join(place, name), path)).as_posix()
 
 
 def _dataset(data):
-    """Items are dicts (Hugging Face), pairs (image, label) (torchvision), or images."""
+    """Return the `Source` of a data set of dicts (Hugging Face), pairs (image, label)
+    (torchvision), or images.
+    """
     if not hasattr(data, "__len__") or not hasattr(data, "__getitem__"):
         raise ValueError(f"{type(data).__name__} was given; a name, a path, or a data set with a length is expected")
     if len(data) == 0:
@@ -90,19 +95,19 @@ def _dataset(data):
         for i in range(len(data)):
             try:
                 item = data[i]
-            except Exception as error:  # a file of its that is broken: any decoder's error
+            except Exception as error:  # a broken file: any decoder's error
                 labels.append(None)
                 yield str(i), error
                 continue
             labels.append(None if label is None else int(item[label]))
             yield str(i), item if image is None else item[image]
 
-    fingerprint = getattr(data, "_fingerprint", "")  # Hugging Face's own; others are read anew at each start
+    fingerprint = getattr(data, "_fingerprint", "")  # Hugging Face's; others are read at each start
     return Source(type(data).__name__, fingerprint and mark(fingerprint), items, len(data), [], labels, classes)
 
 
 def _columns(data):
-    """(key of the image or None, key of the label or None, class names), read off the first item that can be read."""
+    """Return (image key or None, label key or None, class names), from the first readable item."""
     features, item = getattr(data, "features", None), _first(data)
     if isinstance(item, dict):
         kinds = {name: type(kind).__name__ for name, kind in (features or {}).items()}
@@ -121,16 +126,17 @@ def _columns(data):
 
 
 def _first(data):
+    """Return the first item that can be read; raise OSError where there is none."""
     for i in range(len(data)):
         try:
             return data[i]
-        except Exception as error:  # broken: `items` will report it
+        except Exception as error:  # broken: `items` reports it
             last = error
     raise OSError(f"none of the {len(data)} items of {type(data).__name__} can be read ({last})")
 
 
 def _whole(label):
-    """Whether a label is a whole number: an int, or one of numpy or torch."""
+    """Whether a label is a whole number: an int, or an integer of numpy or torch."""
     try:
         return operator.index(label) is not None
     except TypeError:

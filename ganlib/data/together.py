@@ -1,14 +1,14 @@
-"""Several data sets as one, by name: for a run of several GANs, each of which learns one of them."""
+"""Several data sets, each with a name, for a run of several GANs that each learn one of them."""
 
 from ..machine.randomness import seed_of
 from .images import Batches
 
 
 class Together:
-    """Data sets by name, `Together(photos=a, paintings=b)`; nothing pairs what lies at the same place.
+    """Data sets by name: `Together(photos=a, paintings=b)`. Images at the same place are not pairs.
 
-    `sets` holds them. As a data set it is as long as its shortest one, and looks like its first one
-    where only one can be looked at (`images`, `labels`, `shape`).
+    `sets` holds them. It is as long as its shortest set, and shows its first set to code that
+    expects a single one (`images`, `labels`, `shape`).
     """
 
     def __init__(self, **sets):
@@ -23,21 +23,21 @@ class Together:
         return min(map(len, self.sets.values()))
 
     def near(self, device):
-        """Return the sets on `device`, as far as they fit there."""
+        """Return the sets on `device`, each where it fits there."""
         return Together(**{name: data.near(device) for name, data in self.sets.items()})
 
     def floats(self, index, device=None):
-        """Return what lies at `index` of the first set."""
+        """Return the images at `index` of the first set."""
         return self.first.floats(index, device)
 
     def batches(self, seed, step, k=1, size=100, dtype=None):
-        """Return `Batches` whose fields are the batches of each set, under its name; `images` are the first's.
+        """Return `Batches` with a field for each set: its `Batches`; `images` are the first set's.
 
-        Each set has an order of its own, so that the i-th of one never goes with the i-th of another.
+        Each set has its own random order: the i-th of one never goes with the i-th of another.
         """
         settings = {} if dtype is None else {"dtype": dtype}
-        found = {
+        batches = {
             name: data.batches(seed if data is self.first else seed_of(seed, 0, name), step, k, size, **settings)
             for name, data in self.sets.items()
         }
-        return Batches(next(iter(found.values())).images, None, **found)
+        return Batches(next(iter(batches.values())).images, None, **batches)

@@ -1,1 +1,1 @@
-"""The machine: device, processes, randomness, files."""
+"""What concerns the computer, not GANs: the device, processes, random numbers, files, progress."""

@@ -1,4 +1,4 @@
-"""Assets: the files that ship with ganlib, each compared with the SHA-256 that it must have."""
+"""Read the files that ship with ganlib, each checked against its SHA-256."""
 
 import hashlib
 from importlib.resources import files
@@ -7,7 +7,7 @@ FOLDER = files(__package__.partition(".")[0]) / "assets"
 
 
 def asset(name, sha256):
-    """Return the bytes of the file `name`; raises OSError where they are not those of `sha256`."""
+    """Return the bytes of the file `name`; raise OSError if their SHA-256 is not `sha256`."""
     content = (FOLDER / name).read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     if digest != sha256:

@@ -1,4 +1,4 @@
-"""Device: pick the fastest one there is, seed everything, and say in one line what to expect."""
+"""Pick the fastest device, seed torch, and print in one line what to expect of a run."""
 
 import os
 import platform
@@ -8,40 +8,40 @@ import torch
 
 from .trials import medium_is_float32, rate_of, threads_to_use
 
-OPERATIONS = 32.1e6  # per image of the classic recipe
-# the part of the measured rate that the classic loop reached in quiet minutes: benchmarks/LOG.md, 2026-11-23
+OPERATIONS = 32.1e6  # floating-point operations per image of the classic recipe
+# share of the measured rate that the loop reached on a quiet machine: benchmarks/LOG.md, 2026-11-23
 REACHED = {"float32": 0.55, "bf16": 0.4}
 
 PRECISIONS = ("float32", "bf16")
 
 
 class choice:
-    """What `setup` chose for this process; a `GAN` takes it unless it is told otherwise."""
+    """What `setup` chose for this process: the defaults of a `GAN`."""
 
     precision = "float32"
     device = None
 
 
 def setup(seed=0, device=None, threads=None, precision="float32"):
-    """Seed torch, pick the device (CUDA, else Apple's MPS, else the CPU), print one line about it and return it.
+    """Seed torch; return the device (CUDA, else Apple's MPS, else CPU) and print a line about it.
 
-    precision: "float32"; "bf16" (training under autocast); or "fast": bf16 on a CPU that has units for it, where it
-        was measured to pay, else float32.
-    threads: of the CPU; by default torch's own choice, or fewer where a trial shows that they are faster, because other
-        processes keep cores busy; this is said in a line of its own. Both decide the low bits of a run; a checkpoint
-        keeps the threads, and `resume` sets them again.
+    precision: "float32"; "bf16" (training under autocast); or "fast": bf16 on a CPU that has units
+        for it, where it was measured to be faster, else float32.
+    threads: of the CPU. By default torch's number, or fewer where a trial shows that fewer are
+        faster, because other processes keep cores busy; a line says so. Threads and precision
+        decide the low bits of a run; a checkpoint keeps the threads, and `resume` sets them again.
 
-    For float32 on a CPU torch's matmul precision "medium" is set, on many machines the faster way to the same
-    products, where a trial shows that its error is that of float32; else "highest".
+    For float32 on a CPU torch's matmul precision becomes "medium", on many machines the faster way
+    to the same products, if a trial shows that its error is that of float32; else "highest".
     """
     torch.manual_seed(seed)
-    found = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    fastest = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:
-        device = torch.device(found if device is None else device)
+        device = torch.device(fastest if device is None else device)
     except RuntimeError:
         raise ValueError(f"device={device!r} was given; cuda, mps or cpu is expected") from None
-    if device.type not in ("cpu", found.type):
-        raise ValueError(f"device={str(device)!r} was given, but this machine offers {found.type} only; leave it out")
+    if device.type not in ("cpu", fastest.type):
+        raise ValueError(f"device={str(device)!r} was given, but this machine offers {fastest.type} only; leave it out")
     if precision == "fast":
         precision = "bf16" if device.type == "cpu" and _has_bf16() else "float32"
     if precision not in PRECISIONS:
@@ -60,7 +60,7 @@ def setup(seed=0, device=None, threads=None, precision="float32"):
 
 
 def describe(device):
-    """One line: name, memory, precision, and what it means for the run's time."""
+    """Return one line: the device, its memory, the precision, and how long a run takes."""
     untimed = f"{choice.precision}. Usually many times faster than a CPU; ganlib has not been timed on it"
     if device.type == "cuda":
         card = torch.cuda.get_device_properties(device)
@@ -81,12 +81,12 @@ def describe(device):
 
 
 def processor():
-    """The name of the processor."""
+    """Return the name of the processor."""
     return _cpuinfo("model name") or platform.machine()
 
 
 def _cpuinfo(field):
-    """One field of Linux's /proc/cpuinfo, "" where there is none."""
+    """Return one field of Linux's /proc/cpuinfo, "" if there is none."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -95,12 +95,12 @@ def _cpuinfo(field):
 
 
 def _has_bf16():
-    """Whether the processor multiplies bf16 natively; without that, bf16 on a CPU is slower than float32."""
+    """Whether the CPU multiplies bf16 natively; without that bf16 is slower than float32."""
     return any(unit in _cpuinfo("flags").split() for unit in ("avx512_bf16", "amx_bf16"))
 
 
 def _memory():
-    """GiB of memory of the machine."""
+    """Return the machine's memory in GiB."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     except (AttributeError, ValueError):  # Windows has no sysconf

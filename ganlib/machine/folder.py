@@ -1,10 +1,11 @@
-"""A folder that may go while it is in use."""
+"""A folder that may disappear while it is in use, such as one on a drive that is cut off."""
 
 
 class Folder:
-    """A folder that may go while it is in use (a drive that is cut off), and is not made anew then.
+    """A folder that may disappear while it is in use, and must not be made anew then.
 
-    A new one is made where the folder above it is; if that goes, nobody would look at what stands in its place.
+    `held` is the folder, or before it exists the nearest existing folder above it. If `held` has
+    gone, a new folder would stand where nobody looks for it.
     """
 
     def __init__(self, path):
@@ -12,7 +13,7 @@ class Folder:
         self.held = next(place for place in (self.path, *self.path.parents) if place.exists())
 
     def check(self):
-        """Raise OSError where it was there and has gone, or where that has gone in which it was to be made."""
+        """Raise OSError if `held` has gone; call this before each use of the folder."""
         if not self.held.exists():
             raise OSError(f"{self.held} has gone")
         if self.path.exists():

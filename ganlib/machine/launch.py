@@ -1,4 +1,4 @@
-"""Joining the processes that torchrun launched, and leaving them."""
+"""Join the processes that torchrun launched, and leave them at the end of a run."""
 
 import os
 import sys
@@ -8,9 +8,9 @@ from torch import distributed
 
 
 def start(device=None):
-    """Join the processes that torchrun launched, if it did; returns this one's device, or what was asked for.
+    """Join the processes that torchrun launched, if any; return this one's GPU, or `device`.
 
-    All but the first of them stop talking.
+    From then on only the first process prints.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ or distributed.is_initialized():
         return device
@@ -26,9 +26,10 @@ def start(device=None):
 
 
 def end(status=0):
-    """Leave the other processes, if there are any, and end this one, its work done, with an exit status.
+    """Leave the other processes, if there are any, and end this one at once with an exit status.
 
-    Not by the interpreter's own way out: there gloo's threads aborted about one run in ten (torch 2.15).
+    A normal exit is avoided because gloo's threads then aborted about one run in ten (torch 2.15).
+    Without other processes nothing happens.
     """
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()

@@ -1,23 +1,23 @@
-"""Several processes, one run: what torch.distributed is asked for. In a single process nothing happens here."""
+"""One run in several processes, through torch.distributed; a single process is unaffected."""
 
 import torch
 from torch import distributed
 
 
 def wait():
-    """Go on once all processes have come this far."""
+    """Wait until all processes have come this far."""
     if _many():
         distributed.barrier()
 
 
 def place():
-    """(rank, number of processes)."""
+    """Return (rank, number of processes)."""
     return (distributed.get_rank(), distributed.get_world_size()) if _many() else (0, 1)
 
 
 @torch.no_grad()
 def average(tensors):
-    """Replace each tensor by its mean over the processes, in one message for all."""
+    """Replace each tensor by its mean over the processes, with one message for all tensors."""
     if not _many() or not tensors:
         return
     packed = torch.cat([tensor.flatten() for tensor in tensors])
@@ -29,7 +29,7 @@ def average(tensors):
 
 @torch.no_grad()
 def share(tensors):
-    """Give each process the tensors of the first one."""
+    """Copy the tensors of the first process to the others."""
     if _many():
         for tensor in tensors:
             copy = tensor.contiguous()
@@ -38,10 +38,10 @@ def share(tensors):
 
 
 def agree(reason):
-    """The reason of the first process that has one: clocks and signals differ, and all have to stop at one step."""
+    """Return the `reason` of the first process that has one, so that all stop at the same step."""
     if not _many():
         return reason
-    reasons = [None] * distributed.get_world_size()
+    reasons = [None] * distributed.get_world_size()  # clocks and signals differ between processes
     distributed.all_gather_object(reasons, reason)
     return next(filter(None, reasons), None)
 

@@ -1,13 +1,13 @@
-"""Progress: a bar in a terminal; elsewhere a line at each tenth of the way."""
+"""Show progress: a bar in a terminal, elsewhere a line at each tenth of the way."""
 
 import sys
 import time
 
 
 class Progress:
-    """How far something is. `bar`: whether to draw a bar, by default where there is a terminal.
+    """Shows how far a task is. `bar`: whether to draw a bar, by default only in a terminal.
 
-    patience: seconds before the first line; what is done sooner says nothing.
+    patience: seconds before the first line; a task that ends sooner prints none.
     """
 
     def __init__(self, bar=None, patience=0.0):
@@ -18,7 +18,7 @@ class Progress:
             self.bar = tqdm(total=1, bar_format="{percentage:3.0f}%|{bar:20}| {desc}")
 
     def tell(self, share, *lines):
-        """Say that a `share`, 0 to 1, is done, in these lines; a bar shows the first of them."""
+        """Show that a `share`, 0 to 1, is done, with these lines; a bar shows the first of them."""
         if self.bar is not None:
             self.bar.n = min(1.0, share)
             self.bar.set_description_str(lines[0])

@@ -1,4 +1,4 @@
-"""Trials of this machine: the small measurements by which `setup` chooses."""
+"""Short trials of this machine, by which `setup` chooses precision and threads."""
 
 import time
 
@@ -7,12 +7,12 @@ from torch.nn.functional import linear
 
 
 def best_of(work, seconds):
-    """Seconds that `work()` takes: the least of as many calls as fit in `seconds`."""
+    """Return the seconds that `work()` takes: the least of the calls that fit in `seconds`."""
     return min(_times(work, seconds))
 
 
 def mean_of(work, seconds):
-    """Seconds that `work()` takes on average, over as many calls as fit in `seconds`."""
+    """Return the seconds that `work()` takes on average over the calls that fit in `seconds`."""
     times = _times(work, seconds)
     return sum(times) / len(times)
 
@@ -27,13 +27,13 @@ def _times(work, seconds):
 
 
 def _trial():
-    """The classic D's first layer on one batch of reals and fakes, from numbers of its own."""
+    """Return (200 reals and fakes, weights), as in the classic D's first layer, by a fixed seed."""
     draws = torch.Generator().manual_seed(0)
     return torch.randn(200, 784, generator=draws), torch.randn(1024, 784, generator=draws)
 
 
 def medium_is_float32():
-    """Whether "medium" keeps float32's accuracy here; processors with bf16 matrix units may round to bf16 instead."""
+    """Whether "medium" is as exact as float32 here; with bf16 matrix units it may round to bf16."""
     x, weight = _trial()
     exact, errors = linear(x.double(), weight.double()), {}
     before = torch.get_float32_matmul_precision()
@@ -45,15 +45,14 @@ def medium_is_float32():
 
 
 def rate_of(precision, seconds=0.2, part=best_of):
-    """Operations per second of that layer: the best of several, since machines are shared."""
+    """Return operations per second in `_trial`: the best of several, since machines are shared."""
     x, weight = (tensor.to(dtype_of(precision)) for tensor in _trial())
     return 2 * x.numel() * len(weight) / part(lambda: linear(x, weight), seconds)
 
 
 def threads_to_use(precision, seconds=0.15):
-    """(how many threads to use, what to say): fewer than torch's choice only where they do more work now.
-
-    Threads share out each product and wait for the last of them: one that has to share its core holds up all.
+    """Return (threads to use, message): fewer than torch's choice only where they do more work now.
+    Threads split each product and wait for the last: one that must share its core holds up all.
     """
     usual, rates = torch.get_num_threads(), {}
     for threads in sorted({usual, usual - 1, usual // 2, 1} - {0}, reverse=True):

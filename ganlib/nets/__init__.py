@@ -1,11 +1,10 @@
-"""Nets. Any module will do that maps `z (N, latent_dim)` to images (G) or images to logits `(N,)` (D).
-
-Each file is loaded when one of its nets is asked for.
+"""Nets for G and D. Any other module will do as G if it maps `z (N, latent_dim)` to images, and as
+D if it maps images to logits `(N,)`. Each file is imported when one of its nets is first used.
 """
 
 from importlib import import_module
 
-NETS = {  # the register: each net that can be built again from its settings, and its file
+NETS = {  # each net that `rebuild` can build from its settings, and its file
     "MLPGenerator": "mlp",
     "MLPDiscriminator": "mlp",
     "ConvGenerator": "dcgan",

@@ -1,9 +1,11 @@
-"""A pair of small nets made for speed on a CPU: 3x3 convolutions, all but G's last at half the image's size or less.
+"""A pair of small nets that are fast on a CPU: 3x3 convolutions, all but G's last at half the
+image's size or less.
 
-Of the DCGAN pair's time on a CPU two thirds go into what touches the image itself, one channel wide, and into
-convolutions of stride 2, whose gradients are slow there. Here D folds each 2x2 square of pixels into channels at once;
-sizes are halved by means, and doubled by repetition in one with the convolution after it. (G unfolded squares at first:
-the four pixels of each came apart, and smooth images got a pattern.) All layers keep the channels last in memory.
+Two thirds of the DCGAN pair's time on a CPU go into layers at the image's full size, one channel
+wide, and into convolutions of stride 2, whose gradients are slow there. Here D first folds each 2x2
+square of pixels into channels. Sizes are halved by means, and doubled by repetition, computed
+together with the next convolution. (G unfolded squares at first, but then the four pixels of each
+drifted apart, and smooth images got a pattern.) All layers keep channels last in memory.
 """
 
 from functools import partial
@@ -19,12 +21,13 @@ same_size = partial(nn.Conv2d, kernel_size=3, padding=1)
 
 
 class CompactGenerator(Generator):
-    """Noise `(N, latent_dim)` to images `(N, *shape)` in [-1, 1].
+    """The compact G, which maps noise `(N, latent_dim)` to images `(N, *shape)` in [-1, 1].
 
-    A linear layer to 4x4 (or 7x7) places, then at each hidden size `extra` 3x3 convolutions, and one more before each
-    doubling, BatchNorm and ReLU after each of them; a last doubling and convolution give the pixels, and tanh.
-    `widths`: the channels at each hidden size, in this order, the smallest first: 28 = 7 * 2^2 takes two, 32 = 4 * 2^3
-    three. `classes` makes it conditional, `categorical` gives it InfoGAN's codes.
+    A linear layer to 4x4 (or 7x7) places, then at each hidden size `extra` 3x3 convolutions, and
+    one more before each doubling, each followed by BatchNorm and ReLU; at last a doubling, a
+    convolution to pixels, and tanh. `widths`: the channels at each hidden size, the smallest size
+    first: 28 = 7 * 2^2 takes two, 32 = 4 * 2^3 three. `classes` makes G conditional, `categorical`
+    gives it InfoGAN's codes.
     """
 
     def __init__(self, latent_dim=64, shape=(1, 28, 28), widths=None, extra=1, classes=0, categorical=0):
@@ -41,8 +44,8 @@ class CompactGenerator(Generator):
             for outputs in (*[width] * extra, *([] if following is None else [following])):
                 layers += block(conv(width, outputs, bias=False), outputs)
                 conv = same_size
-            conv = ResizeConv2d if following else conv  # the first convolution at a size doubles the one before
-        if conv is ResizeConv2d:  # without an extra one nothing has been drawn at the last size yet
+            conv = ResizeConv2d if following else conv  # the first at a size also doubles it
+        if conv is ResizeConv2d:  # with extra=0 the last hidden size has no layer yet
             layers += block(conv(widths[-1], widths[-1], bias=False), widths[-1])
         self.layers = nn.Sequential(*layers, ResizeConv2d(widths[-1], shape[0]), nn.Tanh())
         self.apply(as_dcgan)
@@ -52,10 +55,11 @@ class CompactGenerator(Generator):
 
 
 class CompactDiscriminator(Discriminator):
-    """Images `(N, *shape)` to logits `(N,)`: the mirror image of `CompactGenerator`, without a norm.
+    """The compact D, which maps images `(N, *shape)` to logits `(N,)`.
 
-    `widths`: the channels at each hidden size, the largest first. LeakyReLU 0.2 after each convolution. `classes` makes
-    it conditional, `answers` gives it a second head.
+    The mirror image of `CompactGenerator`, without normalisation. `widths`: the channels at each
+    hidden size, the largest size first. LeakyReLU 0.2 follows each convolution. `classes` makes D
+    conditional, `answers` gives it a second head.
     """
 
     def __init__(self, shape=(1, 28, 28), widths=None, extra=1, classes=0, answers=0):
@@ -72,12 +76,12 @@ class CompactDiscriminator(Discriminator):
         self.apply(as_dcgan)
 
     def forward(self, images, labels=None, read=False):
-        places = self.layers(images).permute(0, 2, 3, 1)  # as they lie in memory: flattening copies nothing
+        places = self.layers(images).permute(0, 2, 3, 1)  # memory order: flatten copies nothing
         return self.verdict(places.flatten(1), labels, read)
 
 
 class Places(nn.Module):
-    """`(N, base * base * C)` to `(N, C, base, base)`: the channels of a place are neighbours."""
+    """Turns `(N, base * base * C)`, channels last, into `(N, C, base, base)`."""
 
     def __init__(self, base):
         super().__init__()
@@ -88,7 +92,7 @@ class Places(nn.Module):
 
 
 class Fold(nn.Module):
-    """`(N, C, 2H, 2W)` to `(N, 4C, H, W)`: each 2x2 square side by side in the channels."""
+    """Turns `(N, C, 2H, 2W)` into `(N, 4C, H, W)`: each 2x2 square's pixels become channels."""
 
     def forward(self, x):
         n, c, h, w = x.shape
@@ -97,12 +101,14 @@ class Fold(nn.Module):
 
 
 class ResizeConv2d(nn.Conv2d):
-    """`(N, C, H, W)` to `(N, outputs, 2H, 2W)`: nearest-neighbour doubling, then a 3x3 convolution, in one.
+    """Doubles the size by nearest neighbours and applies a 3x3 convolution, both in one.
 
-    Equal to `nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias))`, weights
-    included (Odena et al. 2016, "Deconvolution and checkerboard artifacts"). Of the nine products at each place of the
-    doubled image some have the same factor; here their weights are added first, which leaves four: a transposed
-    convolution of 4x4 weights and stride 2.
+    Turns `(N, C, H, W)` into `(N, outputs, 2H, 2W)`. Equal to
+    `nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1,
+    bias=bias))`, weights included (Odena et al. 2016, "Deconvolution and checkerboard artifacts").
+    Some of the nine products at each place of the doubled image share a factor; here their weights
+    are added first, which leaves four products: a transposed convolution with 4x4 weights and
+    stride 2.
     """
 
     def __init__(self, inputs, outputs, bias=True):
@@ -110,14 +116,14 @@ class ResizeConv2d(nn.Conv2d):
 
     def forward(self, x):
         turned = self.weight.transpose(0, 1).flip(2, 3)  # (C, outputs, 3, 3)
-        corners = (0, 1, 0, 1), (1, 0, 0, 1), (0, 1, 1, 0), (1, 0, 1, 0)  # the four places of a doubled pixel
+        corners = (0, 1, 0, 1), (1, 0, 0, 1), (0, 1, 1, 0), (1, 0, 1, 0)  # a pixel's four copies
         weight = sum(pad(turned, corner) for corner in corners)  # (C, outputs, 4, 4)
-        weight = weight.contiguous(memory_format=torch.channels_last)  # decides the layout of what comes out
+        weight = weight.contiguous(memory_format=torch.channels_last)  # the output's layout
         return conv_transpose2d(x, weight, self.bias, stride=2, padding=1)
 
 
 class Mean(nn.Module):
-    """`(N, C, 2H, 2W)` to `(N, C, H, W)`: the mean of each 2x2 square."""
+    """Turns `(N, C, 2H, 2W)` into `(N, C, H, W)`: the mean of each 2x2 square."""
 
     def forward(self, x):
         return avg_pool2d(x, 2)

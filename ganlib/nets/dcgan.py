@@ -1,4 +1,4 @@
-"""The DCGAN pair, for any square size that is 7 or 4 times a power of two; with `classes` it is conditional."""
+"""The DCGAN pair, for square sizes of 4 or 7 times a power of two; conditional with `classes`."""
 
 from itertools import pairwise
 
@@ -8,12 +8,14 @@ from .layers import Discriminator, Generator, Verdict, as_dcgan, scale, widths_o
 
 
 class ConvGenerator(Generator):
-    """Noise `(N, latent_dim)` to images `(N, *shape)` in [-1, 1]: DCGAN's G, Radford et al. 2016, section 3.
+    """DCGAN's G, which maps noise `(N, latent_dim)` to images `(N, *shape)` in [-1, 1].
 
-    A linear layer to 4x4 (or 7x7) places, then transposed convolutions that double the size, BatchNorm and ReLU
-    between them, tanh at the end. `widths`: the channels at each hidden size, in this order; 28 = 7 * 2^2 takes two,
-    32 = 4 * 2^3 three; by default they halve at each doubling, down to 64. `extra` adds as many 3x3 convolutions at
-    each hidden size. `classes` makes it conditional, `categorical` gives it InfoGAN's codes.
+    Radford et al. 2016, section 3: a linear layer to 4x4 (or 7x7) places, then transposed
+    convolutions that double the size, BatchNorm and ReLU between them, tanh at the end. `widths`:
+    the channels at each hidden size, the smallest size first: 28 = 7 * 2^2 takes two, 32 = 4 * 2^3
+    three; by default they halve at each doubling, down to 64. `extra` adds this many 3x3
+    convolutions at each hidden size. `classes` makes G conditional, `categorical` gives it
+    InfoGAN's codes.
     """
 
     def __init__(self, latent_dim=100, shape=(1, 28, 28), widths=None, extra=0, classes=0, categorical=0):
@@ -39,12 +41,13 @@ class ConvGenerator(Generator):
 
 
 class ConvDiscriminator(Discriminator):
-    """Images `(N, *shape)` to logits `(N,)`: DCGAN's D, Radford et al. 2016, section 3.
+    """DCGAN's D, which maps images `(N, *shape)` to logits `(N,)`.
 
-    Convolutions that halve the size, LeakyReLU 0.2 between them. `widths`: the channels at each hidden size, in this
-    order; by default they double at each halving, from 64. `extra` adds as many 3x3 convolutions at each hidden size.
-    `norm` is None; "batch" (DCGAN; no penalty may be used then); or "spectral" (Miyato et al. 2018, torch's). `classes`
-    makes it conditional, `answers` gives it a second head.
+    Radford et al. 2016, section 3: convolutions that halve the size, with LeakyReLU 0.2 between
+    them. `widths`: the channels at each hidden size, the largest size first; by default they double
+    at each halving, from 64. `extra` adds this many 3x3 convolutions at each hidden size. `norm`:
+    None; "batch" (as in DCGAN; it allows no penalty); or "spectral" (Miyato et al. 2018, torch's).
+    `classes` makes D conditional, `answers` gives it a second head.
     """
 
     def __init__(self, shape=(1, 28, 28), widths=None, extra=0, norm=None, classes=0, answers=0):
@@ -56,7 +59,7 @@ class ConvDiscriminator(Discriminator):
         layers = []
         for inputs, width in pairwise((shape[0], *widths)):
             for layer in (nn.Conv2d(inputs, width, 4, 2, 1), *(nn.Conv2d(width, width, 3, 1, 1) for _ in range(extra))):
-                normed = norm == "batch" and layers  # DCGAN: none at the image
+                normed = norm == "batch" and layers  # none in the first layer, as in DCGAN
                 layers += [layer, *([nn.BatchNorm2d(width)] if normed else []), nn.LeakyReLU(0.2, inplace=True)]
         self.layers = nn.Sequential(*layers, nn.Flatten())
         self.verdict = Verdict(widths[-1] * base**2, classes, answers)

@@ -1,4 +1,4 @@
-"""What several nets share: the way in for noise and labels, the verdict, sizes, and how weights begin."""
+"""Parts that several nets share: input and output layers, base classes, sizes, initial weights."""
 
 import math
 
@@ -8,18 +8,18 @@ from torch.nn.functional import one_hot
 
 
 class Latent(nn.Module):
-    """What G's first layer is given: the noise, its codes and the embedding of the label, `(N, width)`.
+    """The input of G's first layer: noise, codes and the label's embedding, `(N, width)`.
 
-    With `categorical=k` the first k numbers of the noise are replaced by the one-hot code of the largest of them, so
-    that each code is as likely as another (Chen et al. 2016). With `classes` an embedding of the label, as wide as the
-    noise, is appended.
+    With `categorical=k` the first k numbers of the noise are replaced by the one-hot code of the
+    largest of them, so that all codes are equally likely (Chen et al. 2016). With `classes` an
+    embedding of the label, as wide as the noise, is appended.
     """
 
     def __init__(self, latent_dim, classes=0, categorical=0):
         super().__init__()
         self.categorical, self.width = categorical, latent_dim * (2 if classes else 1)
         self.embedding = nn.Embedding(classes, latent_dim) if classes else None
-        if classes:  # the noise is louder than the class: with both alike G drew one image for each class
+        if classes:  # less than the noise: with equal scales G drew a single image per class
             nn.init.normal_(self.embedding.weight, std=0.25)
 
     def forward(self, z, labels=None):
@@ -30,11 +30,12 @@ class Latent(nn.Module):
 
 
 class Verdict(nn.Module):
-    """D's last layer: features `(N, width)` to logits `(N,)`, in float32 under autocast too.
+    """D's last layer: features `(N, width)` to logits `(N,)`, in float32 even under autocast.
 
-    (In bf16 two logits that differ by a finite difference would be the same number.) With `classes` the label's
-    embedding is projected on the features and joins the logit: Miyato & Koyama 2018, equation 3. With `answers=q` and
-    `read=True` it returns (logits, answers `(N, q)`): a second head, for InfoGAN and ACGAN.
+    (In bf16 two logits that differ by a finite difference would be the same number.) With `classes`
+    the label's embedding is projected on the features and added to the logit: Miyato & Koyama 2018,
+    equation 3. With `answers=q` and `read=True` it returns (logits, answers `(N, q)`): a second
+    head, for InfoGAN and ACGAN.
     """
 
     def __init__(self, width, classes=0, answers=0):
@@ -43,12 +44,13 @@ class Verdict(nn.Module):
         self.embedding = nn.Embedding(classes, width) if classes else None
         self.answers = nn.Linear(width, answers) if answers else None
         if classes:
-            nn.init.normal_(self.embedding.weight, std=width**-0.5)  # as heavy as the linear layer
+            nn.init.normal_(self.embedding.weight, std=width**-0.5)  # on the linear layer's scale
 
     def forward(self, features, labels=None, read=False):
         with torch.autocast(features.device.type, enabled=False):
             features = features.to(self.linear.weight.dtype)
-            logits = torch.mv(features, self.linear.weight[0]) + self.linear.bias  # for one column faster than linear
+            # faster than nn.Linear for one column
+            logits = torch.mv(features, self.linear.weight[0]) + self.linear.bias
             if self.embedding is not None:
                 logits = logits + (embed(self.embedding, labels, "D") * features).sum(1)
             if not read:
@@ -60,9 +62,8 @@ class Verdict(nn.Module):
 
 
 class Generator(nn.Module):
-    """A G that can be built again from its `settings`; `latent_dim`, `shape` and `classes` say how to ask it.
-
-    `latent` is what its first layer is given, see `Latent`.
+    """Base class of G: `settings` build it again; `latent_dim`, `shape` and `classes` say how to
+    call it; `latent` makes the input of its first layer, see `Latent`.
     """
 
     player = "G"
@@ -76,7 +77,9 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """A D that can be built again from its `settings`: `layers` to features, and a `Verdict` on these."""
+    """Base class of D: `settings` build it again. Subclasses set `layers`, from images to features,
+    and `verdict`, a `Verdict`.
+    """
 
     player = "D"
 
@@ -89,7 +92,10 @@ class Discriminator(nn.Module):
 
 
 def scale(shape, at_least=0):
-    """Return (base, doublings) of a square size base * 2^doublings with base 4 or 7; ValueError for other shapes."""
+    """Return (base, doublings) of a square image size base * 2^doublings, with base 4 or 7.
+
+    Raises ValueError for other shapes, and for fewer doublings than `at_least`.
+    """
     channels, *size = shape
     for base in (4, 7):
         doublings = round(math.log2(max(size[0], 1) / base))
@@ -101,19 +107,19 @@ def scale(shape, at_least=0):
 
 
 def embed(embedding, labels, player):
-    """The rows of `embedding` for `labels`, or a ValueError that says what is wrong with them."""
+    """Return the rows of `embedding` for `labels`; raise ValueError for missing or wrong labels."""
     classes = embedding.num_embeddings
     expected = f"{player} is conditional on {classes} classes; int64 labels (N,) from 0 to {classes - 1} are expected"
     if labels is None:
         raise ValueError(f"no labels were given, and {expected}")
     try:
         return embedding(labels)
-    except IndexError:  # only the CPU notices by itself; `GAN` looks at labels before they go to a GPU
+    except IndexError:  # raised on a CPU only; `GAN` checks labels before they go to a GPU
         raise ValueError(f"labels from {labels.min()} to {labels.max()} were given, and {expected}") from None
 
 
 def widths_of(widths, shape, default):
-    """The widths given, or the default, as a tuple; ValueError where there are not as many as sizes."""
+    """Return `widths` (or `default`) as a tuple; raise ValueError unless there is one per size."""
     widths = tuple(default if widths is None else widths)
     if len(widths) != len(default):
         raise ValueError(f"widths={widths} was given; {len(default)} widths, one for each size, are expected for "
@@ -122,7 +128,7 @@ def widths_of(widths, shape, default):
 
 
 def as_dcgan(layer):
-    """Weights of standard deviation 0.02: Radford et al. 2016, section 4."""
+    """Set weights to a standard deviation of 0.02, biases to 0: Radford et al. 2016, section 4."""
     if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
         nn.init.normal_(layer.weight, std=0.02)
         if layer.bias is not None:

@@ -1,4 +1,4 @@
-"""The MLPs of the classic recipe."""
+"""The pair of MLPs of the classic recipe."""
 
 import math
 from itertools import pairwise
@@ -10,9 +10,9 @@ from .dropout import Dropout
 
 
 class MLPGenerator(nn.Module):
-    """Noise `(N, latent_dim)` to images `(N, *shape)` in [-1, 1]: the classic recipe's G, 100-128-256-512-1024-784.
+    """The classic G, which maps noise `(N, latent_dim)` to images `(N, *shape)` in [-1, 1].
 
-    Linear layers with LeakyReLU 0.2 between them and tanh at the end.
+    100-128-256-512-1024-784: linear layers with LeakyReLU 0.2 between them, and tanh at the end.
     """
 
     player, classes = "G", 0
@@ -31,10 +31,10 @@ class MLPGenerator(nn.Module):
 
 
 class MLPDiscriminator(nn.Module):
-    """Images `(N, *shape)` to logits `(N,)`: the classic recipe's D, 784-1024-512-256-1.
+    """The classic D, which maps images `(N, *shape)` to logits `(N,)`.
 
-    Linear layers with LeakyReLU 0.2 and dropout 0.3 between them. The recipe's sigmoid belongs to the loss here,
-    which is stable on logits; `logits.sigmoid()` is the probability of 'real'.
+    784-1024-512-256-1: linear layers with LeakyReLU 0.2 and dropout 0.3 between them. The sigmoid
+    is in the loss, which is stable on logits; `logits.sigmoid()` is the probability of 'real'.
     """
 
     player = "D"
@@ -49,5 +49,5 @@ class MLPDiscriminator(nn.Module):
 
     def forward(self, images, labels=None):
         features = self.layers[:-1](images.flatten(1))
-        with torch.autocast(features.device.type, enabled=False):  # the last layer in float32, also in a bf16 run
-            return self.layers[-1](features.to(self.layers[-1].weight.dtype)).flatten(0)  # (N, 1) -> (N,)
+        with torch.autocast(features.device.type, enabled=False):  # float32 in bf16 runs too
+            return self.layers[-1](features.to(self.layers[-1].weight.dtype)).flatten(0)  # (N,)

@@ -1,4 +1,4 @@
-"""The R3GAN pair: residual blocks without a norm, for any square size that is 7 or 4 times a power of two."""
+"""The R3GAN pair: residual blocks, no normalisation; square sizes of 4 or 7 times a power of 2."""
 
 import math
 from itertools import pairwise
@@ -11,10 +11,12 @@ from .layers import Discriminator, Generator, Verdict, scale, widths_of
 
 
 class ResidualGenerator(Generator):
-    """Noise `(N, latent_dim)` to images `(N, *shape)`: R3GAN's G, Huang et al. 2024, section 4, no norm and no tanh.
+    """R3GAN's G, which maps noise `(N, latent_dim)` to images `(N, *shape)`.
 
-    A learned basis of 4x4 (or 7x7) places weighted by a linear layer, then at each size `blocks` residual blocks and a
-    bilinear doubling. `widths`: the channels at each size, the first and the last included: 28 = 7 * 2^2 takes three.
+    Huang et al. 2024, section 4, without normalisation or tanh. A linear layer weights a learned
+    basis of 4x4 (or 7x7) places; then follow `blocks` residual blocks at each size, with a bilinear
+    doubling between sizes. `widths`: the channels at each size, the first and the last included:
+    28 = 7 * 2^2 takes three.
     """
 
     def __init__(self, latent_dim=64, shape=(1, 28, 28), widths=None, blocks=2, classes=0, categorical=0):
@@ -35,9 +37,10 @@ class ResidualGenerator(Generator):
 
 
 class ResidualDiscriminator(Discriminator):
-    """Images `(N, *shape)` to logits `(N,)`: R3GAN's D, Huang et al. 2024, section 4, the mirror image of its G.
+    """R3GAN's D, which maps images `(N, *shape)` to logits `(N,)`.
 
-    `widths`: the channels at each size, from the image's own down to 4x4 (or 7x7).
+    Huang et al. 2024, section 4: the mirror image of its G. `widths`: the channels at each size,
+    from the image's down to 4x4 (or 7x7).
     """
 
     def __init__(self, shape=(1, 28, 28), widths=None, blocks=2, classes=0, answers=0):
@@ -54,10 +57,11 @@ class ResidualDiscriminator(Discriminator):
 
 
 class Block(nn.Module):
-    """x + a bottleneck turned inside out: 1x1 to twice the width, grouped 3x3, 1x1 back; LeakyReLU 0.2 between them.
+    """Residual block: x + (1x1 to twice the width, grouped 3x3, 1x1 back), LeakyReLU 0.2 between.
 
-    The last convolution begins at zero, so that a net of `count` blocks begins as the identity; the others are scaled
-    by count^(-1/4) (Zhang et al. 2019, section 3; Huang et al. 2024). Groups have 16 channels.
+    The last convolution begins at zero, so `count` blocks begin as the identity; the others are
+    scaled by count^(-1/4) (Zhang et al. 2019, section 3; Huang et al. 2024). Groups have 16
+    channels.
     """
 
     def __init__(self, width, count):
@@ -73,19 +77,21 @@ class Block(nn.Module):
 
 
 class Resample(nn.Module):
-    """Twice or half the size by the bilinear filter [1, 2, 1], and a 1x1 convolution where the width changes."""
+    """Doubles or halves the size by the bilinear filter [1, 2, 1], and where `inputs` and `outputs`
+    differ changes the width by a 1x1 convolution.
+    """
 
     def __init__(self, inputs, outputs, up):
         super().__init__()
         self.up, line = up, torch.tensor([1.0, 2.0, 1.0])
         kernel = torch.outer(line, line) / (
             4 if up else 16
-        )  # a constant image stays so, but for its edge: zeros lie beyond
+        )  # keeps a constant image constant, except at the edge: zeros lie beyond
         self.register_buffer("kernel", kernel.view(1, 1, 3, 3), persistent=False)
         self.change = _scaled(nn.Conv2d(inputs, outputs, 1, bias=False)) if inputs != outputs else nn.Identity()
 
     def forward(self, x):
-        if self.up:  # the 1x1 convolution where the image is small
+        if self.up:  # the 1x1 convolution at the smaller size
             x = self.change(x)
             kernel = self.kernel.expand(x.shape[1], -1, -1, -1)
             return conv_transpose2d(x, kernel, stride=2, padding=1, output_padding=1, groups=x.shape[1])
@@ -94,7 +100,7 @@ class Resample(nn.Module):
 
 
 def _scaled(layer, gain=1.0):
-    """Weights of standard deviation gain / sqrt(fan in), biases 0: He et al. 2015."""
+    """Return `layer` with weights of std gain / sqrt(fan in) and biases 0: He et al. 2015."""
     nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.weight[0].numel()))
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

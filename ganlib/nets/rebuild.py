@@ -1,4 +1,4 @@
-"""Rebuild: from a net of this folder to its settings, and back."""
+"""Turn a net of this folder into its settings, and build it again from them."""
 
 from importlib import import_module
 
@@ -6,7 +6,7 @@ from . import NETS
 
 
 def settings(net):
-    """Return {"net": its name, ...}, from which `build` makes the same net; of a net of the user's own its text."""
+    """Return {"net": its name, ...} for `build` to make the net again, or a custom net's text."""
     name = type(net).__name__
     return {"net": name, **net.settings} if _known(name) is type(net) else str(net)
 
@@ -14,7 +14,7 @@ def settings(net):
 def build(settings, player=None):
     """Return the net of these settings, with fresh weights.
 
-    `player`, "G" or "D", refuses the other's. Raises ValueError for settings of no net that is known.
+    `player`, "G" or "D", allows only that player's nets. Raises ValueError for an unknown net.
     """
     names = [name for name in NETS if player is None or getattr(_known(name), "player", None) == player]
     name = settings.get("net") if isinstance(settings, dict) else None
@@ -24,5 +24,5 @@ def build(settings, player=None):
 
 
 def _known(name):
-    """The class of this name, or None."""
+    """Return the class of this name, or None."""
     return getattr(import_module(f".{NETS[name]}", __package__), name) if name in NETS else None
