@@ -1,1 +1,1 @@
-"""Judging: metrics, what they look through, evaluation, and the doctor."""
+"""Judge a GAN: metrics, the feature extractors that they use, evaluation, and the doctor."""

@@ -1,4 +1,7 @@
-"""Classifiers: nets that learn the labels of some images, for the features and the classes that metrics look at."""
+"""Classifiers: nets trained on the labels of some images. Metrics use their features and classes.
+
+`train_classifier` makes one for the user's own data; features.py offers these functions to users.
+"""
 
 import hashlib
 import json
@@ -16,11 +19,13 @@ from .reading import extract, require_floats
 
 
 class Classifier(nn.Module):
-    """A small convolutional net that tells classes apart: images `(N, C, H, W)` in [-1, 1] to features `(N, d)`.
+    """A small convolutional classifier: maps images `(N, C, H, W)` in [-1, 1] to features `(N, d)`.
 
-    `shape` is (C, H, W) of an image, at least 8 x 8, `classes` their names, `features` d. `forward(images)` returns the
-    features that the metrics take, `logits(features)` the classes'. `name` and `sha256` say which weights they are:
-    print them beside every figure. `fit_for` says in a sentence what images it is fit for, `fits` which data sets.
+    `shape` is the (C, H, W) of an image, with 1 or 3 channels and at least 8 x 8 pixels; `classes`
+    are the names of the classes; `features` is d. `forward(images)` returns the features that
+    metrics use, `logits(features)` the logits of the classes. `name` and `sha256` identify the
+    weights: report them with every metric. `fit_for` is a sentence that says which images the net
+    is fit for; `fits` holds the names of the data sets it fits, or None.
     """
 
     fit_for, fits, accuracy = "Fit for nothing yet: it is untrained.", None, None
@@ -33,13 +38,14 @@ class Classifier(nn.Module):
                              "pixels is expected: enlarge or convert the images")  # fmt: skip
         self.name = self.sha256 = "untrained"
         self.shape, self.classes = tuple(shape), tuple(classes)
-        stride = 2 if min(size) >= 48 else 1  # larger images are halved at once: most of the time goes into full size
+        stride = 2 if min(size) >= 48 else 1  # large images at full size take too long
         widths = [24 * 2 ** min(i, 2) for i in range(max(1, round(math.log2(min(size) / stride / 7))))]
         layers = []
         for width in widths:
             layers += [*_block(channels, width, stride), *_block(width, width), nn.MaxPool2d(2)]
             channels, stride = width, 1
-        self.layers = nn.Sequential(*layers, *_block(channels, features))  # 28 x 28 and 32 x 32: 24, 48, then d wide
+        # at 28 x 28 and 32 x 32 pixels the widths are 24, 48 and d
+        self.layers = nn.Sequential(*layers, *_block(channels, features))
         self.logits = nn.Linear(features, len(self.classes))
 
     def forward(self, images):
@@ -56,18 +62,20 @@ def _block(inputs, outputs, stride=1):
 
 
 def ready(net, device):
-    """The net in evaluation mode on `device`, without gradients."""
+    """Return the net on `device`, in evaluation mode and with frozen weights."""
     return net.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 def train_classifier(data, features=64, epochs=None, seed=0, device=None, held_out=0.1):
-    """Train a `Classifier` on labelled `data`, an `Images`: features for data that no ready extractor is fit for.
+    """Train a `Classifier` on labelled `data`, an `Images`, and return it.
 
-    A share `held_out` of the images is never trained on; on these the printed `accuracy` is measured. By default about
-    60,000 images are seen, 2 to 30 epochs: at 28 x 28 a minute on two CPU cores. Images are shifted by up to 1/14 of
-    their size and nothing else, since a flipped letter is another one. The weights depend on data, seed and machine
-    alone; the global random generators are left as they were.
-    Raises ValueError for data without labels, with fewer than 2 classes, or with fewer than 20 images per class.
+    Use it for data that no ready-made extractor is fit for. A share `held_out` of the images is
+    never trained on; the printed `accuracy` is measured on these. By default training sees about
+    60,000 images, in 2 to 30 epochs: at 28 x 28 pixels a minute on two CPU cores. Training images
+    are shifted by up to 1/14 of their size and augmented in no other way: a flipped letter is a
+    different letter. The weights depend only on data, seed and machine; the global random
+    generators are left as they were. Raises ValueError for data without labels, with fewer than 2
+    classes, or with fewer than 20 images per class on average.
     """
     train, test, classes = _parts(data, held_out, seed)
     device = data.images.device if device is None else device
@@ -107,21 +115,21 @@ def _train(net, data, seed, steps, size, device):
 
 
 def _parts(data, held_out, seed):
-    """The images to train on, those held out, and the names of the classes."""
+    """Return the training images, the held-out images, and the names of the classes."""
     if data.labels is None:
         raise ValueError(f"{data.name!r} has no labels, and a classifier learns from them: give Images(images, "
                          'labels), or use extractor("efficientnet-lite0")')  # fmt: skip
     if not 0 < held_out <= 0.5:
         raise ValueError(f"held_out={held_out} was given; a share above 0 and at most 0.5 is expected, 0.1 is usual")
-    low, high, found = data.labels.min().item(), data.labels.max().item(), len(data.labels.unique())
+    low, high, count = data.labels.min().item(), data.labels.max().item(), len(data.labels.unique())
     classes = tuple(data.classes) or tuple(map(str, range(high + 1)))
-    if found < 2:
-        raise ValueError(f"{data.name!r} has {found} class in its labels; at least 2 are needed to tell them apart")
+    if count < 2:
+        raise ValueError(f"{data.name!r} has {count} class in its labels; at least 2 are needed to tell them apart")
     if low < 0 or high >= len(classes):
         raise ValueError(f"{data.name!r} has labels from {low} to {high}; 0 to {len(classes) - 1} is expected, one per "
                          "name in `classes`")  # fmt: skip
-    if len(data) < 20 * found:
-        raise ValueError(f"{data.name!r} has {len(data)} images of {found} classes; at least {20 * found} are needed, "
+    if len(data) < 20 * count:
+        raise ValueError(f"{data.name!r} has {len(data)} images of {count} classes; at least {20 * count} are needed, "
                          "20 per class, and hundreds are usual")  # fmt: skip
     order = torch.randperm(len(data), generator=generator("cpu", seed, 0, "held out")).to(data.images.device)
     test, train = order.split([n := max(1, round(held_out * len(data))), len(data) - n])
@@ -129,7 +137,11 @@ def _parts(data, held_out, seed):
 
 
 def shifted(images, draws):
-    """Each image `(C, H, W)` shifted by whole pixels, up to 1/14 of its size each way; the edge's pixels go on."""
+    """Return images `(N, C, H, W)`, each shifted by up to 1/14 of its size in each direction.
+
+    Shifts are whole pixels, drawn by the `torch.Generator` `draws`; the pixels of the edge are
+    repeated.
+    """
     m = max(1, round(min(images.shape[2:]) / 14))
     windows = pad(images, (m, m, m, m), "replicate").unfold(2, images.shape[2], 1).unfold(3, images.shape[3], 1)
     y, x = torch.randint(2 * m + 1, (2, len(images)), generator=draws).to(images.device)
@@ -137,6 +149,7 @@ def shifted(images, draws):
 
 
 def _describe(net, trained_on, accuracy):
+    """Set name, accuracy and SHA-256 of the net, and that it fits images like `trained_on`."""
     net.name, net.accuracy, net.fits = f"classifier of {trained_on}", accuracy, (trained_on,)
     net.fit_for = f"Fit for images like those of {trained_on!r}, whose labels it learned; not for other images."
     digest = hashlib.sha256()
@@ -146,7 +159,7 @@ def _describe(net, trained_on, accuracy):
 
 
 def save_classifier(net, path):
-    """Write a net of `train_classifier` to the file `path`, in the safetensors format."""
+    """Write a net that `train_classifier` returned to the file `path`, in safetensors format."""
     from safetensors.torch import save
 
     about = {"shape": net.shape, "classes": net.classes, "features": net.logits.in_features, "data": net.fits[0]}
@@ -157,14 +170,14 @@ def save_classifier(net, path):
 
 
 def load_classifier(path, device=None):
-    """Return the net that `save_classifier` wrote, in evaluation mode; OSError where the file is corrupt."""
+    """Return the net that `save_classifier` wrote, for evaluation; OSError for a corrupt file."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, "pt") as file:
-            packed, state = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        about = json.loads(packed["about"])
-        if hashlib.sha256(packed["about"].encode()).hexdigest() != packed["check"]:
+            metadata, state = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        about = json.loads(metadata["about"])
+        if hashlib.sha256(metadata["about"].encode()).hexdigest() != metadata["check"]:
             raise ValueError("what it says of itself has changed")
         with torch.device("meta"):
             net = Classifier(about["shape"], about["classes"], about["features"])

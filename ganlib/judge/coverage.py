@@ -1,4 +1,7 @@
-"""Coverage: how well points in the plane cover a distribution: modes, good fakes, real points reached."""
+"""Coverage: how well fake points in the plane cover a distribution.
+
+`plane.frame` writes it under its pictures.
+"""
 
 from dataclasses import dataclass
 
@@ -9,7 +12,12 @@ from ..machine.randomness import generator
 
 @dataclass(frozen=True)
 class Coverage:
-    """`modes` found of `of` (None: no mixture); the `share` of good fakes; the share of real points `covered`."""
+    """How well fakes cover a distribution of points, as `coverage` measured it.
+
+    `modes` is how many of the `of` modes of a mixture the fakes reach (both are None for other
+    distributions), `share` the share of fakes that are good, and `covered` the share of real points
+    that have a fake nearby.
+    """
 
     modes: int | None
     of: int | None
@@ -26,22 +34,24 @@ class Coverage:
 
 @torch.no_grad()
 def coverage(fakes, distribution, n=2_000):
-    """Judge fakes `(n, 2)`: a `Coverage`.
+    """Return the `Coverage` of a `Distribution` by the points `fakes (N, 2)`.
 
-    Of a mixture a fake is good within 4 standard deviations of a centre, and a mode is found where at least a fifth of
-    its fair share of fakes is. Of others a fake is good where a real point is as near as to 99 % of real points.
-    `covered` is this the other way round.
+    `n` real points are drawn to compare with. For a mixture, a fake is good within 4 standard
+    deviations of a centre; a mode is reached if at least a fifth of its fair share of the fakes,
+    and at least one, is good and nearest to its centre. For other distributions, a fake is good
+    within a limit of the nearest real point, within which 99 % of fresh real points have one. A
+    real point is covered if a fake is within that limit, for mixtures too.
     """
     draws = generator("cpu", 0, 0, "coverage")
     fakes, real, others = fakes.float().cpu(), distribution.sample(n, draws), distribution.sample(n, draws)
-    near = torch.cdist(others, real).amin(1).quantile(0.99)
-    apart = torch.cdist(fakes, real)
-    share, covered = ((apart.amin(axis) <= near).float().mean() for axis in (1, 0))
+    limit = torch.cdist(others, real).amin(1).quantile(0.99)
+    distances = torch.cdist(fakes, real)
+    share, covered = ((distances.amin(axis) <= limit).float().mean() for axis in (1, 0))
     modes = of = None
     if distribution.centres is not None:
         away, which = torch.cdist(fakes, distribution.centres).min(1)
         good, of = away <= 4 * distribution.std, len(distribution.centres)
         share = good.float().mean()
-        found = torch.bincount(which[good], minlength=of)
-        modes = int((found >= max(1, 0.2 * len(fakes) / of)).sum())
+        counts = torch.bincount(which[good], minlength=of)
+        modes = int((counts >= max(1, 0.2 * len(fakes) / of)).sum())
     return Coverage(modes, of, share.item(), covered.item())

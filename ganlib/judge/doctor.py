@@ -1,4 +1,9 @@
-"""The doctor: what the figures of a run's history say, in plain words, with the evidence and what to try next."""
+"""The doctor: says in plain words what a run's history shows, with evidence and advice.
+
+Users and the live view call `diagnose`. A new diagnosis is a title in `TITLES` and a rule in
+`RULES`: a function of (signs, history) that returns a `Diagnosis` or None. The thresholds are in
+signs.py.
+"""
 
 import statistics
 from dataclasses import dataclass, replace
@@ -33,7 +38,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What `diagnose` found: its `name`, a key of `TITLES`; the `evidence`, in numbers; `advice`, what to try next."""
+    """What `diagnose` returns: a `name` (a key of `TITLES`), `evidence` in numbers, `advice`."""
 
     name: str
     evidence: str
@@ -41,7 +46,7 @@ class Diagnosis:
 
     @property
     def line(self):
-        """Verdict and evidence in one line."""
+        """The verdict and its evidence in one line."""
         return f"{TITLES[self.name]}: {self.evidence}"
 
     def __str__(self):
@@ -49,31 +54,34 @@ class Diagnosis:
 
 
 def diagnose(history):
-    """Read a run's history (`gan.history`) and say what it shows: a `Diagnosis`, to print.
+    """Return the `Diagnosis` of a run, for printing, from its history (`gan.history`).
 
-    The first that holds of: a figure that is not finite, data that are no images, too few rows, a learning rate too
-    high, memorising, a D that cannot learn, oscillation, vanishing gradients, total and partial mode collapse, D wins,
-    nearly one picture, done, not done, healthy. D's loss is read in units of what a guess costs, which each objective
-    has at a place of its own; a Wasserstein critic has none, and is judged by its lead and the pictures alone.
-    Memorising and done are known only where the run was evaluated (`train(..., evaluate_every=...)`). Of several GANs
-    in one run each is looked at, and the first of these that holds of any is said, with its name. Raises ValueError for
-    an empty history. How often it is right, on labelled runs: benchmarks/LOG.md.
+    It is the first of these that holds: a value that is not finite, data that are not images, too
+    few rows, a learning rate that is too high, memorising, a D that cannot learn, oscillation,
+    vanishing gradients, total mode collapse, partial mode collapse, D wins, hardly more than one
+    picture, done, not done yet, healthy. D's loss is measured in units of what a guess costs: its
+    loss where it cannot tell reals from fakes, which differs between objectives. A Wasserstein
+    critic has no such loss, and is judged by its lead (d_real - d_fake) and the fakes alone.
+    Memorising and done can be found only if the run was evaluated
+    (`train(..., evaluate_every=...)`). If several GANs are trained in one run, each is examined,
+    and the earliest diagnosis in this list is returned, with the GAN's name. Raises ValueError for
+    an empty history. benchmarks/LOG.md tells how often the doctor is right on labelled runs.
     """
     if not history:
         raise ValueError("the history is empty; train first: it is recorded every 50 steps")
     names = dict.fromkeys(key.rpartition(".")[0] for key in history[-1] if key.endswith("d_loss")) or {"": None}
-    worst, said = len(RULES), None
+    first, diagnosis = len(RULES), None
     for name in names:
         rows = [_of(row, name) for row in history]
         signs = Signs(rows)
-        place, found = next((i, found) for i, rule in enumerate(RULES) if (found := rule(signs, rows)))
-        if place < worst:
-            worst, said = place, replace(found, evidence=f"{name}: {found.evidence}") if name else found
-    return said
+        place, verdict = next((i, verdict) for i, rule in enumerate(RULES) if (verdict := rule(signs, rows)))
+        if place < first:
+            first, diagnosis = place, replace(verdict, evidence=f"{name}: {verdict.evidence}") if name else verdict
+    return diagnosis
 
 
 def _of(row, name):
-    """The figures of one GAN in a row of several: those under its name, and those that belong to all."""
+    """Return one GAN's part of a row: the keys that begin with its name, and those without any."""
     start = f"{name}."
     return {key.removeprefix(start): value for key, value in row.items() if key.startswith(start) or "." not in key}
 
@@ -106,8 +114,8 @@ def _too_early(signs, history):
 
 
 def _lr_too_high(signs, history):
-    fine = signs.variety > ALIKE and 0.75 < signs.diversity < 1.33
-    if signs.jump > JUMP and not fine:
+    unharmed = signs.variety > ALIKE and 0.75 < signs.diversity < 1.33
+    if signs.jump > JUMP and not unharmed:
         return Diagnosis(
             "lr_too_high", f"one update was {_percent(signs.jump)} as long as all of a net's weights",
             "a tenth of the learning rate, and a new start: weights that were thrown so far rarely come back",
@@ -117,7 +125,7 @@ def _lr_too_high(signs, history):
 def _memorising(signs, history):
     last = signs.judged[-1] if signs.judged else {}
     share = last.get("memorised", 0.5)
-    if share > MEMORY and last.get("precision", 1.0) > LIKE:  # static has a nearest image too
+    if share > MEMORY and last.get("precision", 1.0) > LIKE:  # noise too has a nearest image
         return Diagnosis(
             "memorising", f"{_percent(share)} of the fakes are nearer to a training image than to a held-out one",
             "more images; augmentation (augment.diff_augment, augment.ada); a stronger penalty; an earlier stop",
@@ -147,9 +155,9 @@ def _oscillation(signs, history):
 def _vanishing_gradients(signs, history):
     if signs.g_gradient < SILENT and not signs.rising:
         won = signs.ease is not None and signs.ease < SURE
-        beside = f", and D's loss {_percent(signs.ease)} of what a guess costs" if won else ""
+        detail = f", and D's loss {_percent(signs.ease)} of what a guess costs" if won else ""
         return Diagnosis(
-            "vanishing_gradients", f"the norm of G's gradient is {signs.g_gradient:.1g}{beside}",
+            "vanishing_gradients", f"the norm of G's gradient is {signs.g_gradient:.1g}{detail}",
             "losses.non_saturating or relativistic in place of saturating; a gradient penalty; fewer moves of D; look "
             "whether G's last layer is saturated",
         )  # fmt: skip
@@ -184,7 +192,7 @@ def _d_wins(signs, history):
 
 
 def _near_collapse(signs, history):
-    """Not one picture, but hardly more; where D wins, that is the reason rather than this."""
+    """Find fakes that are nearly one picture. `_d_wins` goes first: that would be the cause."""
     return _total_collapse(signs, history, *NEARLY)
 
 
@@ -192,9 +200,9 @@ def _done(signs, history):
     last = [row["frechet_distance"] for row in signs.judged[-4:]]
     if len(signs.judged) >= 6 and max(last) - min(last) < FLAT * statistics.mean(last):
         floor = signs.judged[-1].get("floor")
-        beside = f"; real images have {floor:.3g}" if floor else ""
+        detail = f"; real images have {floor:.3g}" if floor else ""
         return Diagnosis(
-            "done", f"the distance stayed between {min(last):.3g} and {max(last):.3g} for four evaluations{beside}",
+            "done", f"the distance stayed between {min(last):.3g} and {max(last):.3g} for four evaluations{detail}",
             "stop here, or change something: a larger net, a longer plan for the learning rate, more images",
         )  # fmt: skip
 

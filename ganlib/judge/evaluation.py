@@ -1,4 +1,8 @@
-"""Evaluation: how good G's images are, with all that a reader needs to trust the figures."""
+"""Evaluation: measures how good G's images are.
+
+Users call `evaluate`; `train(evaluate_every=...)` uses `Judge`. Beside the metrics it reports what
+a reader needs to trust them. A new metric is a row in figures.py, and needs no change here.
+"""
 
 import torch
 
@@ -8,11 +12,11 @@ from ..machine.randomness import some_of
 from . import features
 from .figures import FIGURES, Seen, bootstrap
 
-SAMPLES = 50  # of a bootstrap
+SAMPLES = 50  # bootstrap samples per interval
 
 
 class Evaluation(dict):
-    """What `evaluate` measured; prints as a table."""
+    """What `evaluate` measured, as a dict; it prints as a table."""
 
     def __str__(self):
         weights = f"{self['weights']} weights, step {self['step']:,}, seed {self['seed']}"
@@ -36,47 +40,60 @@ class Evaluation(dict):
 
 @torch.no_grad()
 def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=False):
-    """Judge `n` fakes of G against `n` real images; returns an `Evaluation`, a dict, and prints it as one table.
+    """Compare `n` fakes of G with `n` real images; print and return an `Evaluation`, a dict.
 
-    The real images are those of `held_out`, an `Images` that G was not trained on; for the sets that `load` knows as
-    "digits" and "mnist" MNIST's 10,000 test digits, whose features ship with ganlib; else a half of `data`. `n` is
-    10,000 by default, or as many as there are. `extractor` maps images to features `(N, d)`: a module of yours, or the
-    name of one in `features`; by default the digit classifier, which is refused for other data than digits.
+    data: the images that G was trained on, an `Images`.
+    n: by default 10,000, or as many as there are real images to compare with; at least 128.
+    extractor: a module that maps images to features `(N, d)`, or the name of one in `features`. The
+        default is the digit classifier; data other than digits need another one.
+    ema: whether the fakes come from the average of G's weights, if there is one.
+    held_out: real images to compare with that G was not trained on, an `Images`. Without them,
+        "digits" and "mnist", as `load` returns them and read by the digit classifier, are compared
+        with MNIST's 10,000 test digits, whose features ship with ganlib. Other `data` are halved:
+        one half is compared with the fakes, one gives the floors.
+    quiet: True prints nothing.
 
-    Figures, with paper and definition in `metrics`: `frechet_distance`, `kid`, `precision`, `recall`, `density`,
-    `coverage`; with an extractor that has `logits`, a classifier, `inception_score` (of digits the 'MNIST score'),
-    `class_kl` (of the fakes' classes from the real ones', nats), `class_diversity` (within a class, in units of the
-    real one, mean over the classes), `classes` (their shares), and of a conditional G `accuracy` and `cross_entropy` of
-    the classes that it was asked for; where there are held-out images `memorised`, the share of fakes that are nearer
-    to the training images (10,000 of them at most) than to as many held-out ones.
-    `floors` are the same figures of other real images in the fakes' place: what a perfect G would have; `floor` is that
-    of the distance. `intervals` are value +- 1.96 standard errors: of 50 bootstrap samples, of KID's subsets, or of a
-    mean over n; `class_diversity` has none. Beside them `n_real`, `n_fake`, `reference`, `extractor`, `sha256`,
-    `weights` ("EMA" or "raw"), `seed`, `step`. Fakes are rounded to 8 bits, as a file would hold them. Nets and random
-    generators stay as they were.
+    Metrics, defined in `metrics` with their papers: `frechet_distance`, `kid`, `precision`,
+    `recall`, `density`, `coverage`. If the extractor is a classifier (it has `logits`):
+    `inception_score` (for digits, the 'MNIST score'), `class_kl` (KL divergence of the fakes'
+    classes from the real ones', in nats), `class_diversity` (diversity of the fakes of a class over
+    that of its real images, mean over the classes), `classes` (the share of each class among the
+    fakes); for a conditional G also `accuracy` and `cross_entropy` of the classifier for the labels
+    that G was given. If there are held-out images or test digits: `memorised`, the share of fakes
+    that are nearer to one of the training images (10,000 at most) than to one of as many held-out
+    ones.
 
-    Raises ValueError for fewer than 128 images, more than there are, a conditional G and data without labels, a run of
-    several GANs, and an extractor that is not fit for the data.
+    `floors` has the same metrics for other real images in place of the fakes: what a perfect G
+    would get; `floor` is that of the Frechet distance. `intervals` are value +- 1.96 standard
+    errors: over 50 bootstrap samples (for features of at most 256 values), over KID's subsets, or
+    of a mean over n; `class_diversity` has none. Other keys: `n_real`, `n_fake`, `reference` (the
+    real images), `extractor`, `sha256` (of its weights), `weights` ("EMA" or "raw"), `seed`,
+    `step`. Fakes are rounded to 8 bits, as in an image file. Nets and random generators are left as
+    they were.
+
+    Raises ValueError for n below 128 or above the number of real images, for a conditional G and
+    data without labels, for a run of several GANs, for data that are not images, and for data that
+    the default extractor is not fit for.
     """
     extractor, shipped, n = _plan(gan, data, n, extractor, held_out)
     order = some_of(len(data)).to(data.images.device)
     train = _seen(extractor, data, order[: 10_000 if shipped or held_out is not None else 2 * n], gan.device)
     if shipped:
         stored = features.reference(extractor.sha256)
-        real, others, of = stored["test"][:n], stored["train"][:n], "MNIST's test digits"
+        real, others, reference = stored["test"][:n], stored["train"][:n], "MNIST's test digits"
         unseen = stored["test"]
     elif held_out is not None:
         first = torch.arange(min(10_000, len(held_out)), device=held_out.images.device)
         unseen = _seen(extractor, held_out, first, gan.device)
         real, others = unseen[:n], train[:n] if len(train) >= n else None
-        of = f"{held_out.name!r}, held out"
+        reference = f"{held_out.name!r}, held out"
     else:
-        real, others, of, unseen = train[:n], train[n : 2 * n], repr(data.name), None
+        real, others, reference, unseen = train[:n], train[n : 2 * n], repr(data.name), None
     labels = data.labels[order.repeat(-(-n // len(data)))[:n]].to(gan.device) if gan.classes else None
 
     def fakes(part):
-        asked = None if labels is None else labels[part]
-        return as_float(as_uint8(gan.sample(len(part), asked, stream=f"evaluation/{part[0]}", ema=ema)))
+        classes = None if labels is None else labels[part]
+        return as_float(as_uint8(gan.sample(len(part), classes, stream=f"evaluation/{part[0]}", ema=ema)))
 
     logits = (lambda x: _logits(extractor, x)) if hasattr(extractor, "logits") else None
     seen = Seen(real, torch.cat([_read(extractor, fakes(part)) for part in torch.arange(n).split(1000)]), logits,
@@ -84,24 +101,25 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
     if unseen is not None:
         size = min(len(train), len(unseen))
         seen.train, seen.unseen = train[:size], unseen[:size]
-    found = Evaluation(_figures(seen))
+    evaluation = Evaluation(_figures(seen))
     if seen.classes:
-        found["classes"] = seen.classes[0].shares
-    found["intervals"] = _intervals(seen, found)
-    found["floors"] = {}
+        evaluation["classes"] = seen.classes[0].shares
+    evaluation["intervals"] = _intervals(seen, evaluation)
+    evaluation["floors"] = {}
     if others is not None:
         sha256 = getattr(extractor, "sha256", None)
-        key = (sha256, n, of) if sha256 and held_out is None else None
-        found["floors"] = dict(_known(data, key, lambda: _figures(Seen(real, others, logits))))
+        key = (sha256, n, reference) if sha256 and held_out is None else None
+        evaluation["floors"] = dict(_known(data, key, lambda: _figures(Seen(real, others, logits))))
     for name, figure in FIGURES.items():
-        if figure.floor is not None and name in found:
-            found["floors"][name] = figure.floor
-        if figure.line and (figure.line == "floor" or name in found["floors"]):  # the real images' line in `curves`
-            found[figure.line] = found["floors"].get(name)
-    found |= {
+        if figure.floor is not None and name in evaluation:
+            evaluation["floors"][name] = figure.floor
+        # `curves` draws these lines of real images
+        if figure.line and (figure.line == "floor" or name in evaluation["floors"]):
+            evaluation[figure.line] = evaluation["floors"].get(name)
+    evaluation |= {
         "n_real": n,
         "n_fake": n,
-        "reference": of,
+        "reference": reference,
         "extractor": getattr(extractor, "name", type(extractor).__name__),
         "sha256": getattr(extractor, "sha256", None),
         "weights": "EMA" if ema and gan.G_ema is not None else "raw",
@@ -109,22 +127,23 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
         "step": gan.step,
     }
     if not quiet:
-        print(found)
-    return found
+        print(evaluation)
+    return evaluation
 
 
 def quick(gan, data):
-    """`evaluate` as `train` does it: at most 2,000 fakes, and nothing is printed."""
+    """Call `evaluate` as `train` does by default: with at most 2,000 fakes, and without a table."""
     return evaluate(gan, data, min(2000, _plan(gan, data, None, None, None)[2]), quiet=True)
 
 
-quick.check = lambda gan, data: _plan(gan, data, None, None, None)  # what is wrong is said before a run begins
+quick.check = lambda gan, data: _plan(gan, data, None, None, None)  # raises before a run begins
 
 
 class Judge:
-    """Adds the figures of `evaluate(gan, data)`, a dict, to the history's row of every `every`-th step.
+    """A watcher that adds `evaluate(gan, data)`, a dict, to the history at every `every`-th step.
 
-    By default `quick` judges, 2,000 fakes at most. Raises ValueError at once where that cannot work.
+    Its float values are added to the row of that step. `evaluate` is `quick` by default, with at
+    most 2,000 fakes. Raises ValueError at once if that cannot work with these nets and data.
     """
 
     def __init__(self, gan, data, every, evaluate=None):
@@ -133,18 +152,21 @@ class Judge:
         self.gan, self.data, self.every, self.evaluate = gan, data, every, evaluate or quick
 
     def update(self, now):
-        """Evaluate, at the steps that are due and whose figures are finite."""
+        """Evaluate if that is due and the history has a row for this step: then all is finite."""
         if now.reason is None and now.stats and now.every(self.every) and now.recorded:
             figures = self.evaluate(self.gan, self.data).items()
             figures = {name: value.item() if hasattr(value, "item") else value for name, value in figures}
             now.history[-1] |= {name: value for name, value in figures.items() if isinstance(value, float)}
 
     def close(self, now):
-        """Nothing is left to do: each row has its figures."""
+        """Do nothing: the results are already in the history."""
 
 
 def _plan(gan, data, n, extractor, held_out):
-    """The extractor, whether MNIST's shipped features are the reals, and n; ValueError where these do not fit."""
+    """Return the extractor, whether the real images are MNIST's shipped features, and n.
+
+    Raises ValueError if these do not fit the run and the data.
+    """
     if list(gan.gans) != [""]:
         raise ValueError(f"this run has several GANs ({', '.join(gan.gans)}); judge each on its own data: "
                          "evaluate(run.gans[...], data.sets[...])")  # fmt: skip
@@ -155,19 +177,19 @@ def _plan(gan, data, n, extractor, held_out):
         raise ValueError(f"G is conditional on {gan.classes} classes, and {data.name!r} has no labels to ask it for")
     extractor, shipped = _reader(extractor, data, gan.device)
     shipped = shipped and held_out is None
-    there = 10_000 if shipped else len(data) // 2 if held_out is None else len(held_out)
+    available = 10_000 if shipped else len(data) // 2 if held_out is None else len(held_out)
     half = ", and one half of them is for the floor" if held_out is None and not shipped else ""
-    if n is not None and n > there:
-        raise ValueError(f"n={n} was given, and there are {there} real images to compare with: {data.name!r} has "
+    if n is not None and n > available:
+        raise ValueError(f"n={n} was given, and there are {available} real images to compare with: {data.name!r} has "
                          f"{len(data)}{half}")  # fmt: skip
-    n = min(10_000, there) if n is None else n
+    n = min(10_000, available) if n is None else n
     if n < 128:
         raise ValueError(f"n={n}: at least 128 images are needed on each side, 10,000 are usual{half}")
     return extractor, shipped, n
 
 
 def _reader(extractor, data, device):
-    """The extractor, and whether MNIST's shipped features go with it and with the data."""
+    """Return the extractor, and whether MNIST's shipped features fit both it and the data."""
     fits = data.known in features.DigitClassifier.fits
     if extractor is None and not fits:
         raise ValueError(
@@ -182,7 +204,7 @@ def _reader(extractor, data, device):
 
 
 def _known(data, key, make):
-    """What `make()` returned for these data and this key the first time: real images do not change. None: no key."""
+    """Return `make()`, cached with `data` under `key` (unless it is None): reals never change."""
     if key is None:
         return make()
     if key not in data._features:
@@ -193,7 +215,7 @@ def _known(data, key, make):
 
 
 def _seen(extractor, data, index, device):
-    """The features of the real images at `index`, kept with the data where the extractor has a hash to know it by."""
+    """Return the features of the real images at `index`, cached if the extractor has a hash."""
 
     def make():
         return torch.cat([_read(extractor, data.floats(part, device)) for part in index.split(1000)])
@@ -203,41 +225,47 @@ def _seen(extractor, data, index, device):
 
 
 def _read(extractor, images):
+    """Return the features of images on any device, with the extractor in evaluation mode."""
     modules = [extractor] if isinstance(extractor, torch.nn.Module) else []
     with evaluating(*modules):
         return features.extract(extractor, images.to(_place(extractor, images.device)))
 
 
 def _logits(extractor, x):
+    """Return the logits, on the CPU, of features `x`, with the extractor in evaluation mode."""
     modules = [extractor] if isinstance(extractor, torch.nn.Module) else []
     with evaluating(*modules):
         return extractor.logits(x.to(_place(extractor, x.device))).cpu()
 
 
 def _place(extractor, otherwise):
-    """The device of an extractor's weights, where it has some."""
+    """Return the device of the extractor's weights, or `otherwise` if it has none."""
     weights = extractor.parameters() if isinstance(extractor, torch.nn.Module) else iter(())
     return next((weight.device for weight in weights), otherwise)
 
 
 def _figures(seen):
-    """The value of each figure that can be measured."""
+    """Return the value of each metric that can be measured on `seen`."""
     values = {name: figure.measure(seen) for name, figure in FIGURES.items()}
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _intervals(seen, found):
-    """Value +- 1.96 standard errors. A bootstrap's own mean is shifted by its copies: only its spread is used."""
+def _intervals(seen, metrics):
+    """Return `{name: (low, high)}`, value +- 1.96 standard errors, for metrics that have an error.
+
+    The samples of a bootstrap hold copies, which shift their mean: only their spread is used.
+    """
     errors, n, draws = {}, len(seen.fake), torch.Generator().manual_seed(0)
-    again = [name for name, figure in FIGURES.items() if figure.error is bootstrap and name in found]
+    names = [name for name, figure in FIGURES.items() if figure.error is bootstrap and name in metrics]
     values = []
-    for _ in range(SAMPLES if seen.real.shape[1] <= 256 else 0):  # wider ones take minutes
+    # wider features would take minutes
+    for _ in range(SAMPLES if seen.real.shape[1] <= 256 else 0):
         sample = seen.resampled(*(torch.randint(n, (n,), generator=draws) for _ in range(2)))
-        values.append([FIGURES[name].measure(sample) for name in again])
+        values.append([FIGURES[name].measure(sample) for name in names])
     if values:
-        errors = dict(zip(again, torch.tensor(values).std(0).tolist(), strict=True))
+        errors = dict(zip(names, torch.tensor(values).std(0).tolist(), strict=True))
     for name, figure in FIGURES.items():
-        if name in found and figure.error not in (None, bootstrap):
-            errors[name] = figure.error(seen, found[name])
-    return {name: (found[name] - 1.96 * error, found[name] + 1.96 * error)
+        if name in metrics and figure.error not in (None, bootstrap):
+            errors[name] = figure.error(seen, metrics[name])
+    return {name: (metrics[name] - 1.96 * error, metrics[name] + 1.96 * error)
             for name, error in errors.items() if error is not None}  # fmt: skip

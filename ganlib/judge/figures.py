@@ -1,7 +1,8 @@
-"""The table of figures: what `evaluate` measures, which way is better, and where it is shown.
+"""The table of figures: the metrics that `evaluate` reports.
 
-A figure is one row here and one function in metrics.py; evaluation, curves, card, doctor and the rules that end a run
-read the table.
+Each row says how a metric is measured, which direction is better, and where it is shown. A new
+metric is one row in `FIGURES` and one function in metrics.py: evaluation, curves, model card,
+doctor and the rules that end a run read the table.
 """
 
 import math
@@ -14,17 +15,22 @@ from torch.nn.functional import cross_entropy
 
 from . import metrics
 
-MAIN = "frechet_distance"  # by which runs are compared, unless one says otherwise
+MAIN = "frechet_distance"  # runs are compared by it, unless the user names another metric
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One row. `measure(seen)` returns a number, or None where a `Seen` does not hold what it needs.
+    """One row of the table, a metric.
 
+    measure: a function of a `Seen` that returns the metric's value, or None if the `Seen` lacks
+        what it needs.
     better: "lower", "higher", or the number that is best.
-    error: a function of (seen, value) to the standard error; or `bootstrap`; None where nobody knows it.
-    floor: what real images get, where that is known; measured otherwise.
-    panel, colour: the panel of `curves` that shows it, if any. line: the history's column of what real images get.
+    error: a function of (seen, value) that returns the standard error, or `bootstrap`; None if it
+        is unknown.
+    floor: what real images get, if that is known; otherwise it is measured.
+    panel, colour: the panel of `curves` that shows the metric, and the colour of its line; None if
+        none does.
+    line: the key of the history that holds what real images get, for a second line in that panel.
     """
 
     name: str
@@ -39,10 +45,11 @@ class Figure:
 
 @dataclass
 class Seen:
-    """What the figures are measured of: features `(N, d)` of real and of fake images, and what goes with them.
+    """What metrics are measured on: features `(N, d)` of real and fake images, and more.
 
-    logits: the extractor's function from features to classes, or None. labels: the classes that the fakes were asked
-    for, int64 `(N,)`, or None. train, unseen: features of as many training images as of held-out ones, or None.
+    logits: the extractor's function from features to logits of the classes, or None.
+    labels: the classes that G was given for the fakes, int64 `(N,)`, or None.
+    train, unseen: features of as many training images as held-out ones, or None.
     """
 
     real: torch.Tensor
@@ -62,7 +69,10 @@ class Seen:
 
     @cached_property
     def classes(self):
-        """(shares of the fakes' classes, their KL divergence from the real ones' or None, whether all occur there)."""
+        """The `Histogram` of the fakes' classes, and whether all of these occur among the reals.
+
+        If they do, its KL divergence is from the shares of the real classes. None without `logits`.
+        """
         if self.logits is None:
             return None
         count = self.real_logits.shape[1]
@@ -80,19 +90,25 @@ class Seen:
         return metrics.manifold(self.real, self.fake)
 
     def resampled(self, real, fake):
-        """Return the features at these indices, for a bootstrap; the shares of the real classes stay what they are."""
-        found = Seen(self.real[real], self.fake[fake], self.logits)
-        found.real_logits, found.fake_logits = self.real_logits, self.logits and self.fake_logits[fake]
-        return found
+        """Return a `Seen` of the features at the indices `real` and `fake`, for a bootstrap.
+
+        It keeps the logits of all reals, so that the shares of the real classes do not change.
+        """
+        sample = Seen(self.real[real], self.fake[fake], self.logits)
+        sample.real_logits, sample.fake_logits = self.real_logits, self.logits and self.fake_logits[fake]
+        return sample
 
 
 def bootstrap(seen, value):
-    """The standard error is the spread over samples of the fakes and reals, drawn with replacement."""
+    """Mark a metric whose standard error is its spread over samples drawn with replacement.
+
+    It is never called: `evaluate` draws the samples, of fakes and of reals, for all such metrics.
+    """
     raise NotImplementedError
 
 
 def _share(seen, value):
-    """The standard error of a share of the fakes."""
+    """Return the standard error of a share of the fakes."""
     return math.sqrt(value * (1 - value) / len(seen.fake))
 
 
@@ -101,7 +117,7 @@ def _class_kl(seen):
 
 
 def _class_diversity(seen):
-    """The mean over the classes of which there are two real images."""
+    """Return the mean over the classes that have at least two real images, or None."""
     if _class_kl(seen) is None:
         return None
     fake, real = seen.fake_logits.argmax(1), seen.real_logits.argmax(1)
@@ -158,9 +174,10 @@ FIGURES = {
 
 
 def direction(name, better=None):
-    """Return which way the figure `name` is better: "lower", "higher", or the number that is best.
+    """Return which values of the metric `name` are better: "lower", "higher", or the best number.
 
-    `better` says it for a figure of one's own. Raises ValueError where neither it nor the table says so.
+    `better`, if it is given, is the answer: for a metric of the user's own. Raises ValueError if
+    neither it nor the table has one.
     """
     if better is None and name in FIGURES:
         return FIGURES[name].better
@@ -172,5 +189,5 @@ def direction(name, better=None):
 
 
 def cost(value, way):
-    """Return a number that is the lower the better `value` is; `way` is what `direction` returned."""
+    """Return a number that is lower for a better `value`; `way` is what `direction` returned."""
     return {"lower": value, "higher": -value}.get(way) if isinstance(way, str) else abs(value - way)

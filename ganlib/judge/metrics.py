@@ -1,4 +1,8 @@
-"""Metrics: pure functions of features `(N, d)` or of classes `(N,)`, in float64 on the CPU. No SciPy."""
+"""Metrics: pure functions of features `(N, d)` or of classes `(N,)`.
+
+They compute in float64 on the CPU, without SciPy. Those that ask which features are near each other
+are in neighbours.py; figures.py says which ones `evaluate` reports.
+"""
 
 import math
 from typing import NamedTuple
@@ -22,34 +26,39 @@ __all__ = [
 
 
 def frechet_distance(real, fake):
-    """Return the Frechet distance of two sets of features `(N, d)` and `(M, d)`, as normal distributions; 0 is best.
+    """Return the Frechet distance between features `(N, d)` and `(M, d)`; 0 is best.
 
-    |m1 - m2|^2 + tr(S1 + S2 - 2 (S1^1/2 S2 S1^1/2)^1/2), with unbiased covariances: Heusel et al. 2017, section 2 (with
-    Inception features it is the 'FID'). It is biased upward for few samples: compare at equal N and M, and give the
-    distance of real against real beside it. Raises ValueError for too few samples, other widths, values not finite.
+    Both are taken as normal distributions: |m1 - m2|^2 + tr(S1 + S2 - 2 (S1^1/2 S2 S1^1/2)^1/2),
+    with unbiased covariances: Heusel et al. 2017, section 2 (with Inception features it is the
+    'FID'). Few samples bias it upward: compare at equal N and M, and report the distance between
+    two sets of reals beside it. Raises ValueError for fewer than 2 samples, widths that differ, and
+    values that are not finite.
     """
     real, fake = features(real=real, fake=fake)
     difference = real.mean(0) - fake.mean(0)
     s1, s2 = (torch.cov(x.T).view(x.shape[1], -1) for x in (real, fake))
     values, vectors = torch.linalg.eigh(s1)
     root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
-    # the root of a symmetric matrix: S1 S2 itself is not symmetric, and the mean of S1 S2 and S2 S1 has another root
+    # eigvalsh needs a symmetric matrix: S1 S2 is not, and its mean with S2 S1 has other roots
     cross = torch.linalg.eigvalsh(root @ s2 @ root).clamp(min=0).sqrt().sum()
     return (difference @ difference + s1.trace() + s2.trace() - 2 * cross).item()
 
 
 class Kid(NamedTuple):
     value: float
-    error: float | None  # None for one subset
+    error: float | None  # None if there is one subset only
 
 
 def kid(real, fake, subsets=100, size=1000, seed=0):
-    """Return the kernel distance of two sets of features `(N, d)` and `(M, d)`; 0 is best, and chance goes below it.
+    """Return the kernel distance (KID) between features `(N, d)` and `(M, d)`; 0 is best.
 
-    The unbiased squared MMD with the kernel (x.y / d + 1)^3, Binkowski et al. 2018, section 4: the mean over `subsets`
-    draws of `size` of each set without replacement, from a generator of its own. `error`, the standard deviation over
-    them / sqrt(subsets), is the noise of choosing subsets, not of drawing the N and M samples: fresh samples spread 1.3
-    to 1.9 times as much (d = 16, N = 4000, 50 of 400). subsets=1 and size=N=M give the estimate from all samples.
+    It is the unbiased squared MMD with the kernel (x.y / d + 1)^3, which chance can make negative:
+    Binkowski et al. 2018, section 4. The mean over `subsets` subsets of `size` samples of each set,
+    drawn without replacement with `seed`, is returned with `error`, the standard deviation over the
+    subsets / sqrt(subsets). That is the noise of choosing subsets, not of drawing the N and M
+    samples: fresh samples spread 1.3 to 1.9 times as much (d = 16, N = 4000, 50 subsets of 400).
+    subsets=1 and size=N=M give the estimate from all samples. Raises ValueError for `subsets` below
+    1, or a `size` below 2 or above N or M.
     """
     real, fake = features(real=real, fake=fake)
     few = min(len(real), len(fake))
@@ -59,16 +68,18 @@ def kid(real, fake, subsets=100, size=1000, seed=0):
     values = torch.empty(subsets, dtype=torch.float64)
     for i in range(subsets):
         x, y = (z[torch.randperm(len(z), generator=g)[:size]] for z in (real, fake))
-        own = sum(_kernel_sum(z, z) - (z.square().sum(1) / z.shape[1] + 1).pow(3).sum() for z in (x, y))
-        values[i] = own / (size * (size - 1)) - 2 * _kernel_sum(x, y) / size**2
+        within = sum(_kernel_sum(z, z) - (z.square().sum(1) / z.shape[1] + 1).pow(3).sum() for z in (x, y))
+        values[i] = within / (size * (size - 1)) - 2 * _kernel_sum(x, y) / size**2
     return Kid(values.mean().item(), (values.std() / subsets**0.5).item() if subsets > 1 else None)
 
 
 def class_diversity(fake, fake_classes, real, real_classes):
-    """Return per class the mean distance of two fakes over that of two reals: 1 is as diverse, 0 collapsed.
+    """Return for each class the mean distance between two fakes over that between two reals.
 
-    Features `(N, d)` with classes int64 `(N,)`, `(M, d)` with `(M,)`; a list over 0 .. the largest class, None for one
-    of fewer than 2 fakes. Raises ValueError for a class that has a fake, but no 2 reals that differ.
+    1 is as diverse as the reals, 0 is collapsed. Takes features `(N, d)` with classes int64 `(N,)`
+    for the fakes, `(M, d)` with `(M,)` for the reals; returns a list over the classes from 0 to the
+    largest, with None for a class of fewer than 2 fakes. Raises ValueError for a class that has a
+    fake but no 2 reals that differ.
     """
     fake, real = features(1, fake=fake, real=real)
     _check_classes("fake_classes", fake_classes, None, len(fake))
@@ -89,9 +100,11 @@ def class_diversity(fake, fake_classes, real, real_classes):
 
 
 def inception_score(logits):
-    """Return exp E KL(p(y|x) || p(y)) of the logits `(N, C)` of the fakes, from 1 to C, the best.
+    """Return exp E KL(p(y|x) || p(y)) for the logits `(N, C)` of fakes: from 1 to C, the best.
 
-    Salimans et al. 2016, section 4, in one split; of digits, the 'MNIST score'. One perfect image per class reaches C.
+    Salimans et al. 2016, section 4, without splitting the samples; for digits it is called the
+    'MNIST score'. It does not see mode collapse within a class: one perfect image per class reaches
+    C.
     """
     (logits,) = features(what="logits", fake=logits)
     log_p = logits.log_softmax(1)
@@ -100,7 +113,10 @@ def inception_score(logits):
 
 
 def cross_entropy(logits, labels):
-    """Return the mean -log p(label) in nats of the labels int64 `(N,)` asked for, by a classifier's logits `(N, C)`."""
+    """Return the mean of -log p(label), in nats, by a classifier's `logits (N, C)` for fakes.
+
+    `labels`, int64 `(N,)`, are the classes that G was given for them.
+    """
     (logits,) = features(1, what="logits", fake=logits)
     _check_classes("labels", labels, logits.shape[1], len(logits))
     return torch.nn.functional.cross_entropy(logits, labels.cpu()).item()
@@ -108,13 +124,14 @@ def cross_entropy(logits, labels):
 
 class Histogram(NamedTuple):
     shares: list[float]
-    kl: float  # nats
+    kl: float  # in nats
 
 
 def class_histogram(classes, n_classes, expected=None):
-    """Return the shares of `classes`, int64 `(N,)` in 0 .. n_classes - 1, and their KL divergence from `expected`.
+    """Return a `Histogram`: the shares of `classes`, and their KL divergence from `expected`.
 
-    `expected`: n_classes shares, equal ones by default. Raises ValueError where it is 0 for a class that occurs.
+    `classes` are int64 `(N,)` in 0 .. n_classes - 1; `expected` has n_classes shares, which are
+    equal by default. Raises ValueError if a class occurs whose expected share is 0.
     """
     _check_classes("classes", classes, n_classes)
     share = classes.cpu().bincount(minlength=n_classes).double() / len(classes)
@@ -129,20 +146,23 @@ def class_histogram(classes, n_classes, expected=None):
 
 class Modes(NamedTuple):
     count: int
-    kl: float  # nats, from equal shares
+    kl: float  # from equal shares, in nats
 
 
 def modes(classes, n_classes):
-    """Count the modes that a sample covers: `classes` int64 `(N,)` in 0 .. n_classes - 1, as a classifier saw them.
+    """Return how many modes a sample covers, and its KL divergence from equal shares in nats.
 
-    The convention of StackedMNIST (Metz et al. 2017; Lin et al. 2018): 26,000 samples, 1,000 classes. Even an ideal
-    sampler has a divergence of about (n_classes - 1) / 2N: say it beside the figure.
+    `classes`, int64 `(N,)` in 0 .. n_classes - 1, are the modes that a classifier found in the
+    samples. The convention of StackedMNIST (Metz et al. 2017; Lin et al. 2018) is 26,000 samples
+    and 1,000 classes. Even an ideal sampler has a divergence of about (n_classes - 1) / 2N: report
+    that too.
     """
     shares, kl = class_histogram(classes, n_classes)
     return Modes(sum(share > 0 for share in shares), kl)
 
 
 def _check_classes(name, classes, n_classes=None, n="N"):
+    """Raise ValueError unless `classes` are int64 `(n,)` in 0 .. n_classes - 1."""
     if classes.dtype != torch.int64 or classes.ndim != 1 or len(classes) == 0 or n not in ("N", len(classes)):
         raise ValueError(f"{name} of {classes.dtype} {tuple(classes.shape)} were given; torch.int64 ({n},) is expected")
     top = classes.max() if n_classes is None else n_classes - 1
@@ -151,4 +171,5 @@ def _check_classes(name, classes, n_classes=None, n="N"):
 
 
 def _kernel_sum(x, y):
+    """Return the sum of KID's kernel over all pairs of a row of x and a row of y."""
     return sum(torch.addmm(x.new_ones(1), c, y.T, alpha=1 / x.shape[1]).pow(3).sum().item() for c in chunks(x, y))

@@ -1,4 +1,7 @@
-"""Neighbours: figures of features `(N, d)` that ask which ones lie near each other; float64 on the CPU."""
+"""Metrics that ask which features lie near each other; metrics.py offers them to users.
+
+Features are `(N, d)`; all is computed in float64 on the CPU.
+"""
 
 from typing import NamedTuple
 
@@ -10,7 +13,7 @@ class Manifold(NamedTuple):
     recall: float
     density: float
     coverage: float
-    density_error: float  # standard error over the fakes; the shares have that of a share
+    density_error: float  # standard error over the fakes; that of a share follows from it
 
 
 class PrecisionRecall(NamedTuple):
@@ -24,17 +27,19 @@ class DensityCoverage(NamedTuple):
 
 
 def manifold(real, fake, k_pr=3, k_dc=5):
-    """Return `precision_recall` with k_pr and `density_coverage` with k_dc of `(N, d)`, `(M, d)` in one pass.
+    """Return `precision_recall` with k_pr and `density_coverage` with k_dc, from one pass.
 
-    A sample's ball reaches to its k-th nearest neighbour in its own set, not counting itself, border included (ties to
-    within the rounding of float64 count). A perfect generator has a density near 1 and a coverage near 1 - 2^-k. Ten
-    fakes repeated have high precision and density, recall and coverage near 0. Raises ValueError for too large a k.
+    `real (N, d)` and `fake (M, d)` are features. The ball of a sample reaches to its k-th nearest
+    neighbour in its own set, not counting itself; points on its border are inside (ties to within
+    the rounding of float64 count). A perfect generator has a density near 1 and a coverage near
+    `1 - 2^-k`. Ten fakes, repeated, have high precision and density, but a recall and coverage near
+    0. Raises ValueError if k is not below the number of samples.
     """
     real, fake = features(real=real, fake=fake)
     for k, name, x in ((k_pr, "real", real), (k_pr, "fake", fake), (k_dc, "real", real)):
         if not 1 <= k < len(x):
             raise ValueError(f"k={k} and {len(x)} {name} features were given; k from 1 to {len(x) - 1} is expected")
-    squared = _neighbours(real, real, max(k_pr, k_dc) + 1)[0]  # the first is the sample itself, at 0
+    squared = _neighbours(real, real, max(k_pr, k_dc) + 1)[0]  # + 1: the first is the sample itself
     real_pr, real_dc = squared[:, k_pr], squared[:, k_dc]
     fake_pr = _neighbours(fake, fake, k_pr + 1)[0][:, k_pr]
     precise, balls = 0, []
@@ -51,12 +56,19 @@ def manifold(real, fake, k_pr=3, k_dc=5):
 
 
 def precision_recall(real, fake, k=3):
-    """Return the shares of fakes in a ball of the reals and vice versa: Kynkaanniemi et al. 2019; see `manifold`."""
+    """Return the share of fakes in a ball of the reals, and of reals in a ball of the fakes.
+
+    Kynkaanniemi et al. 2019; for the balls see `manifold`.
+    """
     return PrecisionRecall(*manifold(real, fake, k, k)[:2])
 
 
 def density_coverage(real, fake, k=5):
-    """Return the mean count of real balls that a fake is in, over k, and the share that hold one: Naeem et al. 2020."""
+    """Return density and coverage, from the balls of the reals (see `manifold`): Naeem et al. 2020.
+
+    Density is the mean number of balls that a fake is in, over k; coverage the share of balls that
+    hold a fake.
+    """
     return DensityCoverage(*manifold(real, fake, 1, k)[2:4])
 
 
@@ -66,23 +78,28 @@ class Nearest(NamedTuple):
 
 
 def nearest(fake, real):
-    """Return Euclidean distance and index, `(N,)`, of the real `(M, d)` nearest to each fake `(N, d)`; 0 for a copy."""
+    """Return distance and index of the real `(M, d)` nearest to each fake `(N, d)`, both `(N,)`.
+
+    The distance is Euclidean, and 0 for a copy.
+    """
     fake, real = features(1, fake=fake, real=real)
-    squared, index = (z.flatten() for z in _neighbours(fake, real, 1))
+    squared, index = (part.flatten() for part in _neighbours(fake, real, 1))
     return Nearest(squared.sqrt(), index)
 
 
 class Memorisation(NamedTuple):
-    share: float  # 0.5 is none
+    share: float  # 0.5: nothing is memorised
     z: float
 
 
 def memorisation(fake, train, held_out):
-    """Return the share of fakes `(N, d)` nearer to `train` `(M, d)` than to `held_out` `(M, d)`; a tie counts a half.
+    """Return the share of fakes `(N, d)` nearer to `train (M, d)` than to `held_out (M, d)`, and z.
 
-    A sign test in the spirit of the data-copying test of Meehan et al. 2020, not their statistic, and without cells.
-    z = (share - 0.5) / sqrt(0.25 / N) takes the fakes as independent, but all are compared with the same samples: its
-    deviation without copying was 1.0 to 2.0, not 1 (N = M = 500, d = 8 and 64). Raises ValueError for unequal sets.
+    A tie counts as a half. This is a sign test in the spirit of the data-copying test of Meehan et
+    al. 2020, but not their statistic, and without cells. z = (share - 0.5) / sqrt(0.25 / N) treats
+    the fakes as independent, but all are compared with the same samples: without copying its
+    standard deviation was 1.0 to 2.0, not 1 (N = M = 500, d = 8 and 64). Raises ValueError if the
+    two sets differ in size.
     """
     fake, train, held_out = features(fake=fake, train=train, held_out=held_out)
     if len(train) != len(held_out):
@@ -93,7 +110,11 @@ def memorisation(fake, train, held_out):
 
 
 def features(least=2, what="features", **named):
-    """Check and return each tensor as float64 on the CPU; their widths must agree with the first one's."""
+    """Return each named tensor as float64 on the CPU, in a list.
+
+    Raises ValueError unless all are float `(N, d)` with N of at least `least`, the same d, and
+    finite values below 1e30. `what` is the word for them in messages.
+    """
     first, checked = next(iter(named)), []
     for name, x in named.items():
         if x.ndim != 2 or not x.is_floating_point() or not x.shape[1]:
@@ -111,14 +132,19 @@ def features(least=2, what="features", **named):
 
 
 def chunks(x, y):
-    return x.split(max(1, min(1000, 2_500_000 // len(y))))  # at most 20 MB for a matrix against y
+    """Return x in parts, so that a matrix of one part against y takes at most 20 MB."""
+    return x.split(max(1, min(1000, 2_500_000 // len(y))))
 
 
 def _squared_distances(x, y):
-    """Yield rows of x and their squared distances to y `(rows, M)`, in one buffer, less d eps (|x|^2 + |y|^2)."""
-    centre = y.mean(0)  # small norms, small errors
+    """Yield indices of rows of x with their squared distances to y, `(rows, M)`.
+
+    The distances are in a buffer that the next ones overwrite. Each is lowered by about d eps
+    (|x|^2 + |y|^2), the most that rounding can add, so that no tie is lost.
+    """
+    centre = y.mean(0)  # small norms have small rounding errors
     x, y = x - centre, y - centre
-    keep = 1 - (x.shape[1] + 8) * torch.finfo(torch.float64).eps  # the most that rounding adds: no tie is lost
+    keep = 1 - (x.shape[1] + 8) * torch.finfo(torch.float64).eps
     xx, yy = (keep * z.square().sum(1, keepdim=True) for z in (x, y))
     x, y = torch.cat([-2 * x, xx, torch.ones_like(xx)], 1), torch.cat([y, torch.ones_like(yy), yy], 1)
     parts = chunks(torch.arange(len(x)), y)
@@ -128,10 +154,11 @@ def _squared_distances(x, y):
 
 
 def _neighbours(x, y, k):
-    """Return the squared distances of the k nearest of y, and their indices, `(N, k)`; exactly 0 for a copy."""
-    found = []
+    """Return squared distances and indices, `(N, k)`, of the k nearest rows of y; 0 for a copy."""
+    results = []
     for rows, rough in _squared_distances(x, y):
-        near = rough.topk(min(k + 4, len(y)), largest=False).indices.sort().values  # 4 to spare: rounding may reorder
+        # 4 more than k, since rounding may have changed their order
+        near = rough.topk(min(k + 4, len(y)), largest=False).indices.sort().values
         exact, place = (x[rows, None] - y[near]).square().sum(2).sort(stable=True)
-        found.append((exact[:, :k], near.gather(1, place[:, :k])))
-    return [torch.cat(parts) for parts in zip(*found, strict=True)]
+        results.append((exact[:, :k], near.gather(1, place[:, :k])))
+    return [torch.cat(parts) for parts in zip(*results, strict=True)]

@@ -1,1 +1,1 @@
-"""Pictures: grids, curves, timelines, the live view, the plane."""
+"""Show a run: grids of images, curves, timelines, films, the live view, and the plane."""

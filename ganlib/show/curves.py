@@ -1,10 +1,14 @@
-"""The curves of a run: what its history says, as one picture."""
+"""Curves: draws what the history of a run holds, over the steps, as one picture.
+
+The metrics that it shows, and where, are given by the table in judge/figures.py.
+"""
 
 import io
 
 from ..judge.figures import FIGURES, MAIN
 from .pictures import Picture
 
+# A panel: title, top of the y axis or None, and lines (key of the history, label, colour).
 LOSSES = ("losses", None, (("d_loss", "D", "tab:blue"), ("g_loss", "G", "tab:orange")))
 BELIEF = ("D's mean probability of 'real'", 1, (("p_real", "reals", "tab:green"), ("p_fake", "fakes", "tab:red")))
 LOGITS = ("D's mean logits: only their distance counts", None,
@@ -19,11 +23,12 @@ DIVERSITY = (
 def curves(history):
     """Return the curves of a run (`gan.history`, or `history.json` read back) as a `Picture`.
 
-    Left both losses, in the middle what D believes of reals and fakes, right the diversity of the fakes: the standard
-    deviation of one pixel over 64 of them, mean over the pixels. D's belief is a mean probability where the objective
-    makes logits one, else the mean logits themselves. Of several GANs in one run each has a row of its own. Where the
-    run was evaluated, a last row: the figures that the table of figures names for it, beside those of real images.
-    Raises ValueError for an empty history.
+    Left: both losses. Middle: D's mean probability of 'real' for reals and fakes, or its mean
+    logits if the objective does not make a logit a probability. Right: the diversity of the fakes,
+    which is the standard deviation of a pixel over 64 of them, mean over the pixels. If several
+    GANs are trained in one run, each has a row of its own. If the run was evaluated, a last row
+    shows the metrics that have a panel in the table of figures, beside those of real images. Raises
+    ValueError for an empty history.
     """
     if not history:
         raise ValueError("the history is empty; train first: it is recorded every 50 steps")
@@ -57,12 +62,13 @@ def curves(history):
 
 
 def _named(panel, start):
+    """Return the panel with the title and keys of the GAN whose keys begin with `start`."""
     title, top, lines = panel
     return f"{start.replace('.', ': ')}{title}", top, [(start + name, label, colour) for name, label, colour in lines]
 
 
 def _judged():
-    """The panels of the table of figures, each with the line of real images where the history has one."""
+    """Return the panels of the table of figures; a metric with a `line` adds one of real images."""
     panels = {}
     for name, figure in FIGURES.items():
         if figure.panel:
@@ -76,7 +82,10 @@ def _judged():
 
 
 def of_figure(figure, dpi, colours, text):
-    """Return a figure of matplotlib as a `Picture` of so many colours, half the size of one with all of them."""
+    """Return a matplotlib figure as a `Picture` of at most `colours` colours.
+
+    That is half as large as a file with all colours. `text` is what the picture prints as.
+    """
     from PIL import Image
 
     file = io.BytesIO()

@@ -1,4 +1,8 @@
-"""The live view: one picture and one line, renewed while a run goes on, in a notebook, a terminal or a log."""
+"""The live view: one picture and one line of text, updated while a run goes on.
+
+It works in a notebook, a terminal and a log. `train(view=LiveView(...))` calls its `update` at each
+step, and its `close` at the end.
+"""
 
 import html
 import json
@@ -14,29 +18,32 @@ from ..machine.progress import Progress
 from .looks import drawn
 from .timeline import write_moment
 
-UPDATES = 800  # at most, per cell: the saved file's messages have their limits (nbval gives up past 2,000)
-SHARE = 0.01  # of the run's time, at most, goes into the live picture, unless asked otherwise
+UPDATES = 800  # most updates per cell: all are messages in the saved file (nbval fails past 2,000)
+SHARE = 0.01  # largest share of the run's time that updates take, by default
 STATUS = {"p_real": "D(real) {:.2f}", "p_fake": "D(fake) {:.2f}", "d_loss": "loss D {:.3f}", "g_loss": "loss G {:.3f}"}
 
 
 class LiveView:
-    """One picture of what G draws from one fixed noise, and one line of figures, renewed while a run goes on.
+    """A watcher that shows G's images of one fixed noise, and a line of text, while a run goes on.
 
-    Of a conditional G each column is a class and each row one noise.
+    total: the number of steps, for the line, which also shows losses, speed and the time left.
+    folder: the run's folder. At each update `latest.png` and `history.json` are written there. If
+        it disappears, the run goes on without these files.
+    every: seconds between two updates, at least.
+    picture_every: steps between two pictures that are written to `pictures/` in the folder, for
+        `timeline`.
+    draw: a function of the GAN that returns a `Picture` (`plane.frame`, for example), to be shown
+        in place of G's images. Then no pictures are written for `timeline`, but all that were shown
+        are in `frames`; and there is no verdict, since the doctor knows images only.
+    share: the largest share of the run's time that updates may take, 0.01 by default: after one
+        that took t seconds the next is due t / share seconds later, at the earliest. The pictures
+        for `timeline` have the same limit, separately.
 
-    total: the number of steps, said in the line.
-    folder: the run's folder; `latest.png` and `history.json` are kept there at each update, and every
-        `picture_every` steps a picture for `timeline` in `pictures/`. Where it goes, the run goes on without them.
-    draw: what to show in the place of G's images, a function of the GAN that returns a `Picture` (`plane.frame`, say);
-        no pictures are kept for `timeline` then, but all that was shown is in `frames`, and the doctor, who knows
-        images alone, is not asked.
-    every: seconds between two updates, at least; they are also held to `share` of the run's time and 800 a cell, and so
-        are the pictures that are kept, but for the first and the last.
-
-    Under the line stands the doctor's verdict (`diagnose`), once there are rows enough in the history; a terminal's bar
-    has no room for it.
-    In a notebook picture and lines are updated in place and stay in the saved file; in a terminal there is a progress
-    bar; elsewhere a line is printed at each tenth of the way.
+    The first and the last update are always drawn. There are at most 800 in a cell, spread over the
+    run. For a conditional G each column of the picture is a class, and each row one noise. Once the
+    history has more than 6 rows, the doctor's verdict (`diagnose`) stands under the line. In a
+    notebook all is updated in place and stays in the saved file; a terminal gets a progress bar,
+    which has no room for the verdict; elsewhere a line is printed at each tenth of the run.
     """
 
     def __init__(self, total=None, folder=None, every=1.0, picture_every=100, draw=None, share=None):
@@ -46,7 +53,7 @@ class LiveView:
         self.place, self.wrote, self.away = self.folder and Folder(self.folder), False, False
 
     def update(self, now, force=False):
-        """Called with each `Now` of the run; draws when an update is due (the first is), or at once with `force`."""
+        """Draw if an update is due (the first one always is), or at once if `force`."""
         clock = time.monotonic()
         if self._start is None:
             self._start, self._first = (clock, now.step, now.images), now.progress or 0.0
@@ -62,8 +69,8 @@ class LiveView:
         self._updates += 1
         picture = self.draw(now.gan) if self.draw else drawn(now.look())
         self.frames += [picture] if self.draw else []
-        known = not self.draw and len(now.history) > ROWS and "axes" not in now.history[-1]
-        verdict = diagnose(now.history).line if known else ""
+        ask_doctor = not self.draw and len(now.history) > ROWS and "axes" not in now.history[-1]
+        verdict = diagnose(now.history).line if ask_doctor else ""
         self.screen.draw(picture, self._status(now, clock), now.progress or 0.0, verdict)
         if self.folder:
             text = json.dumps(now.history).encode()
@@ -74,20 +81,23 @@ class LiveView:
         self._due = end + max(self.every, (end - clock) / self.share, spacing)
 
     def close(self, now):
-        """Called once at the end of the run; draws that, where the run came to one."""
+        """Draw the end of the run if it ended with a whole step, and close the screen."""
         if now.reason and now.whole:
             self.update(now, force=True)
         self.screen.close(now.reason or "the loop was left")
         self._start = None
 
     def _keep(self, now):
-        """Write a picture for `timeline`: of images, since points have none."""
+        """Write a picture for `timeline`, if the run's data are images: points have none."""
         images, columns, *_ = now.look()
         if images.ndim == 4 and images.shape[1] in (1, 3):
             self._write(lambda: write_moment(self.folder, now.step, images, columns))
 
     def _write(self, write):
-        """Write a file of the run's folder. One that has gone since the first stops nothing; that is said once."""
+        """Call `write()`, which writes a file of the run's folder.
+
+        Once a file was written, an OSError (the folder has gone, say) only prints a line, once.
+        """
         try:
             self.place.check()
             write()
@@ -100,20 +110,22 @@ class LiveView:
             self.away = True
 
     def _left(self, now, clock):
-        """Seconds left, 0 where that is unknown."""
-        done = (now.progress or 0.0) - self._first  # in this call
+        """Return the seconds that are left of the run; 0 if that is unknown."""
+        done = (now.progress or 0.0) - self._first  # of this call of `train`
         return (clock - self._start[0]) * max(0.0, 1 - now.progress) / done if done > 0 else 0.0
 
     def _status(self, now, clock):
+        """Return the line of text: step, losses, images per second, the time left or the reason."""
         start, step, images = self._start
         last = now.history[-1] if now.history else {}
-        if now.stats:  # the only place where the view waits for the device, once an update
+        if now.stats:  # only here the view waits for the device, once per update
             last = {name: float(x) for name, x in now.stats.items() if name.rpartition(".")[2] in STATUS}
         parts = [f"step {now.step:,}" + (f" / {self.total:,}" if self.total else "")]
-        for of in dict.fromkeys(name.rpartition(".")[0] for name in last):  # several GANs have a part each
-            named = {name: f"{of}.{name}".lstrip(".") for name in STATUS}
-            shown = [text.format(last[named[name]]) for name, text in STATUS.items() if named[name] in last]
-            parts += [f"{of}: {', '.join(shown)}"] * bool(shown) if of else shown
+        # several GANs have a part each
+        for prefix in dict.fromkeys(name.rpartition(".")[0] for name in last):
+            keys = {name: f"{prefix}.{name}".lstrip(".") for name in STATUS}
+            shown = [text.format(last[keys[name]]) for name, text in STATUS.items() if keys[name] in last]
+            parts += [f"{prefix}: {', '.join(shown)}"] * bool(shown) if prefix else shown
         if now.step > step:
             parts.append(f"{(now.images - images) / max(1e-9, clock - start):,.0f} images/s")
         if now.reason:
@@ -124,7 +136,7 @@ class LiveView:
 
 
 def _screen():
-    """Where pictures and lines go: a notebook's cell, a terminal's bar, or plain lines."""
+    """Return what shows pictures and lines: a notebook's cell, a terminal's bar, or plain lines."""
     try:
         from IPython import get_ipython
     except ImportError:
@@ -135,7 +147,7 @@ def _screen():
 
 
 class _Cell:
-    """Picture and line in a notebook: each displayed once, then updated in place."""
+    """Picture and text in a notebook: each is displayed once, then updated in place."""
 
     def open(self):
         self.handles = None
@@ -155,11 +167,11 @@ class _Cell:
             handle.update(bundle, raw=True)
 
     def close(self, reason):
-        """The last line says it."""
+        """Do nothing: the last line says why the run ended."""
 
 
 class Bar:
-    """A progress bar in a terminal."""
+    """A progress bar in a terminal, with the line of text but no picture."""
 
     def open(self):
         self.progress = Progress(bar=True)
@@ -172,7 +184,7 @@ class Bar:
 
 
 class Lines:
-    """A line at each tenth of the way, and why it ended."""
+    """A printed line at each tenth of the run, and one that says why it ended."""
 
     def open(self):
         self.progress = Progress(bar=False)

@@ -1,4 +1,4 @@
-"""Pictures: grids of images, with names for rows and columns, as what Jupyter shows and `save` writes."""
+"""Pictures: grids of images with named rows and columns, which Jupyter shows and `save` writes."""
 
 import base64
 import io
@@ -8,16 +8,17 @@ from ..data.images import as_uint8
 from ..machine.files import replace
 
 GENERATED = "generated: a synthetic image, drawn by a GAN (ganlib)"
-SIZE = 12  # pixels, of the text in a picture
+SIZE = 12  # height of the text in a picture, in pixels
 
 
 class Picture:
-    """An encoded picture: Jupyter shows it as a cell's value, `save(path)` writes it."""
+    """An encoded picture: Jupyter shows it as the value of a cell, `save(path)` writes it."""
 
     def __init__(self, picture, text="<picture>", kind="png", width=None, generated=False, **settings):
-        """Encode a Pillow image as PNG or GIF, to be shown `width` wide; `settings` are those of Pillow's `save`.
+        """Encode a Pillow image as PNG or GIF (`kind`), to be shown `width` pixels wide.
 
-        `generated` says in the file's metadata that nobody has photographed or drawn it.
+        `text` is what it prints as. `generated=True` writes into the file's metadata that a GAN
+        made the image. `settings` are for Pillow's `save`.
         """
         file = io.BytesIO()
         if generated and kind != "png":
@@ -28,21 +29,22 @@ class Picture:
             settings["pnginfo"] = note = settings.get("pnginfo") or PngInfo()
             note.add_text("Comment", GENERATED)
         picture.save(file, kind, **settings)
-        self.data, self.mime, self.text, self.width = file.getvalue(), f"image/{kind}", text, width or picture.width
-        self.generated = generated
+        self.data, self.mime, self.text = file.getvalue(), f"image/{kind}", text
+        self.width, self.generated = width or picture.width, generated
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         encoded = base64.b64encode(self.data).decode()
         if self.mime in ("image/png", "image/jpeg"):
             return {self.mime: encoded, "text/plain": self.text}, {self.mime: {"width": self.width}}
-        html = f'<img src="data:{self.mime};base64,{encoded}" width="{self.width}">'  # nbconvert shows no image/gif
+        # as HTML, since nbconvert shows no image/gif
+        html = f'<img src="data:{self.mime};base64,{encoded}" width="{self.width}">'
         return {"text/html": html, "text/plain": self.text}, {}
 
     def __repr__(self):
         return self.text
 
     def lossy(self):
-        """The same as a JPEG, a third as large, where it has colours; itself where it has none."""
+        """Return the picture as a JPEG, a third as large, if it has colours; else itself."""
         from PIL import Image
 
         with Image.open(io.BytesIO(self.data)) as picture:
@@ -51,7 +53,7 @@ class Picture:
             return Picture(picture, self.text, "jpeg", self.width, self.generated, quality=88)
 
     def save(self, path):
-        """Write the picture to `path`, in one move; the name has to end in .png, for a film in .gif."""
+        """Write the picture to `path`, atomically; its name must end in .png, a film's in .gif."""
         kind = self.mime.removeprefix("image/")
         if Path(path).suffix != f".{kind}":
             raise ValueError(f"{str(path)!r} was given for a {kind.upper()}; a name that ends in .{kind} is expected")
@@ -59,11 +61,13 @@ class Picture:
 
 
 def show(images, columns=8, scale=2, generated=None, rows=(), title=None):
-    """Return a grid of images as a `Picture`: uint8 or float in [-1, 1], `(N, C, H, W)` with 1 or 3 channels.
+    """Return a grid of `images` as a `Picture`.
 
-    The grid has `columns` columns, a number, or a list of their names; `rows` names its rows, from the top. `title`
-    stands above. Each pixel is drawn `scale` times as wide and high. `generated`: whether the file says that its images
-    are; by default it does for what `gan.sample` returned. Raises ValueError for images of another shape.
+    They are uint8 or float in [-1, 1], `(N, C, H, W)` with 1 or 3 channels. `columns` is the number
+    of columns, or a list of their names; `rows` names the rows, from the top; `title` stands above
+    all. Each pixel is drawn `scale` times as wide and high. `generated`: whether the file says that
+    a GAN made the images; by default it does for what `gan.sample` returned. Raises ValueError for
+    images of another shape.
     """
     generated = getattr(images, "generated", False) if generated is None else generated
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
@@ -71,11 +75,15 @@ def show(images, columns=8, scale=2, generated=None, rows=(), title=None):
     heads = () if isinstance(columns, int) else tuple(map(str, columns))
     grid = pillow(mosaic(images, len(heads) or columns, gap=1), scale)
     cell = [scale * (size + 1) for size in images.shape[2:]]
-    return Picture(labelled(grid, cell, tuple(map(str, rows)), heads, title), "<images>", generated=generated)
+    grid = labelled(grid, cell, tuple(map(str, rows)), heads, title)
+    return Picture(grid, "<images>", generated=generated)
 
 
 def labelled(picture, cell, rows=(), heads=(), title=None):
-    """Return a Pillow image of a grid with names beside its rows and above its columns; `cell` is (height, width)."""
+    """Return a Pillow image of a grid with names beside its rows and above its columns (`heads`).
+
+    `cell` is the (height, width) of a cell; `title` stands above all.
+    """
     if not (rows or heads or title):
         return picture
     from PIL import Image, ImageDraw, ImageFont
@@ -85,7 +93,8 @@ def labelled(picture, cell, rows=(), heads=(), title=None):
     line, above = SIZE + 6, bool(title)
     top = line * (above + bool(heads))
     width = max(left + picture.width, round(font.getlength(title)) + 8 if title else 0)
-    whole = Image.new("RGB" if picture.mode == "RGB" else "L", (width, top + picture.height), "white")
+    mode = "RGB" if picture.mode == "RGB" else "L"
+    whole = Image.new(mode, (width, top + picture.height), "white")
     whole.paste(picture, (left, top))
     draw = ImageDraw.Draw(whole)
     if title:
@@ -93,27 +102,33 @@ def labelled(picture, cell, rows=(), heads=(), title=None):
     for i, head in enumerate(heads):
         while len(head) > 1 and font.getlength(head) > cell[1]:
             head = head[:-2] + "…" if len(head) > 2 else head[:1]
-        draw.text((left + (i + 0.5) * cell[1], line * above + line / 2), head, "black", font, anchor="mm")
+        middle = left + (i + 0.5) * cell[1], line * above + line / 2
+        draw.text(middle, head, "black", font, anchor="mm")
     for i, row in enumerate(rows[: -(-picture.height // cell[0])]):
         draw.text((left - 5, top + (i + 0.5) * cell[0]), row, "black", font, anchor="rm")
     return whole
 
 
 def mosaic(images, columns, gap=0):
-    """Lay `(N, C, H, W)` images out in rows, `gap` white pixels apart: uint8 `(C, rows * (H + gap) - gap, ...)`."""
+    """Lay images `(N, C, H, W)` out in a grid: uint8 `(C, rows * (H + gap) - gap, ...)`.
+
+    There are `gap` white pixels between two of them.
+    """
     images = as_uint8(images.detach()).cpu()
     n, c, h, w = images.shape
     columns = min(columns, n)
     rows = -(-n // columns)
     grid = images.new_full((rows * columns, c, h + gap, w + gap), 255)
     grid[:n, :, :h, :w] = images
-    grid = grid.unflatten(0, (rows, columns)).permute(2, 0, 3, 1, 4)  # (C, rows, H + gap, columns, W + gap)
+    # (C, rows, H + gap, columns, W + gap)
+    grid = grid.unflatten(0, (rows, columns)).permute(2, 0, 3, 1, 4)
     return grid.flatten(3).flatten(1, 2)[:, : rows * (h + gap) - gap, : columns * (w + gap) - gap]
 
 
 def pillow(grid, scale=1):
-    """A uint8 image (C, H, W) as a Pillow image, enlarged."""
+    """Return a uint8 image `(C, H, W)` as a Pillow image, `scale` times as large."""
     from PIL import Image
 
-    picture = Image.fromarray((grid[0] if len(grid) == 1 else grid.permute(1, 2, 0)).contiguous().numpy())
+    pixels = grid[0] if len(grid) == 1 else grid.permute(1, 2, 0)
+    picture = Image.fromarray(pixels.contiguous().numpy())
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)

@@ -1,7 +1,8 @@
-"""The plane: GANs on points in two dimensions, where all of the game can be seen, with the nets and steps of images.
+"""The plane: GANs on points in two dimensions, where the whole game can be seen.
 
-A `Distribution` hands out points; `Points` makes it a data set for `train`; `frame` draws the game as it stands: D's
-landscape, real and fake points, the way that D's gradient sends each fake, and how G bends the plane of its noise.
+Nets and steps are those of images. A `Distribution` draws points; `Points` makes it a data set for
+`train`; `frame` draws the state of the game: D's landscape, real and fake points, where D's
+gradient sends each fake, and how G bends the plane of its noise.
 """
 
 import io
@@ -20,13 +21,14 @@ __all__ = [
     "Coverage", "Distribution", "Points", "coverage", "film", "frame", "gaussian", "grid", "landscape", "moons",
     "painted", "paths", "ring", "spiral",
 ]  # fmt: skip
-REAL, FAKE = (224, 122, 32), (44, 104, 190)  # orange, blue: of points and of D's landscape
+REAL, FAKE = (224, 122, 32), (44, 104, 190)  # orange and blue, for points and D's landscape
 
 
 def paths(gan, n=24, objective=None, fakes=None, real=None):
-    """Return `n` fakes `(n, 2)` and the steepest way down for each, minus the gradient of G's loss for it, `(n, 2)`.
+    """Return `n` fakes and, for each, minus the gradient of G's loss, the steepest way down.
 
-    D stands still, as in G's move; paired objectives read `real (n, 2)`, and raise ValueError without.
+    Both are `(n, 2)`. D does not change, as in G's move. `fakes` replaces those drawn. Paired
+    objectives need `real (n, 2)`, and raise ValueError without.
     """
     objective = objective or non_saturating
     with evaluating(gan.G, gan.D):
@@ -51,17 +53,20 @@ def landscape(gan, cells=48):
 
 
 def frame(gan, data, objective=None, side=360, arrows=24, manifold=True, points=300, said=True):
-    """Return the game of G (not its average) and D as a `Picture` of `side` pixels, `coverage` under it (`said`).
+    """Return the state of G (not its average) and D as a `Picture` of `side` pixels.
 
-    In the background D's landscape: orange is real, blue fake, white unsure (half-way between the means of reals and
-    fakes where logits mean nothing by themselves). Orange points are real, blue ones fake; arrows point down the
-    gradient that D hands to fakes, the median one of a fixed length; grey: a square grid of noise as G maps it.
+    `coverage` is written under it, unless `said` is False. Background: D's landscape, orange for
+    real, blue for fake, white for unsure (if the `objective`'s logits have no meaning by
+    themselves, that is half-way between the means of reals and fakes). Points: orange are real,
+    blue are fake, `points` of each. Arrows: down the gradient that D gives to each of `arrows`
+    fakes; the median one has a fixed length. Grey (`manifold`): a square grid of noise as G maps
+    it, if the noise has two dimensions.
     """
     from PIL import Image, ImageDraw
 
-    real, scale = data.images[:points].to(gan.device, gan.dtype), 2  # drawn twice as large: smooth edges
+    real, scale = data.images[:points].to(gan.device, gan.dtype), 2  # 2: for smooth edges
     with evaluating(gan.G, gan.D), torch.no_grad():
-        fakes = gan.sample(points, ema=False)  # as it plays: arrows and grid are of the same G
+        fakes = gan.sample(points, ema=False)  # not its average: arrows and grid are of G
         logits = landscape(gan)
         if objective is not None and not objective.absolute:
             of_real, of_fake = gan.D(real).float().mean(), gan.D(fakes).float().mean()
@@ -89,20 +94,22 @@ def frame(gan, data, objective=None, side=360, arrows=24, manifold=True, points=
         starts, ways = paths(gan, min(arrows, points), objective, real=real[:arrows])
         length = ways.norm(dim=1, keepdim=True)
         ways = ways / length.median().clamp_min(1e-12) * 0.12
-        ways = ways / (ways.norm(dim=1, keepdim=True) / 0.5).clamp_min(1)  # at most a quarter of the picture
+        # at most a quarter of the picture
+        ways = ways / (ways.norm(dim=1, keepdim=True) / 0.5).clamp_min(1)
         for start, end in zip(place(starts), place(starts + ways), strict=True):
             _arrow(draw, start, end, scale)
     whole = Image.new("RGB", (side, side + 14 * said), "white")
     whole.paste(picture.resize((side, side), Image.Resampling.BOX))
-    found = coverage(gan.sample(1000, ema=False), data.distribution, 500)._say() if said else ""
-    ImageDraw.Draw(whole).text((2, side + 1), found, fill="black")
+    text = coverage(gan.sample(1000, ema=False), data.distribution, 500)._say() if said else ""
+    ImageDraw.Draw(whole).text((2, side + 1), text, fill="black")
     return pictures.Picture(whole, "<plane>", generated=True)
 
 
 def cloud(points, side=360, rows=()):
     """Return points `(N, 2)` in the square from -1 to 1 as a `Picture` of `side` pixels.
 
-    With names in `rows` the points are as many equal parts, which stand side by side under these names.
+    Names in `rows` split the points into that many equal parts, which stand side by side under
+    these names.
     """
     from PIL import Image, ImageDraw
 
@@ -119,14 +126,14 @@ def cloud(points, side=360, rows=()):
 
 
 def _places(points, size):
-    """Where points `(..., 2)` lie in a picture of `size` pixels, as lists of (column, row)."""
+    """Return the (column, row) of points `(..., 2)` in a picture of `size` pixels, as lists."""
     points = points.detach().float().cpu().clamp(-1.2, 1.2)
     return torch.stack([(points[..., 0] + 1) / 2 * size, (1 - points[..., 1]) / 2 * size], -1).tolist()
 
 
 @torch.no_grad()
 def _bent(gan, lines=13, steps=40, reach=2.2):
-    """(2 * lines, steps, 2): the lines of a square grid in the noise, as G maps them."""
+    """Return the lines of a square grid in the noise, as G maps them: `(2 * lines, steps, 2)`."""
     across, along = torch.linspace(-reach, reach, lines), torch.linspace(-reach, reach, steps)
     grid_ = torch.stack(torch.meshgrid(across, along, indexing="ij"), -1)  # (lines, steps, 2)
     noise = torch.cat([grid_, grid_.flip(-1)]).to(gan.device, gan.dtype)
@@ -144,7 +151,11 @@ def _arrow(draw, start, end, scale):
 
 
 def film(frames, milliseconds=120):
-    """Return frames (`Picture`s of one size) as one animated `Picture`, a GIF in their colours that holds its end."""
+    """Return `frames`, `Picture`s of one size, as an animated `Picture`.
+
+    It is a GIF in the colours of `frame`, and shows its last frame for two seconds. Raises
+    ValueError if there are none.
+    """
     from PIL import Image
 
     if not frames:
@@ -152,6 +163,6 @@ def film(frames, milliseconds=120):
     shades = [tuple(round(250 + (c - 250) * 0.06 * i) for c in colour) for colour in (REAL, FAKE) for i in range(11)]
     palette = Image.new("P", (1, 1))
     palette.putpalette(sum((*shades, REAL, FAKE, *((grey,) * 3 for grey in (20, 70, 120, 185, 255))), ()))
-    opened = (Image.open(io.BytesIO(one.data)).convert("RGB") for one in frames)
-    shown = [one.quantize(palette=palette, dither=Image.Dither.NONE) for one in opened]
+    opened = (Image.open(io.BytesIO(picture.data)).convert("RGB") for picture in frames)
+    shown = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in opened]
     return films.film(shown, milliseconds=milliseconds)

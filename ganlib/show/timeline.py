@@ -1,4 +1,8 @@
-"""The timeline of a run: what G drew from the same noise, as the pictures in the run's folder keep it."""
+"""The timeline of a run: what G drew from the same noise at several steps.
+
+It is made of the pictures that `LiveView(folder=...)` writes to the run's folder, by
+`write_moment`.
+"""
 
 from pathlib import Path
 
@@ -11,10 +15,10 @@ from .pictures import Picture, mosaic, pillow
 def timeline(folder, columns=10, rows=5, animated=False, scale=1):
     """Return what G drew from the same noise over the run in `folder`, as a `Picture`.
 
-    Time runs from left to right over `columns` moments (more of them early, when more happens), each row is one noise
-    vector, each pixel is shown `scale` times as large. `animated=True` makes it a GIF of `columns` frames in eight
-    shades instead, each a grid of `rows` rows.
-    Raises ValueError where the folder holds no pictures of a run.
+    Time runs from left to right over `columns` moments, more of them early, when more happens. Each
+    row is one noise vector; each pixel is shown `scale` times as large. `animated=True` returns a
+    GIF of `columns` frames in eight shades instead; each frame is a grid of `rows` rows. Raises
+    ValueError if the folder holds no pictures of a run.
     """
     files = {int(path.stem): path for path in (Path(folder) / "pictures").glob("*.png")}
     if not files:
@@ -34,7 +38,7 @@ def timeline(folder, columns=10, rows=5, animated=False, scale=1):
     strip = pillow(mosaic(images, len(steps), gap=1), scale)
     picture = Image.new(strip.mode, (strip.width, strip.height + 14), "white")
     picture.paste(strip, (0, 14))
-    for column, step in enumerate(steps):  # the step stands over its column
+    for column, step in enumerate(steps):
         text = f"{step / 1000:g}k" if step >= 1000 else str(step)
         place = (column + 0.5) * strip.width / len(steps), 7
         ImageDraw.Draw(picture).text(place, text, fill="black", anchor="mm")
@@ -42,7 +46,7 @@ def timeline(folder, columns=10, rows=5, animated=False, scale=1):
 
 
 def write_moment(folder, step, images, columns=8):
-    """Keep images `(N, C, H, W)` of one step for `timeline`, as one PNG that remembers the size of its cells."""
+    """Write images `(N, C, H, W)` of one step for `timeline`, as a PNG that notes their size."""
     from PIL.PngImagePlugin import PngInfo
 
     note = PngInfo()
@@ -53,7 +57,7 @@ def write_moment(folder, step, images, columns=8):
 
 
 def read_moment(path):
-    """The images (N, C, H, W) of a picture that `write_moment` wrote, and in how many columns they stood."""
+    """Return the images `(N, C, H, W)` that `write_moment` wrote, and the number of columns."""
     from PIL import Image
     from torchvision.transforms.functional import pil_to_tensor
 
