@@ -1,4 +1,7 @@
-"""The command line: python -m ganlib train | sample | evaluate | export | bench. Exit status 0 only where it worked."""
+"""The command line: python -m ganlib train | sample | evaluate | export | bench.
+
+`main` reads the options; run/commands.py does the work. The exit status is 0 only if it worked.
+"""
 
 import argparse
 import sys
@@ -12,7 +15,7 @@ from .run.recipes import RECIPES
 
 
 def main(arguments=None):
-    """Run the command that `arguments`, by default the program's own, ask for; returns the exit status."""
+    """Run the command that `arguments`, by default sys.argv's, ask for; return the exit status."""
     program = "ganlib" if Path(sys.argv[0]).stem == "ganlib" else "python -m ganlib"
     parser = argparse.ArgumentParser(prog=program, description=__doc__.splitlines()[0])
     parts = parser.add_subparsers(dest="command", required=True)

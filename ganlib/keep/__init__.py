@@ -1,1 +1,1 @@
-"""What is kept of a run: checkpoints, saving by the clock, and what is shared of it."""
+"""Save and resume runs: checkpoints and autosave; and the export of a generator for others."""

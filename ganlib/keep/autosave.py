@@ -1,4 +1,6 @@
-"""Autosave: a watcher that saves a run by the clock, at its end, and elsewhere where its folder has gone."""
+"""`Autosave`, a watcher that saves a run every so many seconds and at its end, in another folder if
+the first cannot be written. `train(folder=...)` uses it.
+"""
 
 import shutil
 import time
@@ -7,15 +9,17 @@ from pathlib import Path
 from ..machine.folder import Folder
 from .checkpoint import save, stand_in
 
-SHARE = 0.01  # of the run's time, at most, goes into saving
+SHARE = 0.01  # the largest share of the run's time that goes into saving
 
 
 class Autosave:
-    """Saves the run in `folder` every `seconds`, or seldomer where that would cost more than 1 % of the run's time.
+    """A watcher that saves the run `gan` in `folder` every `seconds`, or less often if saving would
+    take more than 1 % of the run's time.
 
-    A state is saved only where every figure up to it is known to be finite. A folder that cannot be written any
-    more (a drive that was cut off, a full disk) stops nothing: that is said once, saving goes on in a folder of this
-    machine, and back in the old place as soon as it is there again; `resume` knows both.
+    A state is saved only if all figures up to it are known to be finite. If the folder cannot be
+    written any more (a drive that was cut off, a full disk), the run goes on: one line says so,
+    saving continues in `stand_in(folder)` on this machine, and returns to the folder as soon as
+    that can be written again. `resume` looks in both. Raises ValueError for `seconds` of 0 or less.
     """
 
     def __init__(self, gan, folder, seconds=60.0):
@@ -26,7 +30,7 @@ class Autosave:
         self._wait(time.monotonic(), 0.0)
 
     def update(self, now):
-        """Save, where that is due and the run goes on."""
+        """Save if a save is due, the run goes on and all figures so far are finite."""
         if now.stats and now.reason is None and self.due() and now.finite():
             self.save()
 
@@ -34,20 +38,20 @@ class Autosave:
         return time.monotonic() >= self._due
 
     def save(self):
-        """Save, in the folder or in its place. Nothing here raises OSError: a run is worth more than a file of it."""
+        """Save in the folder or in its stand-in. An OSError is printed, and the run goes on."""
         if self.saved == self.gan.step:
             return
-        start, away, saved = time.monotonic(), None, False
+        start, failure, saved = time.monotonic(), None, False
         try:
             self.place.check()
             saved = save(self.folder, self.gan)
             self.place.check()
             if saved:
-                shutil.rmtree(self.elsewhere, ignore_errors=True)  # what an earlier process left there is older now
+                shutil.rmtree(self.elsewhere, ignore_errors=True)  # its saves are older now
             if saved and self.away:
                 print(f"{self.folder}: can be written again; saved there at step {self.gan.step:,}")
         except OSError as error:
-            away = str(error)
+            failure = str(error)
             try:
                 saved = save(self.elsewhere, self.gan)
                 where = f"saving goes on in {self.elsewhere}, where `resume` will find it"
@@ -55,12 +59,12 @@ class Autosave:
                 saved = False
                 where = f"nor can {self.elsewhere} ({other}): the run goes on UNSAVED, and tries again"
             if not self.away:
-                print(f"{self.folder}: cannot be written ({away}); {where}")
-        self.away, self.saved = away, self.gan.step if saved else None
+                print(f"{self.folder}: cannot be written ({failure}); {where}")
+        self.away, self.saved = failure, self.gan.step if saved else None
         self._wait(start, time.monotonic() - start)
 
     def close(self, now):
-        """Save the end of the run, and say where; not in the midst of a step that raised, nor before the first."""
+        """Save the end of the run and print where; not in a step that raised, nor before any."""
         if not (now.whole and now.stats):
             return
         self.save()
@@ -68,4 +72,5 @@ class Autosave:
             print(f"{self.elsewhere if self.away else self.folder}: saved at step {self.saved:,}", flush=True)
 
     def _wait(self, start, took):
+        """Set when the next save is due, after one that took `took` seconds from `start` on."""
         self._due = start + took + max(self.seconds, took / SHARE)

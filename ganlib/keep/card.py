@@ -1,30 +1,37 @@
-"""The model card of an exported generator: recipe, data, figures and their conditions, seed and licence."""
+"""The model card of an exported generator: recipe, data, metrics and their conditions, seed and
+licence. `export` writes it as README.md.
+"""
 
 from ..judge.figures import FIGURES, MAIN
 
 
 def card(config, metrics, history, files):
-    """The model card: YAML that the Hub reads, and prose."""
-    found = metrics or next((row for row in reversed(history) if MAIN in row), {})
-    floors = found.get("floors", {name: found.get(figure.line) for name, figure in FIGURES.items() if figure.line})
-    rows = [f"| {name} | {found[name]:.4g} | {'-' if floors.get(name) is None else format(floors[name], '.4g')} |"
-            for name in FIGURES if name in found]  # fmt: skip
+    """Return the model card as text: YAML that the Hugging Face Hub reads, then prose.
+
+    config: the content of config.json.
+    metrics: what `evaluate` returned, or None: then the last evaluation in `history` is shown.
+    files: the names of the exported files.
+    """
+    values = metrics or next((row for row in reversed(history) if MAIN in row), {})
+    floors = values.get("floors", {name: values.get(figure.line) for name, figure in FIGURES.items() if figure.line})
+    rows = [f"| {name} | {values[name]:.4g} | {'-' if floors.get(name) is None else format(floors[name], '.4g')} |"
+            for name in FIGURES if name in values]  # fmt: skip
     if rows and metrics:
-        sha = f" (SHA-256 {found['sha256'][:12]})" if found.get("sha256") else ""
-        under = (
-            f"{found['n_fake']:,} fakes ({found['weights']} weights, step {found['step']:,}) and "
-            f"{found['n_real']:,} real images of {found['reference']}; features: {found['extractor']}{sha}."
+        sha = f" (SHA-256 {values['sha256'][:12]})" if values.get("sha256") else ""
+        conditions = (
+            f"{values['n_fake']:,} fakes ({values['weights']} weights, step {values['step']:,}) and "
+            f"{values['n_real']:,} real images of {values['reference']}; features: {values['extractor']}{sha}."
         )
     elif rows:
-        under = f"At step {found['step']:,} of the run, by `evaluate_every`: up to 2,000 fakes."
-    judged = "\n".join(["| figure | this generator | real images in its place |", "|---|---|---|", *rows, "", under]
+        conditions = f"At step {values['step']:,} of the run, by `evaluate_every`: up to 2,000 fakes."
+    table = "\n".join(["| figure | this generator | real images in its place |", "|---|---|---|", *rows, "", conditions]
                        if rows else ["Not evaluated. `ganlib.evaluate` tells how good it is."])  # fmt: skip
     trained = "\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in config["trained_on"].items()
                         if value not in (None, False))  # fmt: skip
     classes = f"\n- classes: {', '.join(map(str, config['class_names']))}" if config["class_names"] else ""
-    net = ", ".join(f"{key}={value}" for key, value in config["generator"].items() if key != "net")
-    asked = ", labels" if config["input"]["labels"] else ""
-    labels = f"labels = torch.arange(64) % {config['input']['labels']}\n" if asked else ""
+    settings = ", ".join(f"{key}={value}" for key, value in config["generator"].items() if key != "net")
+    argument = ", labels" if config["input"]["labels"] else ""
+    labels = f"labels = torch.arange(64) % {config['input']['labels']}\n" if argument else ""
     return f"""---
 license: {config["license"]}
 library_name: ganlib
@@ -43,14 +50,14 @@ tags: [gan, image-generation, synthetic-images]
 import torch, ganlib
 G = ganlib.load_generator(".")
 z = torch.randn(64, G.latent_dim)
-{labels}ganlib.show(G(z{asked}), generated=True).save("samples.png")
+{labels}ganlib.show(G(z{argument}), generated=True).save("samples.png")
 ```
 
 Or open `index.html`, which draws in the browser. Files: {", ".join(files)}.
 
 ## Training
 
-- generator: {config["generator"]["net"]}({net}); {config["weights"]}
+- generator: {config["generator"]["net"]}({settings}); {config["weights"]}
 {trained}{classes}
 - {config["steps"]:,} steps, {config["images_seen"]:,} images seen, seed {config["seed"]}, {config["precision"]}
 - {config["library"]}
@@ -58,7 +65,7 @@ Or open `index.html`, which draws in the browser. Files: {", ".join(files)}.
 
 ## Figures
 
-{judged}
+{table}
 
 ## Licence and data
 

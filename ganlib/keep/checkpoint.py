@@ -1,4 +1,6 @@
-"""Checkpoints: the run's whole state in one file, replaced in one move, with its own checksum; and the one before."""
+"""Checkpoints: save the whole state of a run in one file, and resume it. The file ends with a
+checksum, is replaced in one move, and the file before it is kept.
+"""
 
 import hashlib
 import io
@@ -16,21 +18,23 @@ from ..nets.rebuild import settings
 
 FORMAT = 4
 FILE, FORMER = "checkpoint.pt", "checkpoint.previous.pt"
-SEAL = b"\nganlib sha256 "  # at the end of a file, before the 64 digits; torch.load reads over it
+SEAL = b"\nganlib sha256 "  # ends a file, before 64 digits; torch.load skips both
 
 
 def save(folder, gan):
-    """Write the run's whole state to `folder`/checkpoint.pt: at any moment there is the old file or the new one.
+    """Write the whole state of the run `gan` to `folder`/checkpoint.pt; return whether it was
+    saved.
 
-    The file that stood there becomes checkpoint.previous.pt. A state with a number in it that is not finite is not
-    saved, and that is said; returns whether it was. Raises OSError where the folder cannot be written or its disk is
-    full; what was saved before stays as it was.
+    At any moment there is the old file or the new one, whole; the old file becomes
+    checkpoint.previous.pt. A state that holds a number that is not finite is not saved, and a line
+    says so. Raises OSError if the folder cannot be written or its disk is full; what was saved
+    before stays as it was.
     """
     state = gan.state_dict()
     if bad := _not_finite(gan):
         print(f"{folder}: step {gan.step:,} is not saved, since {bad} is not finite; what was saved before is kept")
         return False
-    packed = io.BytesIO()  # torch.save into a full disk raises something else than OSError
+    packed = io.BytesIO()  # torch.save to a full disk would not raise OSError
     torch.save({"format": FORMAT, "config": _config(gan), "machine": _machine(gan), "state": state}, packed)
     packed.write(SEAL + hashlib.sha256(packed.getbuffer()).hexdigest().encode())
     content, file = packed.getbuffer(), Path(folder) / FILE
@@ -39,13 +43,15 @@ def save(folder, gan):
 
 
 def resume(folder, gan, fresh=False):
-    """Go on with the run in `folder`: put its state into `gan` and return True; False where there is none.
+    """Go on with the run in `folder`: load its state into `gan` and return True; return False if
+    there is no run.
 
-    Says which in one line. A damaged file is named, and the one before is taken. Where `train(folder=...)` had to save
-    elsewhere, since the folder had gone, and came further there, that is taken. On the CPU it sets threads and matmul
-    precision as they were, so that the run goes on bit for bit. `fresh=True` starts anew: an earlier run is put aside
-    under a name that the line gives. Raises ValueError where the run is one of other nets or settings, OSError where
-    none of its files can be read.
+    One line says which. If a file is damaged, a line names it, and the file before it is used. If
+    `train(folder=...)` had to save elsewhere because the folder had gone, and the run got further
+    there, that state is used. On the CPU the number of threads and the matmul precision are set as
+    they were, so that the run goes on bit for bit. `fresh=True` starts anew: an earlier run is
+    renamed, and the line gives its new name. Raises ValueError if the run has other nets or
+    settings, OSError if none of its files can be read.
     """
     folder = Path(folder)
     places = [place for place in (folder, stand_in(folder)) if any((place / name).exists() for name in (FILE, FORMER))]
@@ -60,20 +66,20 @@ def resume(folder, gan, fresh=False):
     if not places:
         print(f"{folder}: a fresh start")
         return False
-    found, damage = [], []
+    contents, damage = [], []
     for place in places:
         if processes.place()[0] == 0:
             for name in (FILE, FORMER):
-                temporary(place / name).unlink(missing_ok=True)  # what a killed process left
+                temporary(place / name).unlink(missing_ok=True)  # left by a killed process
         try:
-            found.append((newest(place, gan.device), place))
+            contents.append((newest(place, gan.device), place))
         except OSError as error:
             damage.append(error)
-    if not found:
+    if not contents:
         raise damage[0]
     for error in damage:
         print(error)
-    content, place = max(found, key=lambda pair: pair[0]["state"]["step"])
+    content, place = max(contents, key=lambda pair: pair[0]["state"]["step"])
     for name, ours in _config(gan).items():
         theirs = content["config"].get(name)
         if theirs != ours:
@@ -95,7 +101,9 @@ def resume(folder, gan, fresh=False):
 
 
 def newest(folder, device="cpu"):
-    """The content of the newest checkpoint in `folder` that is whole; says where an older one had to be taken."""
+    """Return the content of the newest whole checkpoint in `folder`, or raise OSError; a line says
+    if the older one had to be used.
+    """
     folder, damage = Path(folder), []
     for file in filter(Path.exists, (folder / FILE, folder / FORMER)):
         try:
@@ -113,13 +121,17 @@ def newest(folder, device="cpu"):
 
 
 def stand_in(folder):
-    """Where `train(folder=...)` saves while `folder` cannot be written: a folder of the machine's own disk."""
-    mark = hashlib.sha256(str(Path(folder).absolute()).encode()).hexdigest()[:8]
-    return Path("runs") / f"{Path(folder).name}-{mark}"
+    """Return where `train(folder=...)` saves while `folder` cannot be written: a folder in `runs`,
+    on this machine's disk.
+    """
+    digest = hashlib.sha256(str(Path(folder).absolute()).encode()).hexdigest()[:8]
+    return Path("runs") / f"{Path(folder).name}-{digest}"
 
 
 def read(file, device="cpu"):
-    """Read a checkpoint as tensors and plain values, its checksum compared; code in the file is never run."""
+    """Return the content of a checkpoint: tensors and plain values. Compares its checksum; code in
+    the file is never run. Raises OSError if it is damaged, ValueError if it has another format.
+    """
     raw = Path(file).read_bytes()
     body, seal, digits = raw[: -len(SEAL) - 64], raw[-len(SEAL) - 64 : -64], raw[-64:]
     broken = seal == SEAL and hashlib.sha256(body).hexdigest().encode() != digits
@@ -130,9 +142,9 @@ def read(file, device="cpu"):
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
         raise OSError(f"{file} cannot be read ({type(error).__name__}: {str(error)[:200]}); it is damaged or no "
                       "checkpoint of ganlib. Move it away and run again to start anew") from error  # fmt: skip
-    found = content.get("format") if isinstance(content, dict) else None
-    if found != FORMAT:
-        raise ValueError(f"{file} has format {found}; this ganlib reads format {FORMAT}: use the release that wrote it")
+    saved = content.get("format") if isinstance(content, dict) else None
+    if saved != FORMAT:
+        raise ValueError(f"{file} has format {saved}; this ganlib reads format {FORMAT}: use the release that wrote it")
     if seal != SEAL:
         raise OSError(f"{file} cannot be read (it ends without its checksum); it is damaged or not written by ganlib. "
                       "Move it away and run again to start anew")  # fmt: skip
@@ -140,7 +152,7 @@ def read(file, device="cpu"):
 
 
 def _not_finite(run):
-    """The name of the first tensor that holds a number which is not finite, or None. One read from the device."""
+    """Return the name of the first tensor not all finite, or None. Reads from the device once."""
     named = [(f"{name}.{part}.{key}".lstrip("."), x)
              for name, gan in run.gans.items()
              for part, net in (("G", gan.G), ("D", gan.D), ("G_ema", gan.G_ema)) if net is not None
@@ -150,7 +162,9 @@ def _not_finite(run):
 
 
 def _config(run):
-    """What must agree between a run and one that goes on with it. A net of ours can be built again from it."""
+    """Return the settings that a run and one that resumes it must share; nets of ganlib can be
+    built again from them.
+    """
     config = {}
     for name, gan in run.gans.items():
         config |= {f"{name}.{key}".lstrip("."): value for key, value in _config_of(gan).items()}
@@ -158,10 +172,11 @@ def _config(run):
 
 
 def _config_of(gan):
+    """Return the settings of one GAN of the run."""
     G, D = gan.players["G"], gan.players["D"]
     config = {"G": settings(G.net), "D": settings(D.net), "seed": gan.seed, "ema": text(G.ema)}
     lr, betas = ([_settings(player)[name] for player in (G, D)] for name in ("lr", "betas"))
-    # one value where both players have the same
+    # one value if both players have the same
     config |= {"lr": lr[0] if lr[0] == lr[1] else lr, "betas": betas[0] if betas[0] == betas[1] else betas}
     config |= {f"optimizer_{which}": text(player.own) for which, player in (("G", G), ("D", D)) if player.own}
     return config | ({"source": gan.source.name} if gan.source.name else {})
@@ -172,7 +187,7 @@ def _settings(player):
 
 
 def _machine(gan):
-    """What decides the low bits of a run, and who wrote it."""
+    """Return what decides the low bits of a run's numbers, and the versions that wrote it."""
     return {
         "ganlib": import_module("ganlib").__version__,
         "python": platform.python_version(),

@@ -1,4 +1,6 @@
-"""Export: a generator for others, as files that cannot run code on their machine, and a page that draws by itself."""
+"""Export a generator for others, as files that cannot run code on their machine, and as a web page
+that draws by itself; and read exported and saved generators back.
+"""
 
 import copy
 import hashlib
@@ -23,19 +25,21 @@ NOTICE = "Synthetic images: drawn by a generative adversarial network, not photo
 
 
 def rebuild(folder):
-    """Return the GAN of the run in `folder` on the CPU, built anew: for nets of ganlib, which keep their settings.
+    """Return the GAN of the run in `folder`, on the CPU, its nets built from the settings in the
+    checkpoint.
 
-    Raises OSError where there is no run, ValueError for nets of your own, a source of your own, or several GANs.
+    Only nets of ganlib store their settings. Raises OSError if there is no run, ValueError for the
+    user's own nets or source, or several GANs.
     """
     content = newest(folder)
-    config, own = content["config"], "build it, then resume(folder, gan) and gan.sample()"
+    config, how = content["config"], "build it, then resume(folder, gan) and gan.sample()"
     if "G" not in config:
         raise ValueError(f"the run in {folder} has several GANs; build them, then resume(folder, Several(...))")
     if "source" in config:
-        raise ValueError(f"G of the run in {folder} is fed {config['source']}, which a checkpoint does not hold; {own}")
+        raise ValueError(f"G of the run in {folder} is fed {config['source']}, which a checkpoint does not hold; {how}")
     for name in ("G", "D"):
         if not isinstance(config[name], dict):
-            raise ValueError(f"{name} of the run in {folder} is your own net; {own}")
+            raise ValueError(f"{name} of the run in {folder} is your own net; {how}")
     built = [build(config[name], name) for name in ("G", "D")]
     gan = GAN(*built, ema=0.0 if "G_ema" in content["state"] else None)
     gan.load_state_dict(content["state"])
@@ -43,17 +47,23 @@ def rebuild(folder):
 
 
 def export(run_folder, to, name=None, metrics=None, license="unknown", hub=None):
-    """Write the generator of the run in `run_folder` to the folder `to`, for others; returns a list of its files.
+    """Write the generator of the run in `run_folder` to the folder `to`, for others; return the
+    list of its files.
 
-    generator.safetensors and config.json: G (its average, where the run has one) and all that `load_generator` needs.
-    README.md: a model card with recipe, data, figures and their conditions, seed and licence. samples.png: 64 images.
-    index.html: a page that draws new ones in any browser, with no server. generator.onnx, where `onnx` and `onnxscript`
-    are installed, compared with G (by onnxruntime, or onnx's own reference).
+    generator.safetensors and config.json hold G (its average, if the run has one) and all that
+    `load_generator` needs. README.md is a model card with recipe, data, metrics and their
+    conditions, seed and licence. samples.png shows 64 images. index.html is a page that draws new
+    ones in any browser, without a server. generator.onnx is written if `onnx` and `onnxscript` are
+    installed, and compared with G (by onnxruntime, or onnx's reference evaluator).
 
-    metrics: what `evaluate` returned; by default the last figures of the run's history. license: under which you share
-    it: think of the images that it learned from. hub: "user/name" uploads the folder to the Hugging Face Hub, where
-    `huggingface_hub` is installed and logged in. Raises OSError where there is no run or `to` cannot be written,
-    ValueError for nets of your own, RuntimeError where the ONNX file draws something else.
+    name: the generator's name; by default that of the run's folder.
+    metrics: what `evaluate` returned; by default the last evaluation in the run's history.
+    license: the licence under which you share it; think of the images that it was trained on.
+    hub: "user/name" also uploads the folder to the Hugging Face Hub, if `huggingface_hub` is
+        installed and logged in.
+
+    Raises OSError if there is no run or `to` cannot be written, ValueError for the user's own nets,
+    RuntimeError if the ONNX file draws other images than G.
     """
     gan, to = rebuild(run_folder), Path(to)
     G = copy.deepcopy(gan.net()).eval()
@@ -62,10 +72,10 @@ def export(run_folder, to, name=None, metrics=None, license="unknown", hub=None)
 
     tensors = {key: value.contiguous() for key, value in G.state_dict().items()}
     files = {"generator.safetensors": packed(tensors, metadata={"format": "pt", "ganlib": "generator"})}
-    onnx, said = onnx_file(G)
+    onnx, message = onnx_file(G)
     if onnx is not None:
         files["generator.onnx"] = onnx
-    config["onnx"] = said
+    config["onnx"] = message
     config["sha256"] = hashlib.sha256(files["generator.safetensors"]).hexdigest()
     classes = config["class_names"] or list(range(gan.classes))
     try:
@@ -76,7 +86,7 @@ def export(run_folder, to, name=None, metrics=None, license="unknown", hub=None)
     files["samples.png"] = drawn(gan.look()).data
     files["config.json"] = json.dumps(config, indent=2).encode()
     files["README.md"] = card(config, metrics, gan.history, sorted([*files, "README.md"])).encode()
-    for file in {"generator.onnx", "index.html"} - set(files):  # of an earlier export: of other weights
+    for file in {"generator.onnx", "index.html"} - set(files):  # of an earlier export
         (to / file).unlink(missing_ok=True)
     for file, content in files.items():
         replace(to / file, lambda out, content=content: out.write(content), size=len(content))
@@ -89,11 +99,12 @@ def export(run_folder, to, name=None, metrics=None, license="unknown", hub=None)
 
 
 def load_generator(folder):
-    """Return the generator that `export` wrote to `folder`: `G(z)` or `G(z, labels)`, in evaluation mode, on the CPU.
+    """Return the generator that `export` wrote to `folder`, in evaluation mode, on the CPU.
 
-    `G.latent_dim`, `G.shape` and `G.config` (a dict: name, classes, training) say how to ask it. Only safetensors and
-    JSON are read: nothing in the folder can run code. Raises OSError where files are missing or damaged, ValueError
-    where they are of another format or do not fit each other.
+    Call it as `G(z)` or `G(z, labels)`; `G.latent_dim`, `G.shape` and `G.config` (a dict: name,
+    classes, training) say with what. Only safetensors and JSON are read, so nothing in the folder
+    can run code. Raises OSError if files are missing or damaged, ValueError if they have another
+    format or do not fit each other.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -106,9 +117,9 @@ def load_generator(folder):
     except (OSError, SafetensorError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise OSError(f"{folder} holds no generator that can be read ({error}); "
                       "ganlib.export(run_folder, to) writes one") from error  # fmt: skip
-    found = config.get("format") if isinstance(config, dict) else None
-    if found != FORMAT:
-        raise ValueError(f"{folder}/config.json has format {found}; this ganlib reads format {FORMAT}")
+    stored = config.get("format") if isinstance(config, dict) else None
+    if stored != FORMAT:
+        raise ValueError(f"{folder}/config.json has format {stored}; this ganlib reads format {FORMAT}")
     if (digest := hashlib.sha256(raw).hexdigest()) != config.get("sha256"):
         raise OSError(f"{folder}/generator.safetensors is damaged: its SHA-256 is {digest}, {config.get('sha256')} is "
                       "expected; export or download it again")  # fmt: skip
@@ -124,10 +135,11 @@ def load_generator(folder):
 
 
 def _config(gan, name, license):
+    """Return the content of config.json, but for what `export` adds."""
     version = import_module("ganlib").__version__
     trained = dict(gan.trained_on or {})
     names = trained.pop("classes", None) or []
-    trained.pop("loaded", None)  # where the images lie is nobody else's business
+    trained.pop("loaded", None)  # where the images lie is private
     return {
         "format": FORMAT, "library": f"ganlib {version}, torch {torch.__version__.split('+')[0]}", "name": name,
         "license": license, "notice": NOTICE, "generator": settings_of(gan.G),

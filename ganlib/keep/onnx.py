@@ -1,16 +1,16 @@
-"""ONNX: a generator as a file for other libraries, compared with torch before it is handed out."""
+"""Export a generator as an ONNX file for other libraries, after a comparison with torch."""
 
 import torch
 
 from .page import example
 
-PARITY = 1e-4  # how far ONNX may be from torch, of a range of -1 to 1
+PARITY = 1e-4  # the largest difference allowed between ONNX and torch, of pixels in -1 .. 1
 
 
 def onnx_file(G):
-    """Return (the bytes of an ONNX file of `G` or None, what to say of it).
+    """Return (the bytes of an ONNX file of `G`, or None; a message about it).
 
-    Raises RuntimeError where the file draws something else than G.
+    Raises RuntimeError if the file draws other images than G.
     """
     import io
     import logging
@@ -29,34 +29,35 @@ def onnx_file(G):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            made = torch.onnx.export(
+            program = torch.onnx.export(
                 G, inputs, dynamo=True, verbose=False, input_names=names[: len(inputs)], output_names=["images"],
                 dynamic_shapes=tuple({0: batch} for _ in inputs))  # fmt: skip
-    except Exception as error:  # torch's exporter, onnx and onnxscript have to fit each other
+    except Exception as error:  # of any kind, where the versions of torch and onnx do not fit
         return None, f"none: torch could not make it ({type(error).__name__}: {str(error).splitlines()[0][:160]})"
     finally:
         log.setLevel(level)
     packed = io.BytesIO()
-    made.save(packed)
-    apart, judge = _apart(G, packed.getvalue())
-    if not apart <= PARITY:
-        raise RuntimeError(f"the ONNX file draws something else: {apart:.2g} from torch's images by {judge}, at most "
+    program.save(packed)
+    gap, runtime = _apart(G, packed.getvalue())
+    if not gap <= PARITY:
+        raise RuntimeError(f"the ONNX file draws something else: {gap:.2g} from torch's images by {runtime}, at most "
                            f"{PARITY} is expected")  # fmt: skip
-    return packed.getvalue(), f"generator.onnx, at most {apart:.1e} from torch's images of 5 inputs ({judge})"
+    return packed.getvalue(), f"generator.onnx, at most {gap:.1e} from torch's images of 5 inputs ({runtime})"
 
 
 @torch.no_grad()
 def _apart(G, content):
+    """Return how far ONNX's images are from torch's, at most, and what ran the ONNX file."""
     inputs = example(G, 5)
-    given = {name: x.numpy() for name, x in zip(("z", "labels"), inputs, strict=False)}
+    feeds = {name: x.numpy() for name, x in zip(("z", "labels"), inputs, strict=False)}
     try:
         import onnxruntime
 
         session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-        (found,), judge = session.run(None, given), "onnxruntime"
+        (images,), runtime = session.run(None, feeds), "onnxruntime"
     except ImportError:
         import onnx
         from onnx.reference import ReferenceEvaluator
 
-        (found,), judge = ReferenceEvaluator(onnx.load_from_string(content)).run(None, given), "onnx's reference"
-    return (torch.from_numpy(found) - G(*inputs)).abs().max().item(), judge
+        (images,), runtime = ReferenceEvaluator(onnx.load_from_string(content)).run(None, feeds), "onnx's reference"
+    return (torch.from_numpy(images) - G(*inputs)).abs().max().item(), runtime

@@ -1,7 +1,9 @@
-"""Page: a generator as one HTML file that draws in the browser, by itself: weights, a list of operations, a player.
+"""Turn a generator into one HTML file that draws in the browser without a server: it holds the
+weights, a list of operations, and a player that runs them.
 
-torch.export turns G into a graph; what depends on weights alone is computed here, once, and each remaining operation is
-one of those that the player in assets/page.html knows. There each image is drawn by itself: a batch of one.
+torch.export turns G into a graph. What depends on weights alone is computed here, once; each
+remaining operation must be one that the player in assets/page.html knows. To add an operation, add
+it to `_translate` and to the player. The player draws each image alone, as a batch of one.
 """
 
 import base64
@@ -13,29 +15,30 @@ import torch
 
 
 class NoPage(ValueError):
-    """G does something that the page's player does not know."""
+    """G uses an operation that the page's player does not know."""
 
 
 def page(G, title, notice, class_names=()):
-    """Return the text of the HTML page for `G`. Raises NoPage where an operation of G is unknown to the player.
+    """Return the text of the HTML page for `G`. Raises NoPage if the player does not know an
+    operation of G.
 
-    Weights are stored as float16, which moves a pixel by less than one of 256 steps.
+    Weights are stored as float16, which changes a pixel by less than one of 256 steps.
     """
     operations, weights, output = program(G)
     packed = base64.b64encode(b"".join(w.half().numpy().tobytes() for w in weights)).decode()
-    made = {
+    content = {
         "latent_dim": G.latent_dim, "shape": list(G.shape), "classes": list(map(str, class_names)),
         "operations": operations, "sizes": [w.numel() for w in weights], "output": output,
     }  # fmt: skip
     text = (files("ganlib") / "assets" / "page.html").read_text()
-    for mark, value in (("TITLE", html.escape(title)), ("NOTICE", html.escape(notice)),
-                        ("PROGRAM", json.dumps(made).replace("<", "\\u003c")), ("WEIGHTS", packed)):  # fmt: skip
-        text = text.replace(f"@@{mark}@@", value)
+    for name, value in (("TITLE", html.escape(title)), ("NOTICE", html.escape(notice)),
+                        ("PROGRAM", json.dumps(content).replace("<", "\\u003c")), ("WEIGHTS", packed)):  # fmt: skip
+        text = text.replace(f"@@{name}@@", value)
     return text
 
 
 def example(G, n=1):
-    """Inputs for G: (z,), or (z, labels)."""
+    """Return `n` example inputs for G: (z,), or (z, labels) if it is conditional."""
     z = torch.randn(n, G.latent_dim, generator=torch.Generator().manual_seed(0))
     return (z, torch.arange(n) % G.classes) if getattr(G, "classes", 0) else (z,)
 
@@ -44,8 +47,9 @@ def example(G, n=1):
 def program(G):
     """Return (operations, weights, number of the output value) of `G` for one image.
 
-    An operation is a dict: `op`, `out` (the number of its value), `in` (numbers of values), `shape` of the value
-    without the batch, and settings of its own; `w`, `b`: numbers of weights. Values 0 and 1 are z and the label.
+    Values are numbered: 0 is z, 1 the label, and each operation adds one. An operation is a dict:
+    `op`, its name; `out`, the number of its value; `in`, the numbers of its inputs; `shape` of the
+    value without the batch; `w`, `b`, numbers of weights; and further settings that depend on `op`.
     """
     exported = torch.export.export(G.eval(), example(G))
     weights, operations, values = [], [], {}
@@ -71,21 +75,25 @@ def program(G):
             else:
                 values[node], inputs = inputs, inputs + 1
         elif node.op == "call_function":
-            given = [x for x in node.all_input_nodes if x in values]
-            if given:
+            varying = [x for x in node.all_input_nodes if x in values]
+            if varying:
                 _translate(node, constants, values, emit, weight)
-            else:  # of weights alone: ResizeConv2d's 4x4 ones, say
+            else:  # depends on weights alone, as ResizeConv2d's 4x4 weights do
                 args, kwargs = (torch.fx.node.map_arg(x, constants.__getitem__) for x in (node.args, node.kwargs))
                 constants[node] = node.target(*args, **kwargs)
     (output,) = next(node for node in exported.graph.nodes if node.op == "output").args[0]
     return operations, weights, values[output]
 
 
+# operations that keep all numbers of an image, and their order
 SAME = {"view", "unflatten", "contiguous", "clone", "unsqueeze", "flatten", "reshape", "to", "squeeze", "dropout"}
 
 
 def _translate(node, constants, values, emit, weight):
-    """Emit what `node` does; NoPage where the player cannot."""
+    """Emit the operation of the graph's `node`, or raise NoPage if the player has none for it.
+
+    `constants` maps nodes that depend on weights alone to tensors, `values` the others to numbers.
+    """
     name, args = str(node.target).split(".")[1].rstrip("_"), list(node.args)
     arguments = {a.name: (args[i] if i < len(args) else node.kwargs.get(a.name, a.default_value))
                  for i, a in enumerate(node.target._schema.arguments)}  # fmt: skip
@@ -137,7 +145,7 @@ def _translate(node, constants, values, emit, weight):
         shape = node.meta["val"].shape
         if isinstance(b, torch.fx.Node) and b in values and b.meta["val"].shape == a.meta["val"].shape == shape:
             emit(node, name, [a, b])
-        else:  # with weights, or with another shape: one side is spread out over the other
+        else:  # with weights, or of two shapes: one is broadcast
             ins, settings = _wide(a, b, shape, constants, values, weight)
             emit(node, f"{name}_wide", ins, **settings)
     else:
@@ -145,11 +153,13 @@ def _translate(node, constants, values, emit, weight):
 
 
 def _wide(a, b, shape, constants, values, weight):
-    """The settings of an elementwise operation of a value and weights: how far each step along an axis goes."""
+    """Return the inputs and settings of an elementwise operation of a value and weights, one
+    broadcast over the other: `strides` is how far each step along an axis goes in the value.
+    """
     if b in values and (a in constants or a.meta["val"].numel() < b.meta["val"].numel()):
         a, b = b, a
     if b not in constants or a not in values:
         raise NoPage("an operation of two images of different shapes")
-    other = constants[b].expand(shape)[0].contiguous()
-    one = a.meta["val"].expand(shape)[0]
-    return [a], {"w": weight(other), "strides": list(one.stride())}
+    weights = constants[b].expand(shape)[0].contiguous()
+    expanded = a.meta["val"].expand(shape)[0]
+    return [a], {"w": weight(weights), "strides": list(expanded.stride())}

@@ -1,4 +1,4 @@
-"""The lab: what one touches. `Explorer` and `Stepper`, the `Panel` they show, the `Painter`'s board."""
+"""Interactive tools: `Explorer` and `Stepper`, the `Panel` that shows them, and `Painter`."""
 
 from .explorer import Explorer
 from .panel import Painter, Panel

@@ -1,15 +1,22 @@
-"""The board of the stepper, drawn: noise, fakes, verdicts, losses, and what each layer was moved by."""
+"""Draw the board of a `Stepper`: noise, fakes, D's verdicts, losses, and how far each layer moved.
+`Stepper.picture` calls `board_of`.
+"""
 
 import torch
 
 from ..show.curves import of_figure
 from ..show.pictures import mosaic
 
+# colours: grey for the board before the last action, one for each kind of thing on it now
 BEFORE, NOW = "0.7", {"noise": "tab:grey", "reals": "tab:green", "fakes": "tab:red", "D": "tab:blue", "G": "tab:orange"}
 
 
 def board_of(stepper, now):
-    """Return the board of a `Stepper` as a `Picture`: `now` is what lies there, `stepper.before` what lay there."""
+    """Return the board of a `Stepper` as a `Picture`.
+
+    `now` holds what is on the board, `stepper.before` what was on it before the last action; both
+    come from `Stepper._board`.
+    """
     from matplotlib.figure import Figure
 
     then = stepper.before
@@ -42,17 +49,17 @@ def _images(stepper, axes, then, now):
             axes.scatter(*points.float().cpu().T, s=6, color=colour)
     else:
         halves = [mosaic(board["fakes"][:12], 6, gap=1) for board in (then, now)]
-        apart = halves[0].new_full((len(halves[0]), 8, halves[0].shape[2]), 255)
-        shown = torch.cat([halves[0], apart, halves[1]], 1).permute(1, 2, 0)
-        axes.imshow(shown.squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255)
+        gap = halves[0].new_full((len(halves[0]), 8, halves[0].shape[2]), 255)
+        image = torch.cat([halves[0], gap, halves[1]], 1).permute(1, 2, 0)
+        axes.imshow(image.squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255)
         axes.set(xticks=[], yticks=[])
     axes.set_title("fakes: above before, below now" if stepper.fakes.ndim == 4 else "fakes, and reals in green")
 
 
 def _verdicts(stepper, axes, then, now):
     absolute = stepper.objective.absolute
-    shown = torch.sigmoid if absolute else (lambda x: x)
-    lists = [shown(board[key]).numpy() for board in (then, now) for key in ("reals", "d_fake")]
+    scale = torch.sigmoid if absolute else (lambda x: x)
+    lists = [scale(board[key]).numpy() for board in (then, now) for key in ("reals", "d_fake")]
     low, high = min(x.min() for x in lists), max(x.max() for x in lists)
     room = max(0.02, 0.05 * (high - low))
     bins = torch.linspace(low - room, high + room, 41).numpy()
@@ -65,6 +72,7 @@ def _verdicts(stepper, axes, then, now):
 
 
 def _bars(stepper, axes, which, title):
+    """Draw a bar for each layer of G and D: gradient norms (`which` 0) or weight changes (1)."""
     labels, place = [], 0
     for player in "GD":
         names = [name for name, _ in layers_of(getattr(stepper.gan, player))]
@@ -81,5 +89,5 @@ def _bars(stepper, axes, which, title):
 
 
 def layers_of(net):
-    """The weights of a net that are matrices or kernels, with their names."""
+    """Return (name, weight) of each weight of a net that is a matrix or a kernel."""
     return [(name, weight) for name, weight in net.named_parameters() if weight.ndim > 1]

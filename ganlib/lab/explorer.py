@@ -1,4 +1,4 @@
-"""The explorer: a trained generator under sliders."""
+"""`Explorer`: sliders, pictures, grids and walks to see what a trained generator can draw."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -13,19 +13,24 @@ from ..show.pictures import Picture, mosaic, pillow
 from . import latent
 from .panel import Panel
 
-NONE = 4.0  # a truncation that leaves all but one number in 16,000 where it is
+NONE = 4.0  # no truncation: all but one of 16,000 normal numbers lie within
 
 
 class Explorer:
-    """A trained generator, a `GAN` or one that `load_generator` returned, to be walked through.
+    """Explore a trained generator. `source` is a `GAN`, or a generator that `load_generator`
+    returned.
 
-    directions: how many of the strongest directions of its noise get a slider (`latent.directions`).
-    data: the training images; the one nearest to what is drawn stands beside it then, by the distance of the pixels or,
-        with `extractor` (a name or a module, see `features`), of its features.
-    codes: how many of InfoGAN's continuous codes follow its class code; read off D where there is one.
+    data: the training images. If given, the one nearest to the drawn image is shown beside it. The
+        distance is that of the pixels or, with `extractor`, of their features.
+    directions: how many of the strongest directions of the noise get a slider, see
+        `latent.directions`.
+    extractor: the feature extractor, a name or a module, see `judge.features`.
+    codes: how many continuous codes of InfoGAN follow its class code in the noise; by default read
+        from D, if the source has one.
     samples: how many noise vectors there are to choose from, the same at each call.
 
-    As a cell's value it is `panel()`. `draw`, `grid` and `walk` return pictures without any control.
+    As the value of a notebook cell it shows `panel()`. `draw`, `grid` and `walk` return pictures
+    without controls.
     """
 
     def __init__(self, source, data=None, directions=5, extractor=None, codes=None, samples=1000):
@@ -37,19 +42,20 @@ class Explorer:
         self.categorical = getattr(getattr(net, "latent", None), "categorical", 0)
         answers = getattr(getattr(source, "D", None), "settings", {}).get("answers", 0)
         self.codes = (max(0, answers - self.categorical) if self.categorical else 0) if codes is None else codes
-        fixed, wide = self.categorical + self.codes, latent.width(source)
-        directions = min(directions, wide - fixed)
+        fixed, dims = self.categorical + self.codes, latent.width(source)
+        directions = min(directions, dims - fixed)
         self.rows = latent.directions(source, directions, skip=fixed).rows if directions else ()
         draws = generator("cpu", 0, 0, "explorer")
-        self.samples = torch.randn(samples, wide, generator=draws).to(self.weight)
+        self.samples = torch.randn(samples, dims, generator=draws).to(self.weight)
         self.seen = None if data is None else self._read(data)
 
     def noise(self, sample=0, other=1, mix=0.0, spherical=True, truncation=NONE, code=None, **moves):
-        """Return the noise `(1, latent_dim)` for these values.
+        """Return the noise `(1, latent_dim)` for these settings of the sliders.
 
-        It starts at number `sample`, goes the share `mix` of the way to number `other`, is truncated, then moved along
-        the directions (`direction_1`, ... in units of noise), and given codes (`code`, `code_1`, ...). Raises
-        ValueError for a value that is out of range.
+        It starts at the noise vector number `sample`, goes the share `mix` of the way to number
+        `other` (on a great circle if `spherical`), is truncated at `truncation`, then moved along
+        the directions (`direction_1`, ... in units of noise); last, the codes are set: `code`, the
+        class, and `code_1`, ..., the continuous ones. Raises ValueError for a value out of range.
         """
         for name, value, top in (("sample", sample, len(self.samples) - 1), ("other", other, len(self.samples) - 1),
                                  ("mix", mix, 1), ("code", code or 0, max(0, self.categorical - 1))):  # fmt: skip
@@ -74,23 +80,28 @@ class Explorer:
 
     @torch.no_grad()
     def draw(self, label=None, **values):
-        """Return what G draws for the values of `noise` (and of `label`), beside the nearest training image."""
+        """Return a picture of what G draws for the values of `noise` and for `label`; with `data`,
+        the nearest training image stands beside it.
+        """
         image = latent.draw(self.source, self.noise(**values), label)
         if self.seen is None:
             return Picture(_titled(image, ["G draws"]), "<explorer>", generated=True)
-        place, away = self.nearest(image)
+        place, distance = self.nearest(image)
         real = as_float(self.data.images[place : place + 1]).to(image)
-        titles = ["G draws", f"nearest of {len(self.data):,}: no. {place}, {away:.2f} away"]
+        titles = ["G draws", f"nearest of {len(self.data):,}: no. {place}, {distance:.2f} away"]
         return Picture(_titled(torch.cat([image, real]), titles), "<explorer>", generated=True)
 
     @torch.no_grad()
     def grid(self, across="direction 1", down="direction 2", x=0.0, y=0.0, reach=2.0, side=7, label=None, **values):
-        """Return `side` x `side` images: `across` to the right, `down` downwards, `reach` each way from `x, y`."""
+        """Return a picture of `side` x `side` images. To the right the direction (or code) `across`
+        changes, downwards `down`, each by up to `reach` either way from `x` and `y`. Raises
+        ValueError if both are the same.
+        """
         names = [name.replace(" ", "_") for name in (across, down)]
         if names[0] == names[1]:
             raise ValueError(f"{across} was given for both ways; two different directions are expected")
-        away = torch.linspace(-reach, reach, side).tolist()
-        moves = [{names[0]: x + right, names[1]: y + below} for below in away for right in away]
+        offsets = torch.linspace(-reach, reach, side).tolist()
+        moves = [{names[0]: x + right, names[1]: y + below} for below in offsets for right in offsets]
         noise = torch.cat([self.noise(**(values | move)) for move in moves])
         labels = None if self.classes == 0 else (0 if label is None else label)
         images = latent.draw(self.source, noise, labels)
@@ -98,9 +109,12 @@ class Explorer:
 
     @torch.no_grad()
     def frames(self, stops=(0, 1, 2, 0), between=12, label=None, scale=6, **values):
-        """Return the frames of a walk from sample to sample, Pillow images: for `walk` and `latent.mp4`.
+        """Return the frames of a walk from sample to sample, as Pillow images, for `walk` and
+        `latent.mp4`.
 
-        `values` are those of `noise`, and stay the same all the way (codes, truncation, directions, spherical).
+        `stops` are the numbers of the samples, `between` is the number of frames from one to the
+        next, and `scale` enlarges the pixels. `values` are those of `noise`, the same on the whole
+        walk (codes, truncation, directions, spherical).
         """
         legs = [(a, b, i / between) for a, b in pairwise(stops) for i in range(between)] + [(stops[-1], stops[-1], 0.0)]
         labels = (0 if label is None else label) if self.classes else None
@@ -108,17 +122,21 @@ class Explorer:
         return [pillow(mosaic(latent.draw(self.source, z, labels), 1), scale) for z in moments]
 
     def walk(self, stops=(0, 1, 2, 0), between=12, label=None, scale=6, **values):
-        """Return a walk from sample to sample as an animated `Picture`; `.save("walk.gif")` writes it."""
-        return film([one.quantize(64) for one in self.frames(stops, between, label, scale, **values)], "<walk>")
+        """Return a walk from sample to sample, see `frames`, as an animated `Picture`;
+        `.save("walk.gif")` writes it.
+        """
+        return film([frame.quantize(64) for frame in self.frames(stops, between, label, scale, **values)], "<walk>")
 
     def nearest(self, image):
-        """Return place and distance of the training image nearest to `image (1, C, H, W)`."""
-        wanted = self._see(image)
-        away = torch.cat([(part - wanted).square().sum(1) for part in self.seen.split(10_000)])
-        return int(away.argmin()), away.min().sqrt().item()
+        """Return (place, distance) of the training image nearest to `image (1, C, H, W)`."""
+        target = self._see(image)
+        squares = torch.cat([(part - target).square().sum(1) for part in self.seen.split(10_000)])
+        return int(squares.argmin()), squares.min().sqrt().item()
 
     def panel(self, folder="."):
-        """Return all of it under sliders: a `Panel`. Its buttons write the walk between the two samples to `folder`."""
+        """Return a `Panel` with a slider for each value; its buttons write the walk between the two
+        samples to `folder`.
+        """
         last = len(self.samples) - 1
         controls = {"sample": (0, 0, last), "other": (1, 0, last), "mix": (0.0, 0.0, 1.0), "spherical": True,
                     "truncation": (NONE, 0.2, NONE)}  # fmt: skip
@@ -127,23 +145,25 @@ class Explorer:
         controls |= {f"code_{i + 1}": (0.0, -2.0, 2.0) for i in range(self.codes)}
         controls |= {f"direction_{i + 1}": (0.0, -4.0, 4.0) for i in range(len(self.rows))}
 
-        def way():
+        def settings():
             values = panel.values
             return values | {"stops": (values.pop("sample"), values.pop("other"))} | {"mix": 0.0}
 
         def gif():
-            picture = self.walk(**way())
+            picture = self.walk(**settings())
             picture.save(Path(folder) / "walk.gif")
             return picture, f"written: {Path(folder) / 'walk.gif'}"
 
         def video():
-            return f"written: {latent.mp4(self.frames(**way()), Path(folder) / 'walk.mp4')}"
+            return f"written: {latent.mp4(self.frames(**settings()), Path(folder) / 'walk.mp4')}"
 
-        panel = Panel(self.draw, {"walk as GIF": gif, "walk as MP4": video}, **controls)  # which the buttons read
+        panel = Panel(self.draw, {"walk as GIF": gif, "walk as MP4": video}, **controls)
         return panel
 
     def grid_panel(self):
-        """Return the grid under controls: which directions it shows, and two sliders that steer it."""
+        """Return a `Panel` that shows the grid: menus for its two directions, sliders that move it.
+        Raises ValueError if there are fewer than two directions.
+        """
         names = [f"direction {i + 1}" for i in range(len(self.rows))]
         if len(names) < 2:
             raise ValueError(f"{len(names)} directions are there; a grid takes two: Explorer(..., directions=2)")
@@ -155,6 +175,7 @@ class Explorer:
         self.panel()._ipython_display_()
 
     def _read(self, data):
+        """Return the training images as `_see` does; raise ValueError if G draws another size."""
         with torch.no_grad():
             drawn = latent.draw(self.source, self.samples[:1])
         if data.images.shape[1:] != drawn.shape[1:]:
@@ -163,13 +184,15 @@ class Explorer:
         return torch.cat([self._see(as_float(part.to(self.weight.device))) for part in data.images.split(1000)])
 
     def _see(self, images):
-        """What is compared, float32: the pixels, or their features."""
+        """Return what is compared, float32 `(N, ...)`: the pixels, or their features."""
         images = images.float()
         return (images if self.extractor is None else features.extract(self.extractor, images)).flatten(1)
 
 
 def _titled(images, titles, side=168):
-    """Images (N, C, H, W) side by side, each about `side` pixels wide, with its title above."""
+    """Return a picture of images (N, C, H, W) side by side, each about `side` pixels wide, with its
+    title above.
+    """
     from PIL import Image, ImageDraw
 
     scale = max(1, side // images.shape[-1])

@@ -1,4 +1,6 @@
-"""Controls with a picture, and a board to paint on: ipywidgets for an idle kernel, a static picture beside them."""
+"""`Panel`: controls beside a picture; `Painter`: a board to paint on. Both are ipywidgets, and show
+a static picture too, which stays in a saved notebook.
+"""
 
 import html
 
@@ -6,15 +8,19 @@ from ..show.pictures import Picture
 
 
 class Panel:
-    """Controls and one picture: `draw(**values)` returns a `Picture`, and does so again whenever a control moves.
+    """Controls and one picture: `draw(**values)` returns a `Picture`, and is called again whenever
+    a control changes.
 
-    controls: by the name of `draw`'s argument `(start, low, high)`, whole numbers or floats, for a slider; a list of
-        texts for a menu, its first being the start; True or False for a box to tick.
-    buttons: by their label functions of no argument; a `Picture` that one returns is shown, a text is said under it,
-        and of a pair of them both.
+    controls: one for each argument of `draw`: (start, low, high), whole numbers or floats, for a
+        slider; a list of texts for a menu that starts at the first; True or False for a box to
+        tick.
+    buttons: a dict from labels to functions without arguments. A `Picture` that one returns is
+        shown, a text is written below it; a pair of them does both.
+    width: how wide the picture is shown, in pixels; by default as wide as it is.
 
-    As a cell's value it is first the picture as it starts, which stays in the saved file, then the live controls. They
-    need a running kernel that is idle. What goes wrong in `draw` or a button is said under the picture.
+    As the value of a notebook cell it shows the first picture, which stays in the saved file, then
+    the live controls, which need a running kernel that is idle. Errors of `draw` or of a button are
+    written below the picture.
     """
 
     def __init__(self, draw, buttons=None, width=None, **controls):
@@ -37,21 +43,21 @@ class Panel:
 
     @property
     def values(self):
-        """What the controls say now, by name."""
+        """The present values of the controls, by name."""
         return {name: control.value for name, control in self.controls.items()}
 
     def _show(self, make):
         try:
-            found = make()
-        except Exception as error:  # in a callback nobody would see it
-            found = f"{type(error).__name__}: {error}"
-        picture, said = found if isinstance(found, tuple) else (found, "")
+            result = make()
+        except Exception as error:  # nobody would see it in a callback
+            result = f"{type(error).__name__}: {error}"
+        picture, message = result if isinstance(result, tuple) else (result, "")
         if isinstance(picture, Picture):
             self.shown, self.picture.width = picture, str(self._width or picture.width)
             self.picture.format, self.picture.value = picture.mime.split("/")[1], picture.data
         else:
-            said = picture or ""
-        self.line.value = html.escape(said)
+            message = picture or ""
+        self.line.value = html.escape(message)
 
     def _ipython_display_(self):
         from IPython.display import display
@@ -61,7 +67,7 @@ class Panel:
 
 
 def _control(name, wanted):
-    """The widget for one argument."""
+    """Return the widget for one argument."""
     import ipywidgets as widgets
 
     name = name.replace("_", " ")
@@ -75,14 +81,16 @@ def _control(name, wanted):
     return widgets.FloatSlider(start, min=low, max=high, step=(high - low) / 60, description=name)
 
 
-OFF = ("0", "0.0", "False", " ", ".")  # what a cell that is off may look like
+OFF = ("0", "0.0", "False", " ", ".")  # how `mask` may spell a cell that is off
 
 
 class Painter:
-    """A board of `side` x `side` toggle buttons to paint on; `mask` is what is on, for `plane.painted`.
+    """A board of `side` x `side` toggle buttons to paint on; its `mask` says which are on, for
+    `plane.painted`.
 
-    `mask` (rows of 0 and 1, a tensor of them, or texts in which a space or a dot is off) is on at the start. As a
-    cell's value it is a static picture of that, then the board.
+    `mask` (rows of 0 and 1, a tensor of them, or texts in which a space or a dot is off) is what is
+    on at the start. As the value of a notebook cell it shows a static picture, then the live board.
+    Raises ValueError for rows of different lengths.
     """
 
     def __init__(self, mask=None, side=16):
@@ -110,7 +118,7 @@ class Painter:
 
     @property
     def mask(self):
-        """Rows of 0 and 1, from top to bottom."""
+        """Rows of 0 and 1, from top to bottom: which cells are on."""
         return [[int(cell.value) for cell in row] for row in self.cells]
 
     def clear(self):
@@ -120,7 +128,7 @@ class Painter:
                 cell.value = False
 
     def picture(self):
-        """The board as a `Picture`."""
+        """Return the board as a `Picture`."""
         from PIL import Image
 
         mask = self.mask

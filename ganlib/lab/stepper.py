@@ -1,4 +1,4 @@
-"""The stepper: the game of a GAN by hand, one piece at a time, and what each piece moved."""
+"""`Stepper`: play a training step by hand, one piece at a time, and see what each piece changes."""
 
 import torch
 
@@ -11,17 +11,22 @@ from .panel import Panel
 
 
 class Stepper:
-    """The game on one board: noise, fakes, D's verdicts and the losses as they lie there, and a move for each player.
+    """A GAN's training step, played by hand on a board that shows noise, fakes, D's verdicts and
+    the losses.
 
-    `noise()` deals fresh noise (and fresh reals beside it), `fake()` draws from it, `judge()` shows both kinds to D,
-    `losses()` computes what each player wants, `d_move()` and `g_move()` are one optimizer step on just these images,
-    `both(n)` plays `n` whole steps. Each returns a `Picture` of the board: in grey what lay there before, in colour
-    what lies there now. After a move all is drawn and judged anew, so that one sees what it did. `said` is the line at
-    the top. D judges without dropout here; its moves have it.
+    `noise()` draws fresh noise (and fresh reals), `fake()` lets G draw from it, `judge()` shows
+    reals and fakes to D, `losses()` computes both losses, `d_move()` and `g_move()` take one
+    optimizer step on just these images, `both(n)` plays `n` whole steps. Each returns a `Picture`
+    of the board: in grey as it was before, in colour as it is now. After a move all is drawn and
+    judged again, so that its effect shows. `said` is the line at the top. D judges without dropout
+    here; its moves use dropout.
 
-    gan: played on; give a copy (`copy.deepcopy(gan)`) to keep it as it is. ValueError where it and `data` do not fit.
-    data: what the reals come from. `objective` and `penalty` as in `gan_step`. `n`: the images of a move.
-    Labels are asked for where G takes them.
+    gan: the GAN to train; give a copy (`copy.deepcopy(gan)`) to keep it as it is.
+    data: the data set of the reals; its labels are used if G takes classes.
+    objective, penalty: as in `gan_step`.
+    n: the number of images of a move.
+
+    Raises ValueError if `gan` and `data` do not fit.
     """
 
     def __init__(self, gan, data, objective=losses.non_saturating, penalty=None, n=100):
@@ -32,8 +37,8 @@ class Stepper:
                              f"the data are {data.shape} each: play this game in a loop of its own")  # fmt: skip
         self.game.check(gan, self.data)
         self.turn, self.said = -1, "the board is set: deal noise"
-        self.d_moves = 0  # D's moves since the last whole step: each has dropout masks of its own
-        self.moved = dict.fromkeys("DG", (None, None))  # gradient norms and weight changes of its last move
+        self.d_moves = 0  # since the last whole step; each has other dropout masks
+        self.moved = dict.fromkeys("DG", (None, None))  # last move: gradient norms, weight changes
         self.earlier = self.moved
         self._deal()
         self._draw()
@@ -41,26 +46,26 @@ class Stepper:
         self._weigh()
         self.before = self._board()
 
-    # the pieces
+    # the pieces of a step
 
     def noise(self):
-        """Deal fresh noise, and reals; the fakes on the board are still the old ones."""
+        """Draw fresh noise and fresh reals; the fakes on the board are still the old ones."""
         return self._play("noise: fresh numbers for G", self._deal)
 
     def fake(self):
-        """G draws from the noise that lies there."""
+        """Let G draw fakes from the noise on the board."""
         return self._play("fake: G draws from the noise", self._draw)
 
     def judge(self):
-        """D judges the reals and the fakes that lie there."""
+        """Let D judge the reals and the fakes on the board."""
         return self._play("judge: D sees both kinds", self._judge)
 
     def losses(self):
-        """Compute both losses from the verdicts that lie there."""
+        """Compute both losses from the verdicts on the board."""
         return self._play("losses: what each player wants to be small", self._weigh)
 
     def d_move(self):
-        """One optimizer step of D on the reals and fakes that lie there."""
+        """Take one optimizer step of D on the reals and fakes on the board."""
 
         def move():
             self.d_moves += 1
@@ -69,7 +74,7 @@ class Stepper:
         return self._play("D move", lambda: self._move("D", move), "d_loss")
 
     def g_move(self):
-        """One optimizer step of G on the noise that lies there."""
+        """Take one optimizer step of G on the noise on the board."""
 
         def move():
             fakes = self.gan.fake(self.n, "G", self.labels, noise=self.z)
@@ -78,7 +83,9 @@ class Stepper:
         return self._play("G move", lambda: self._move("G", move), "g_loss")
 
     def both(self, n=10):
-        """Play `n` whole steps, each on noise and reals of its own; those on the board stay, to be compared."""
+        """Play `n` whole steps, each on fresh noise and reals; those on the board stay, for
+        comparison. Raises ValueError for less than 1 step.
+        """
         if n < 1:
             raise ValueError(f"n={n} was given; at least 1 step is expected")
 
@@ -91,7 +98,7 @@ class Stepper:
         return self._play(f"both x{n}", lambda: self._move("DG", play), "d_loss", "g_loss")
 
     def panel(self):
-        """Return the board under seven buttons: a `Panel`."""
+        """Return a `Panel`: the board with seven buttons."""
         actions = {"noise": self.noise, "fake": self.fake, "judge": self.judge, "losses": self.losses,
                    "D move": self.d_move, "G move": self.g_move, "both x10": self.both}  # fmt: skip
         return Panel(self.picture, actions)
@@ -99,7 +106,7 @@ class Stepper:
     def _ipython_display_(self):
         self.panel()._ipython_display_()
 
-    # what they do
+    # how they are done
 
     def _deal(self):
         self.turn += 1
@@ -122,7 +129,7 @@ class Stepper:
 
     @torch.no_grad()
     def _weigh(self):
-        """Each term of both losses; D's in its two halves where it has such."""
+        """Compute each term of both losses, and the two halves of D's loss if it has such."""
         real, fake = self.d_real, self.d_fake
         terms = {"D's loss": self.objective.d_loss(real, fake)}
         if self.objective.halves:
@@ -143,10 +150,11 @@ class Stepper:
         return self.gan.at(self.penalty.weight) * values.detach().cpu()
 
     def _move(self, players, play):
+        """Play a move; note each layer's gradient norm and relative weight change; judge again."""
         nets = {player: getattr(self.gan, player) for player in players}
         old = {player: [weight.detach().clone() for _, weight in layers_of(net)] for player, net in nets.items()}
         stats = play()
-        if players == "G":  # a turn of both counts itself
+        if players == "G":  # whole steps are counted by `Game.step`
             self.gan.step += 1
             self.d_moves = 0
         for player, net in nets.items():
@@ -161,6 +169,7 @@ class Stepper:
         return stats
 
     def _play(self, what, act, *shown):
+        """Do one action and return the board; `shown` names the move's figures for the top line."""
         self.before = self._board()
         self.earlier = dict(self.moved)
         stats = act()
@@ -176,5 +185,5 @@ class Stepper:
                 "terms": dict(self.terms)}  # fmt: skip
 
     def picture(self):
-        """Return the board as it lies there as a `Picture`."""
+        """Return the present board as a `Picture`."""
         return board_of(self, self._board())

@@ -1,1 +1,1 @@
-"""The exercises of the notebooks."""
+"""The exercises of the notebooks, and `check`, which says whether an answer is right."""

@@ -1,6 +1,8 @@
-"""Exercises: `check(function)` says whether a function that a notebook asked for is right, and if not, what is wrong.
+"""`check(function)` says whether a function that a notebook's exercise asks for is right, and if
+not, what is wrong.
 
-The tasks of each notebook are in a file of its name beside this one; a new file is taken as it is.
+The exercises of each notebook are in a file of its name in this folder: `TASKS`, a dict from names
+of functions to `Task`s. A new file is found without being listed here.
 """
 
 import contextlib
@@ -23,11 +25,12 @@ CLOSE = 1e-4
 
 
 def check(attempt):
-    """Say whether `attempt`, the function that an exercise asks for under its name, is right: a printed line.
+    """Print whether `attempt`, the function that an exercise asks for by this name, is right.
 
-    A wrong one is told for which arguments it gives what, what is expected, and, where its answers are those of a
-    known slip, which one. A function with nothing but `...` in it is not done yet. Never raises for what the function
-    does; raises ValueError for a name that no exercise has.
+    For a wrong function the line names the arguments, what it returned and what is expected; if its
+    answers are those of a known mistake, a hint follows. A function that holds nothing but `...` is
+    not done yet. Errors in the function are reported, never raised; raises ValueError for a name
+    that no exercise has.
     """
     name = getattr(attempt, "__name__", str(attempt))
     if name not in TASKS:
@@ -37,10 +40,10 @@ def check(attempt):
 
 
 def verdict(task, attempt):
-    """Return what `check` says, without the name: "right", "not done yet", or what is wrong."""
+    """Return what `check` prints after the name: "right", "not done yet", or what is wrong."""
     if _empty(attempt):
         return "not done yet"
-    state = torch.get_rng_state()  # an attempt may seed it
+    state = torch.get_rng_state()  # an attempt may change it
     try:
         return _judged(task, attempt)
     finally:
@@ -48,43 +51,46 @@ def verdict(task, attempt):
 
 
 def _judged(task, attempt):
+    """Return the verdict on a function that is not empty: what is wrong in the first case that
+    fails, or "right".
+    """
     for text, arguments in task.cases():
         expected = _flat(task.observe(task.answer, *_fresh(arguments)))
         try:
             raw = task.observe(attempt, *_fresh(arguments))
         except Unfit as error:
             return f"not yet. For {text} {error}"
-        except Exception as error:  # whatever it is, 'Run all' goes on
-            said = (str(error).splitlines() or [""])[0][:200]
-            return f"not yet. For {text} it stopped with {type(error).__name__}: {said}"
+        except Exception as error:  # of any kind: 'Run all' must go on
+            message = (str(error).splitlines() or [""])[0][:200]
+            return f"not yet. For {text} it stopped with {type(error).__name__}: {message}"
         if raw is None or raw is ...:
             return f"not yet. For {text} it returns nothing: is `return` missing? {_say(expected)} is expected."
         try:
-            found = _flat(raw)
+            numbers = _flat(raw)
         except (TypeError, ValueError, RuntimeError):
             return f"not yet. For {text} it gives a {type(raw).__name__}; numbers are expected: {_say(expected)}"
-        if found.shape != expected.shape:
-            return f"not yet. For {text} it gives {shape(found)}; {shape(expected)} is expected: {task.shape}"
-        if not torch.allclose(found, expected, rtol=CLOSE, atol=CLOSE):
-            with contextlib.redirect_stdout(io.StringIO()):  # what it prints was printed once
+        if numbers.shape != expected.shape:
+            return f"not yet. For {text} it gives {shape(numbers)}; {shape(expected)} is expected: {task.shape}"
+        if not torch.allclose(numbers, expected, rtol=CLOSE, atol=CLOSE):
+            with contextlib.redirect_stdout(io.StringIO()):  # what it prints was shown before
                 slips = [hint for hint, slip in task.slips if _agree(task, attempt, slip)]
-            what = f"not yet. For {text} {task.gives} {_say(found)}; {_say(expected)} is expected."
-            return " ".join([what, *slips[:1]])
+            message = f"not yet. For {text} {task.gives} {_say(numbers)}; {_say(expected)} is expected."
+            return " ".join([message, *slips[:1]])
     return "right"
 
 
 def _empty(attempt):
-    """Whether there is nothing in a function but `...` or `pass`, and a docstring."""
+    """Whether a function holds nothing but `...` or `pass`, and perhaps a docstring."""
     code = getattr(attempt, "__code__", None)
-    steps = () if code is None else [one for one in dis.get_instructions(code) if one.opname not in ("RESUME", "NOP")]
+    steps = () if code is None else [op for op in dis.get_instructions(code) if op.opname not in ("RESUME", "NOP")]
     nothing = {"LOAD_CONST", "RETURN_CONST", "RETURN_VALUE"}
-    return bool(steps) and all(one.opname in nothing and one.argval in (None, ...) for one in steps)
+    return bool(steps) and all(op.opname in nothing and op.argval in (None, ...) for op in steps)
 
 
 def _agree(task, attempt, slip):
-    """Whether the attempt does in each case what the slip does."""
+    """Whether the attempt and `slip`, a known mistake, give the same in each case."""
     try:
-        pairs = [[_flat(task.observe(one, *_fresh(arguments))) for one in (attempt, slip)]
+        pairs = [[_flat(task.observe(function, *_fresh(arguments))) for function in (attempt, slip)]
                  for _, arguments in task.cases()]  # fmt: skip
         return all(a.shape == b.shape and torch.allclose(a, b, rtol=CLOSE, atol=CLOSE) for a, b in pairs)
     except Exception:
@@ -92,13 +98,14 @@ def _agree(task, attempt, slip):
 
 
 def _fresh(arguments):
+    """Return the arguments with copies of the tensors, which an attempt may change."""
     return [value.clone() if isinstance(value, torch.Tensor) else value for value in arguments]
 
 
 def _flat(value):
-    """Numbers as float64, on the CPU."""
-    if isinstance(value, (tuple, list)) and any(isinstance(one, torch.Tensor) for one in value):
-        return torch.cat([torch.as_tensor(one).detach().double().cpu().flatten() for one in value])
+    """Return numbers, or tensors in a tuple or list, as one float64 tensor on the CPU."""
+    if isinstance(value, (tuple, list)) and any(isinstance(part, torch.Tensor) for part in value):
+        return torch.cat([torch.as_tensor(part).detach().double().cpu().flatten() for part in value])
     return torch.as_tensor(value).detach().double().cpu()
 
 

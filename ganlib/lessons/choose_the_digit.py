@@ -1,4 +1,4 @@
-"""The exercises of notebook 04: cases, answers, and the slips that people make."""
+"""The exercises of notebook 04: test cases, answers, and common mistakes with hints."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The exercises of notebook 01: cases, answers, and the slips that people make."""
+"""The exercises of notebook 01: test cases, answers, and common mistakes with hints."""
 
 import torch
 from torch import nn
@@ -16,14 +16,16 @@ def _fake_logits():
 
 
 def _game():
-    """G and D of one linear layer each, with plain gradient descent, always from the same start."""
+    """Return G and D of one linear layer each, always with the same weights, and plain gradient
+    descent for both.
+    """
     G, D = nn.Linear(2, 3), nn.Sequential(nn.Linear(3, 1), nn.Flatten(0))
     set_weights(G, D)
     return G, D, torch.optim.SGD(G.parameters(), lr=0.5), torch.optim.SGD(D.parameters(), lr=0.5)
 
 
 def _watch_d(move):
-    """The largest gradient that G was left with, whether D has moved, and D's weights after two moves."""
+    """Return the largest gradient left in G, whether D moved, and D's weights after two moves."""
     G, D, _, opt_D = _game()
     before = D[0].weight.clone()
     for turn in range(2):
@@ -34,13 +36,16 @@ def _watch_d(move):
 
 
 def _watch_g(move):
-    """How far D moved, whether it can still learn, whether G had a gradient, and G's weights after two moves."""
+    """Return how far D moved, whether it can still learn, whether G had a gradient, and G's weights
+    after two moves.
+    """
     G, D, opt_G, _ = _game()
     before = [net.weight.detach().clone() for net in (G, D[0])]
     for turn in range(2):
         move(G, D, opt_G, normal(4, 2, seed=turn))
     moved = (D[0].weight - before[1]).abs().max().item()
-    had = G.weight.grad is not None or not torch.equal(before[0], G.weight)  # it may have been cleared at the end
+    # a move may clear the gradient at its end
+    had = G.weight.grad is not None or not torch.equal(before[0], G.weight)
     return torch.cat([numbers(moved, float(D[0].weight.requires_grad), float(had)), G.weight.detach().flatten()])
 
 

@@ -1,4 +1,4 @@
-"""A task: what an exercise asks for, in cases, the answer, and the slips that people make."""
+"""`Task`: one exercise, as test cases, the right answer, and common mistakes with hints."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,10 +9,11 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Task:
-    """`cases()` lists (text, arguments); `slips` are pairs of a hint and a function that makes this mistake.
+    """One exercise. `cases()` lists (text, arguments), `answer` is a right function, and `slips`
+    are pairs of a hint and a function that makes this mistake.
 
-    `observe(function, *arguments)` returns what is compared, by default what the function returns; it raises `Unfit`
-    where that cannot be compared. `gives` and `shape` are words for the message.
+    `observe(function, *arguments)` returns what is compared, by default what the function returns;
+    it raises `Unfit` if that cannot be compared. `gives` and `shape` are words for the message.
     """
 
     cases: Callable
@@ -40,6 +41,7 @@ def normal(*shape, seed=0, dtype=torch.float32):
 
 
 def set_weights(*nets, seed=0):
+    """Fill the nets with normal weights of standard deviation 0.5, which `seed` alone decides."""
     draws = torch.Generator().manual_seed(seed)
     for weight in (weight for net in nets for weight in net.parameters()):
         nn.init.normal_(weight, std=0.5, generator=draws)

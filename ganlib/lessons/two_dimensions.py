@@ -1,4 +1,4 @@
-"""The exercises of notebook 02: cases, answers, and the slips that people make."""
+"""The exercises of notebook 02: test cases, answers, and common mistakes with hints."""
 
 import torch
 from torch import nn
@@ -19,7 +19,7 @@ def _densities():
 
 
 def _judge():
-    """A D of the plane with curved level lines, and points."""
+    """Return a test case: a D of the plane with curved level lines, and four points."""
     D = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0))
     set_weights(D, seed=1)
     return [("four points", (D, normal(4, 2, seed=3)))]
@@ -30,7 +30,9 @@ def _gradient(values, x, graph=False):
 
 
 def _watch_penalty(function, D, x, *more):
-    """The values, and the gradient that D's first layer gets from them."""
+    """Return the penalties, and the gradient that D's first layer gets from them; raise Unfit if
+    there is not one penalty for each point.
+    """
     values = function(D, x, *more)
     if not isinstance(values, torch.Tensor):
         return values
@@ -39,8 +41,8 @@ def _watch_penalty(function, D, x, *more):
     D.zero_grad()
     if values.requires_grad:
         values.sum().backward()
-    taught = D[0].weight.grad
-    return torch.cat([values.detach().flatten(), torch.zeros(1) if taught is None else taught.norm()[None]])
+    gradient = D[0].weight.grad
+    return torch.cat([values.detach().flatten(), torch.zeros(1) if gradient is None else gradient.norm()[None]])
 
 
 def _norms(D, x, graph=True):
@@ -82,7 +84,7 @@ TASKS = {
         ("That is the square of the norm less 1; it is the norm less 1, squared.", lambda D, x: _norms(D, x) ** 2 - 1),
         ("The 1 is missing: the norm is to be 1, not 0.", lambda D, x: _norms(D, x) ** 2),
     ), observe=_watch_penalty, gives=PENALTY, shape=PER_PAIR),
-    "r1": Task(lambda: [(f"{text}, gamma 0.5", (*given, 0.5)) for text, given in _judge()],
+    "r1": Task(lambda: [(f"{text}, gamma 0.5", (*arguments, 0.5)) for text, arguments in _judge()],
                lambda D, x, gamma: gamma / 2 * _norms(D, x) ** 2, (
         ("The half is missing: gamma / 2.", lambda D, x, gamma: gamma * _norms(D, x) ** 2),
         ("That is the norm; it is to be squared.", lambda D, x, gamma: gamma / 2 * _norms(D, x)),

@@ -1,4 +1,4 @@
-"""The exercises of notebook 06: cases, answers, and the slips that people make."""
+"""The exercises of notebook 06: test cases, answers, and common mistakes with hints."""
 
 import torch
 
@@ -10,7 +10,9 @@ def _bytes():
 
 
 def _watch_noise(noise_at):
-    """Whether it is the same again; others for another step, another seed, two of one sum; normal numbers."""
+    """Return 1 or 0 for each: a second call gives the same noise; another step, another seed and
+    two pairs of the same sum give other noise; the numbers are normal.
+    """
     torch.manual_seed(0)
     first = noise_at(1, 2)
     if not isinstance(first, torch.Tensor):
@@ -21,8 +23,8 @@ def _watch_noise(noise_at):
     same = torch.equal(first, noise_at(1, 2))
     others = [not torch.equal(first, noise_at(seed, step)) for seed, step in ((1, 3), (2, 2), (2, 1), (0, 3))]
     many = torch.cat([noise_at(seed, step).double() for seed in range(20) for step in range(20)])
-    bell = abs(many.mean()) < 0.2 and 0.7 < many.var() < 1.3 and (many.abs() > 2).any()
-    return numbers(float(same), *map(float, others), float(bell))
+    normal = abs(many.mean()) < 0.2 and 0.7 < many.var() < 1.3 and (many.abs() > 2).any()
+    return numbers(float(same), *map(float, others), float(normal))
 
 
 def _keyed(seed, step):

@@ -1,9 +1,11 @@
-"""compile_step: the whole training step as one captured CUDA graph, or the step unchanged, and why in one line.
+"""`compile_step`: record a whole training step as one CUDA graph, or return the step unchanged and
+print why.
 
-On a GPU a step of small nets is hundreds of kernels of a few microseconds, and the time goes into starting them one by
-one. A CUDA graph records them once and starts them all with one call. What Python computes anew at each step would be
-recorded as a constant; so schedules are read from tensors that are filled before each replay, each stream of random
-numbers has a generator that is seeded before each replay, and the batch is copied to where the graph reads it.
+On a GPU a step of small nets is hundreds of kernels of a few microseconds each, and most time goes
+into starting them one by one. A CUDA graph records them once and starts them all with one call.
+Whatever Python computes anew at each step would be recorded as a constant. Therefore schedules are
+read from tensors that are filled before each replay, each stream of random numbers has a generator
+that is seeded before each replay, and the batch is copied to where the graph reads it.
 """
 
 import copy
@@ -16,19 +18,22 @@ from ..game.steps import as_game
 from ..machine.randomness import generator, seed_of
 from ..machine.values import at
 
-CHECKED = 4  # steps that are played both ways before a captured step is used
+CHECKED = 4  # steps played both captured and eager before a captured step is used
 
 
 def compile_step(step, gan, data, batch_size=100):
-    """Return `step` as one CUDA graph per step where that works, else `step` itself; prints one line that says why.
+    """Return `step` as a game that plays each step as one CUDA graph, or `step` itself where that
+    does not work; one printed line says which and why.
 
-    Made for a fixed `batch_size`; a batch of another shape, another GAN, or a state that was loaded since is captured
-    anew. Before it is used, the captured step is compared with the eager one over 4 steps from the present state, which
-    is put back afterwards. `step` has to be a function of its arguments and of (seed, step), as `gan_step` is:
-    whatever else Python computes in it would stay as it was when it was captured.
+    It is made for a fixed `batch_size`; a batch of another shape, another GAN or a newly loaded
+    state is captured anew. Before it is used, the captured step is compared with the eager one over
+    4 steps from the present state, which is restored afterwards. `step` must depend only on its
+    arguments and on (seed, step), as `gan_step` does: whatever else Python computes in it would
+    stay as it was at the capture.
 
-    On a CPU, on MPS and in several processes the step is returned unchanged. (torch.compile is not used: it was slower
-    than eager for these nets and took 9 to 31 s to start, see benchmarks/LOG.md.)
+    On a CPU, on MPS and with several processes the step is returned unchanged. (torch.compile is
+    not used: it was slower than eager for these nets and took 9 to 31 s to start, see
+    benchmarks/LOG.md.)
     """
     reason = "several processes share the gradients" if gan.world > 1 else _unfit(gan.device)
     if reason is None:
@@ -37,7 +42,7 @@ def compile_step(step, gan, data, batch_size=100):
         try:
             batches = data.batches(gan.seed, gan.step, game.batches, batch_size, gan.dtype)
             compiled.capture(gan, batches.to(gan.device))
-        except Exception as error:  # whatever a step or a net does that cannot be captured; the state is back
+        except Exception as error:  # of any kind, raised by the step; the state is restored
             reason = f"it cannot be captured ({type(error).__name__}: {str(error).splitlines()[0][:160]})"
         else:
             print(f"step: one CUDA graph, captured in {time.monotonic() - start:.1f} s; {CHECKED} steps agree with the "
@@ -48,26 +53,31 @@ def compile_step(step, gan, data, batch_size=100):
 
 
 def _unfit(device):
+    """Return why steps cannot be captured on `device`, or None."""
     if device.type == "cuda":
         return None
     return f"there are no CUDA graphs on {device.type}, and nothing else was measured to be faster"
 
 
 class Graph:
-    """torch.cuda.CUDAGraph, behind the three things that are needed of it. (A test puts an imitation in its place.)"""
+    """A torch.cuda.CUDAGraph, reduced to the three methods that are needed. (A test puts an
+    imitation in its place.)
+    """
 
     def __init__(self):
         self.graph = torch.cuda.CUDAGraph()
 
     def record(self, play, generators):
-        """Record what `play()` starts on the GPU, and return what it returns; `generators` may be seeded between."""
+        """Record the kernels that `play()` starts, and return what it returns; `generators` may be
+        seeded between replays.
+        """
         for draws in generators:
             self.graph.register_generator_state(draws)
         with torch.cuda.graph(self.graph):
             return play()
 
     def warm_up(self, play):
-        """Call `play()` where capturing wants its libraries to have been started: on a stream of its own."""
+        """Call `play()` on a separate stream, as a capture needs: it starts CUDA's libraries."""
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
@@ -79,7 +89,9 @@ class Graph:
 
 
 class Compiled:
-    """A game whose step is recorded once and replayed; `eager` is the game itself, and answers all else."""
+    """A game whose step is recorded once and replayed; all else is that of `eager`, the original
+    game.
+    """
 
     graph_type = Graph
 
@@ -89,22 +101,24 @@ class Compiled:
         self.check, self.describe, self.reading = eager.check, eager.describe, eager.reading
 
     def step(self, gan, batches):
-        """Play one step, as the game's own `step` does."""
+        """Play one step, as the original game does; return its figures. Capture it if needed."""
         if self.gan is not gan or self.generation != gan.generation or self.shapes != _shapes(batches):
             self.capture(gan, batches)
         return self._replay(batches)
 
     __call__ = step
 
-    # while the step is recorded, `gan.capture` is this object, and the step asks it:
+    # `value` and `generator` are called by the recorded step, as methods of `gan.capture`
 
     def value(self, function):
-        """A 0-d tensor that holds `function()` from replay to replay."""
+        """Return a 0-d tensor that is set to `function()` before each replay."""
         self.functions.append((function, torch.zeros((), device=self.gan.device)))
         return self.functions[-1][1]
 
     def generator(self, stream):
-        """A generator of `stream`, seeded before each replay: one for each time that the step asks."""
+        """Return a generator that is seeded for `stream` before each replay; another at each call
+        in a step.
+        """
         self.asked.append(stream)
         key = stream, self.asked.count(stream)
         if key not in self.generators:
@@ -112,18 +126,20 @@ class Compiled:
         return self.generators[key]
 
     def capture(self, gan, batches):
-        """Record the step for this GAN and batches of these shapes, and compare it with the eager step.
+        """Record the step for this GAN and batches of these shapes, and compare it with the eager
+        step.
 
-        Raises what the step raises, or RuntimeError where both disagree; the state of `gan` is then as it was.
+        Raises what the step raises, or RuntimeError if the two disagree; the state of `gan` is then
+        restored.
         """
         self.gan, self.graph, self.shapes, self.generators = gan, None, _shapes(batches), {}
         self.given = batches.map(torch.clone)
-        kept = copy.deepcopy(gan.state_dict())
+        saved = copy.deepcopy(gan.state_dict())
         try:
             graph = self.graph_type()
-            for _ in range(3):  # the first makes Adam's moments, and says which streams there are
+            for _ in range(3):  # the first one creates Adam's moments and the generators
                 graph.warm_up(self._record)
-            _put_back(gan, kept)
+            _put_back(gan, saved)
             before = gan.step, gan.images_seen
             self.stats = graph.record(self._record, self.generators.values())
             self.images, gan.step, gan.images_seen = gan.images_seen - before[1], *before
@@ -131,11 +147,13 @@ class Compiled:
             self._compare(batches)
         except Exception:
             self.gan = None
-            gan.load_state_dict(kept)
+            gan.load_state_dict(saved)
             raise
 
     def _record(self):
-        """Play the step as it is to be recorded: numbers that change are tensors, in the optimizers too."""
+        """Play the step as it is to be recorded: numbers that change are tensors, in the optimizers
+        too. Returns (names, values) of its figures.
+        """
         gan, players = self.gan, _players(self.gan)
         groups = [group for player in players for group in player.optimizer.param_groups]
         before = [dict(group) for group in groups]
@@ -143,7 +161,8 @@ class Compiled:
         gan.capture, self.asked, self.functions = self, [], []
         try:
             for player in players:
-                if any(map(callable, player.betas or ())):  # the fused Adam takes a tensor for lr, none for the betas
+                # the fused Adam takes a tensor for the learning rate, but not for the betas
+                if any(map(callable, player.betas or ())):
                     for group in player.optimizer.param_groups:
                         group.update(fused=False, foreach=True, capturable=True)
             stats = self.eager.step(gan, self.given)
@@ -158,6 +177,7 @@ class Compiled:
             draws.manual_seed(seed_of(self.gan.seed, self.gan.step, stream))
 
     def _replay(self, batches):
+        """Replay the graph on `batches`, as the present step of the run; return the figures."""
         gan = self.gan
         for ours, theirs in zip(self.given.tensors(), batches.tensors(), strict=True):
             ours.copy_(theirs)
@@ -165,7 +185,7 @@ class Compiled:
         if self.functions:
             now = torch.tensor([function() for function, _ in self.functions]).to(gan.device, non_blocking=True)
             torch._foreach_copy_([tensor for _, tensor in self.functions], list(now.unbind()))
-        for player in _players(gan):  # for those who read the settings: the graph has tensors of its own
+        for player in _players(gan):  # only to be read; the graph uses tensors
             player.schedule(lambda value: at(value, gan.images_seen))
         before = gan.step, gan.images_seen
         self.graph.replay()
@@ -174,21 +194,21 @@ class Compiled:
         return dict(zip(names, values.clone().unbind(), strict=True))
 
     def _compare(self, batches):
-        """Raise RuntimeError unless a few replays move weights and figures as the eager step does."""
+        """Raise RuntimeError unless a few replays change weights and figures as eager steps do."""
         gan, figures, states, start = self.gan, [], [], copy.deepcopy(self.gan.state_dict())
         for play in (self._replay, partial(self.eager.step, gan)):
             _put_back(gan, start)
-            begun = _moving(gan)
+            origin = _moving(gan)
             figures.append(torch.stack([value.to(gan.dtype) for value in play(batches).values()]))
             for _ in range(CHECKED - 1):
                 play(batches)
             states.append(_moving(gan))
         _put_back(gan, start)
-        # two right ways drift apart: Adam turns the sign of a gradient near 0 into a whole step
-        (ours, theirs), way = states, torch.dist(states[1], begun)
-        apart = torch.dist(ours, theirs)
-        if not torch.allclose(*figures, rtol=1e-2, atol=1e-3) or not apart <= 0.2 * way:
-            raise RuntimeError(f"replayed and eager steps disagree: {apart:.3g} apart after a way of {way:.3g}, first "
+        # right results drift apart too: Adam turns the sign of a gradient near 0 into a whole step
+        (replayed, eager), path = states, torch.dist(states[1], origin)
+        gap = torch.dist(replayed, eager)
+        if not torch.allclose(*figures, rtol=1e-2, atol=1e-3) or not gap <= 0.2 * path:
+            raise RuntimeError(f"replayed and eager steps disagree: {gap:.3g} apart after a way of {path:.3g}, first "
                                f"figures {figures[0].tolist()} and {figures[1].tolist()}")  # fmt: skip
 
 
@@ -201,14 +221,16 @@ def _players(run):
 
 
 def _moving(run):
-    """All that a step moves but the optimizers, in one vector."""
+    """Return all that a step changes, except the optimizers' state, as one vector."""
     nets = [net for player in _players(run) for net in player.nets()]
     tensors = [tensor for net in nets for tensor in net.state_dict().values()]
     return torch.cat([x.double().flatten() for x in (*tensors, *(gan.adaptive for gan in run.gans.values()))])
 
 
 def _put_back(run, state):
-    """As `load_state_dict`, but into the tensors that a graph knows; moments that did not exist yet become 0."""
+    """Like `load_state_dict`, but copy into the tensors that a graph uses; moments that `state`
+    lacks become 0.
+    """
     for gan, part in run.states(state):
         for name in ("G", "D", "G_ema"):
             if name in part:

@@ -1,4 +1,6 @@
-"""Preflight: what D is about to see, what was made of the files, and what to expect of a run, before it begins."""
+"""`preflight`: look at a data set before a run: what D will see, what was done to the files, and
+what to expect.
+"""
 
 import statistics
 from dataclasses import dataclass, field
@@ -12,15 +14,17 @@ from ..show.pictures import Picture, show
 from .recipes import recipe
 from .speed import rate
 
-COMPARED = 20_000  # images that are searched for near-duplicates, at most
-SHOWN = 64
+COMPARED = 20_000  # the most images that are searched for near-duplicates
+SHOWN = 64  # images on the contact sheet
 
 
 @dataclass
 class Preflight:
-    """`print` it for the report; as a notebook cell's value it shows the contact sheet, 64 images as D sees them.
+    """The report of `preflight`: `print` it. As the value of a notebook cell it shows the contact
+    sheet, 64 images as D sees them.
 
-    `facts`: the numbers of the report. `advice`: sentences, the most important first. `batch_size`: what to train with.
+    `facts`: the numbers of the report. `advice`: sentences, the most important first. `batch_size`:
+    the one to train with.
     """
 
     sheet: Picture
@@ -33,24 +37,28 @@ class Preflight:
         return "\n".join([*self.lines, *(f"  -> {text}" for text in self.advice)])
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        return self.sheet.lossy()._repr_mimebundle_(include, exclude)  # as in the live view: a third of the size
+        # lossy as in the live view, which takes a third of the bytes
+        return self.sheet.lossy()._repr_mimebundle_(include, exclude)
 
     def __repr__(self):
         return str(self)
 
 
 def preflight(data, name="small", conditional=None, seconds=3.0):
-    """Look at `data` before a run: prints a report and returns it as a `Preflight`, with a contact sheet.
+    """Look at `data` before a run: print a report and return it as a `Preflight`, with a contact
+    sheet.
 
-    Counts and sizes, what was converted, what was skipped and why, near-duplicates, the batch size and the minutes that
-    the recipe `name` would take on this machine (measured for `seconds` on the device that `setup` chose; 0 leaves that
-    out), and advice. `conditional`: on the labels, by default where there are any.
+    The report has counts and sizes, what was converted, what was skipped and why, near-duplicates,
+    the batch size, the minutes that the recipe `name` would take on this machine, and advice. The
+    speed is measured for `seconds` on the device that `setup` chose; 0 leaves that out.
+    `conditional`: whether the run uses the labels, by default if there are any. Raises ValueError
+    for data other than images, and for labels other than classes.
     """
     if len(data.shape) != 3:
         raise ValueError(f"{data.name!r} holds {data.shape} each; preflight looks at images (C, H, W)")
     report, n = data.report, len(data)
-    some = some_of(n, SHOWN).sort().values
-    sheet = show(data.images[some.to(data.images.device)], scale=max(1, 64 // data.shape[2]))
+    places = some_of(n, SHOWN).sort().values
+    sheet = show(data.images[places.to(data.images.device)], scale=max(1, 64 // data.shape[2]))
     colour = "grey" if data.shape[0] == 1 else "in colour"
     lines, facts = [f"{data.name}: {n:,} images of {data.shape[2]} x {data.shape[1]}, {colour}"], {"images": n}
     if report:
@@ -66,38 +74,39 @@ def preflight(data, name="small", conditional=None, seconds=3.0):
         facts["classes"] = counts
     pairs = near_duplicates(data)
     twins = len({second for _, second in pairs})
-    known = report.get("names", [])
+    files = report.get("names", [])
     facts["near_duplicates"] = pairs
     if pairs:
-        shown = [f"{known[a]} = {known[b]}" if known else f"{a} = {b}" for a, b in pairs[:3]]
+        shown = [f"{files[a]} = {files[b]}" if files else f"{a} = {b}" for a, b in pairs[:3]]
         lines.append(f"near-duplicates: {twins:,} images look like an earlier one ({_some(shown, 3, len(pairs))})")
     labelled = data.labels is not None and len(data.classes) > 1 if conditional is None else conditional
-    made, batch = None, None
+    chosen, batch = None, None
     try:
-        made = recipe(name, data.shape, len(data.classes) if labelled else 0)
-        batch = max(2, min(made.batch_size, n // 4)) if n >= 4 else n
-        plan = made.images or 1_000_000
+        chosen = recipe(name, data.shape, len(data.classes) if labelled else 0)
+        batch = max(2, min(chosen.batch_size, n // 4)) if n >= 4 else n
+        plan = chosen.images or 1_000_000
         if seconds and n >= 2:
-            speed = rate(made, data, seconds, batch, choice.device)
+            speed = rate(chosen, data, seconds, batch, choice.device)
             facts |= {"images_per_second": speed, "minutes": plan / speed / 60}
             lines.append(f"recipe {name}, batch {batch}: {speed:,.0f} images/s on this machine; its plan of {plan:,} "
                          f"images takes about {max(1, round(plan / speed / 60))} min")  # fmt: skip
         facts["batch_size"] = batch
-    except (ValueError, RuntimeError) as error:  # a size that it cannot draw; too little memory
+    except (ValueError, RuntimeError) as error:  # a size that it cannot draw, or too little memory
         lines.append(f"recipe {name} cannot be used: {error}")
     advice = [*_advice(data, report, twins, facts.get("classes"), labelled)]
-    found = Preflight(sheet, lines, advice, facts, batch or max(1, min(50, n // 4)))
-    print(found)
-    return found
+    result = Preflight(sheet, lines, advice, facts, batch or max(1, min(50, n // 4)))
+    print(result)
+    return result
 
 
 def _some(texts, most, total=None):
+    """Return the first `most` texts in one line, and how many of `total` are left."""
     left = (total or len(texts)) - most
     return ", ".join(texts[:most]) + (f" and {left:,} more" if left > 0 else "")
 
 
 def _files(report):
-    """The lines about what was found in the files."""
+    """Yield the lines about the files that the images were read from."""
     w, h = report["widths"], report["heights"]
     yield (f"files: {report['found']:,} found, {report['used']:,} used, {len(report['skipped']):,} skipped; sizes "
            f"{min(w):,} x {min(h):,} to {max(w):,} x {max(h):,}, median {statistics.median(w):,.0f} x "
@@ -114,7 +123,7 @@ FIT = {"crop": "the middle is cut out", "pad": "padded with white", "stretch": "
 
 
 def _advice(data, report, twins, counts, labelled):
-    """Sentences, the most important first."""
+    """Yield sentences, the most important first."""
     n = len(data)
     if n < 10:
         yield f"{n} images are too few to learn from; collect more than a hundred"
@@ -155,8 +164,9 @@ def _advice(data, report, twins, counts, labelled):
 def near_duplicates(data, alike=0.99):
     """Return pairs (i, j), i < j, of images of `data` that look alike: the first such i for each j.
 
-    Their 16 x 16 grey thumbnails, without their means, correlate by `alike` or more: a copy that was scaled, compressed
-    or made brighter does. Of more than 20,000 images as many are compared, at even distances.
+    Two images look alike if their 16 x 16 grey thumbnails, without their means, correlate by
+    `alike` or more, as those of copies that were scaled, compressed or made brighter do. Of more
+    than 20,000 images 20,000 are compared, at even distances.
     """
     n = len(data)
     index = torch.arange(n) if n <= COMPARED else torch.linspace(0, n - 1, COMPARED).long()
@@ -164,7 +174,7 @@ def near_duplicates(data, alike=0.99):
              for part in index.split(1000)]  # fmt: skip
     cells = torch.cat(cells).flatten(1).cpu()
     means, pairs = cells.mean(1), []
-    cells, flat = cells - means[:, None], cells.std(1) < 1  # of one colour: what correlates is noise
+    cells, flat = cells - means[:, None], cells.std(1) < 1  # flat: only its noise correlates
     cells = torch.where(flat[:, None], torch.ones(()), cells)
     cells = cells / cells.norm(dim=1, keepdim=True)
     for start in range(0, len(index), 1000):

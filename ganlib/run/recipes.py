@@ -1,4 +1,9 @@
-"""Recipes: nets, objective, penalty, optimizer settings and schedules together, as data to print and to change."""
+"""Recipes: nets, objective, penalty, optimizer settings and schedules together, as data to print
+and to change.
+
+`recipe(name, ...)` returns one. A new recipe is a function of (shape, classes, images) that returns
+its settings, and a row of `RECIPES`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -12,7 +17,9 @@ from ..machine.choices import one_of
 
 
 class Net:
-    """A net that is not made yet: its class `func` and its settings `keywords`. A call makes one with fresh weights."""
+    """A net that is not built yet: its class `func` and settings `keywords`. A call builds it with
+    fresh weights.
+    """
 
     def __init__(self, func, **keywords):
         self.func, self.keywords = func, keywords
@@ -21,7 +28,7 @@ class Net:
         return self.func(**self.keywords)
 
     def but(self, **changes):
-        """Return the same with some settings changed."""
+        """Return a `Net` with some settings changed."""
         return Net(self.func, **self.keywords | changes)
 
     def __repr__(self):
@@ -31,14 +38,17 @@ class Net:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(Game):
-    """A `Game` with all else that a run needs beside data, seed and time. Print it; change it with
-    `dataclasses.replace(recipe, lr=...)`.
+    """A `Game`, and all else that a run needs besides data, seed and length. Print it; change it
+    with `dataclasses.replace(recipe, lr=...)`.
 
-    G, D: functions that make a net, such as `Net`s.
-    batch_size: what it was made for. lr, betas, ema: as `GAN` takes them.
-    images: the length of the run that the schedules are planned for; after it they stay as they are.
+    name, source: what it is called, and the papers that it follows.
+    G, D: functions that build a net, such as `Net`s.
+    batch_size: the images per step that it is made for.
+    lr, betas, ema: see `GAN`.
+    images: the length of the run that the schedules are planned for; after it they keep their last
+        values.
 
-    `gan(seed)` makes the nets and their optimizers; `train` takes the recipe itself as the game.
+    `gan(seed)` builds the nets and their optimizers; `train` takes the recipe itself as the game.
     """
 
     name: str
@@ -52,11 +62,11 @@ class Recipe(Game):
     images: int | None = None
 
     def gan(self, seed=None, **settings):
-        """Return a `GAN` with fresh nets; `seed` and other settings are passed on to it."""
+        """Return a `GAN` with fresh nets; `seed` and other settings are passed to it."""
         return GAN(self.G(), self.D(), lr=self.lr, betas=self.betas, ema=self.ema, seed=seed, **settings)
 
     def __str__(self):
-        """One line per setting that is in use: name, source and nets, then the game, then the rest."""
+        """Return a line per setting in use: name, source and nets, then the game, then the rest."""
         game = [field.name for field in fields(Game)]
         others = [field.name for field in fields(self) if field.name not in game]
         values = {name: getattr(self, name) for name in (*others[:4], *game, *others[4:])}
@@ -64,26 +74,28 @@ class Recipe(Game):
 
 
 def recipe(name, shape=(1, 28, 28), classes=0, images=None):
-    """Return the `Recipe` of this name for images of `shape` (C, H, W), conditional on `classes` if there are any.
+    """Return the `Recipe` of this name for images of `shape` (C, H, W), conditional on `classes`
+    classes if there are any.
 
-    classic, dcgan, lsgan, wgan, wgan-gp, sngan, r3gan, small, infogan or acgan; `recipe(name).source` says where it is
-    from. `images` is how many the run is planned for: schedules that end with it are stretched to it; each recipe has
-    a plan of its own. Raises ValueError for an unknown name, a shape that its nets cannot draw, classes for a recipe
-    that takes none, and acgan without them.
+    The names are classic, dcgan, lsgan, wgan, wgan-gp, sngan, r3gan, small, infogan and acgan;
+    `recipe(name).source` says where it is from. `images` (10 or more) is the length of the planned
+    run: schedules that end with the run are stretched to it. By default the plan is the recipe's.
+    Raises ValueError for an unknown name, a shape that its nets cannot draw, classes for a recipe
+    that takes none, and acgan without classes.
     """
     one_of("recipe", name, list(RECIPES))
     if images is not None and not images >= 10:
         raise ValueError(f"images={images} was given; how many images the run is planned for is expected, 10 or more")
     settings = RECIPES[name](tuple(shape), {"classes": classes} if classes else {}, images)
-    made = Recipe(name=name, **settings)
+    chosen = Recipe(name=name, **settings)
     for player in ("G", "D"):
-        net = getattr(made, player)
+        net = getattr(chosen, player)
         if classes and "classes" not in net.keywords and not (name == "acgan" and player == "D"):
             have = ", ".join(other for other in RECIPES if other not in UNCONDITIONAL)
             raise ValueError(f"classes={classes} was given, and {name!r} has no conditional nets; {have} have")
         if name != "classic":
             nets.scale(net.keywords["shape"], at_least=1)
-    return made
+    return chosen
 
 
 def _classic(shape, classes, images):
@@ -110,7 +122,7 @@ def _lsgan(shape, classes, images):
 
 
 def _plain(shape, classes, **norm):
-    """DCGAN's nets with a D that judges each image by itself."""
+    """Return DCGAN's nets, but with a D that judges each image by itself (no batch statistics)."""
     return {
         "G": Net(nets.ConvGenerator, shape=shape, **classes),
         "D": Net(nets.ConvDiscriminator, shape=shape, **norm, **classes),
@@ -166,9 +178,11 @@ def _r3gan(shape, classes, images):
 
 
 def _small(shape, classes, images):
-    """For two CPU cores; planned for what they see in a minute or two. Settings: benchmarks/LOG.md.
+    """Return a recipe for two CPU cores, planned for as many images as they train on in a minute or
+    two. Settings: benchmarks/LOG.md.
 
-    In a longer run the noise of small batches is what keeps the distance up, not the number of steps.
+    Longer plans have larger batches: there the noise of small batches, not the number of steps,
+    keeps the Frechet distance up.
     """
     images = images or 120_000
     return {
@@ -186,7 +200,9 @@ def _small(shape, classes, images):
 
 
 def _infogan(shape, classes, images):
-    """One question more than `small`, and noise that holds the codes: 10 + 2 of them, 62 numbers beside."""
+    """Return `small` with a question for D, and noise that holds the codes: 10 + 2 numbers, and 62
+    more.
+    """
     small = _small(shape, {}, images)
     return small | {
         "source": "Chen et al. 2016, ten classes and two continuous codes found without labels, in the game of `small`",
@@ -210,7 +226,7 @@ def _acgan(shape, classes, images):
     }
 
 
-UNCONDITIONAL = ("classic", "infogan")
+UNCONDITIONAL = ("classic", "infogan")  # recipes that take no classes
 RECIPES = {
     "classic": _classic, "dcgan": _dcgan, "lsgan": _lsgan, "wgan": _wgan, "wgan-gp": _wgan_gp, "sngan": _sngan,
     "r3gan": _r3gan, "small": _small, "infogan": _infogan, "acgan": _acgan,

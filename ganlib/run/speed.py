@@ -1,4 +1,6 @@
-"""How fast this machine trains, against batch size and image size, and how near that is to its matrix products."""
+"""Measure how fast this machine trains, by batch size and image size, and compare that with its
+matrix products; and turn a planned time into a number of images.
+"""
 
 import json
 import time
@@ -21,11 +23,13 @@ SIZES = (14, 28, 32, 56, 64)
 
 
 def bench(device, recipes=("classic", "small"), batches=BATCHES, sizes=SIZES, seconds=1.0, out=None):
-    """Train on images of noise, print a table and return its rows; `out` is a file for the plot of them.
+    """Train `recipes` on images of noise, print a table and return its rows; `out` is a file for a
+    plot of them.
 
-    Each recipe is measured at 28x28 with each of `batches`, and with a batch of 50 at each of `sizes`; only the steps
-    are timed, no picture and no history. GFLOP/s counts the products of matrices and convolutions in both moves, by
-    torch's own counter; `share` is what that is of `peak`, the rate of one large product of matrices.
+    Each recipe is measured at 28x28 with each of `batches`, and with a batch of 50 at each of
+    `sizes`, for `seconds` each; only the steps are timed, without pictures or history. GFLOP/s
+    counts the matrix products and convolutions of both moves, by torch's counter; `share` is that
+    divided by `peak`, the rate of one large matrix product.
     """
     best = peak(device, choice.precision)
     print(f"one large product of matrices: {best / 1e9:,.0f} GFLOP/s\n", flush=True)
@@ -34,11 +38,11 @@ def bench(device, recipes=("classic", "small"), batches=BATCHES, sizes=SIZES, se
     for name in recipes:
         for size, batch in dict.fromkeys([(28, batch) for batch in batches] + [(size, 50) for size in sizes]):
             noise = torch.randint(0, 256, (400, 1, size, size), dtype=torch.uint8, generator=draws)
-            made = recipe(name, (1, size, size))
-            step, operations = _player(made, Images(noise), batch, device)
+            chosen = recipe(name, (1, size, size))
+            step, operations = _player(chosen, Images(noise), batch, device)
             step()
             times = _timed(step, device, seconds)
-            speed = batch * made.n_critic * len(times) / sum(times)
+            speed = batch * chosen.n_critic * len(times) / sum(times)
             rows.append({"recipe": name, "size": size, "batch": batch, "images/s": speed, "flop": operations})
             print(f"| {name} | {size}x{size} | {batch} | {speed:,.0f} | {operations / 1e6:,.1f} | "
                   f"{speed * operations / 1e9:,.0f} | {speed * operations / best:.0%} |", flush=True)  # fmt: skip
@@ -49,10 +53,11 @@ def bench(device, recipes=("classic", "small"), batches=BATCHES, sizes=SIZES, se
 
 
 def rate(made, data, seconds=4.0, batch_size=None, device=None):
-    """Return the images/s at which the recipe `made` trains on `data`: what a budget in seconds buys.
+    """Return the images/s at which the recipe `made` trains on `data`, for plans in seconds.
 
-    Fresh nets are trained for so long, history included, and thrown away; on `device`, by default where the data are.
-    The first three steps are not counted, where there are more. Of several processes all have to call it.
+    Fresh nets are trained for `seconds`, history included, and thrown away; on `device`, by default
+    where the data are. The first three steps are not counted if there are more. With several
+    processes all of them must call this.
     """
     with torch.random.fork_rng(devices=[]):
         gan = made.gan(0).to(data.images.device if device is None else device)
@@ -66,25 +71,27 @@ def rate(made, data, seconds=4.0, batch_size=None, device=None):
 
 
 def planned_rate(make, data, goal, batch_size=None, seconds=4.0):
-    """Return the images/s of the recipe that is planned for what it gets done in `goal` seconds.
+    """Return the images/s of the recipe that is planned for what it can do in `goal` seconds.
 
-    `make(images)` returns the recipe for a plan of so many images (None: its own); a longer plan may have larger
-    batches, which are faster, so that it is measured again then.
+    `make(images)` returns the recipe planned for so many images (None: its default). A longer plan
+    may have larger batches, which are faster; then the speed is measured again.
     """
-    made = make(None)
-    speed = processes.agree(rate(made, data, seconds, batch_size))
+    default = make(None)
+    speed = processes.agree(rate(default, data, seconds, batch_size))
     planned = make(max(10, round(speed * goal)))
-    if batch_size is None and planned.batch_size != made.batch_size:
+    if batch_size is None and planned.batch_size != default.batch_size:
         speed = processes.agree(rate(planned, data, seconds))
     return speed
 
 
 def planned_images(text, make, data, file, batch_size=None, first=True):
-    """Return (images that the schedules are planned for, whether the plan is a time), of `text`: see `until.length`.
+    """Return (images that the schedules are planned for, whether the plan is a time) for the plan
+    `text`, which `until.length` reads.
 
-    A time is measured once in a run's life, by the recipe that `make(images)` returns, and kept in `file`, so that a
-    run that goes on elsewhere is still the same run. `first`: whether this process writes, of several. Raises
-    ValueError for a text that is neither images nor a time, and where the run was planned for another one.
+    A time is measured once in a run's life, with the recipe that `make(images)` returns, and stored
+    in `file`, so that a run resumed elsewhere keeps its plan. `first`: whether this process, of
+    several, writes the file. Raises ValueError if `text` is neither images nor a time, or not the
+    plan that the run began with.
     """
     number, unit = length(text, len(data), bare="image") or (None, None)
     if unit == "image":
@@ -92,21 +99,21 @@ def planned_images(text, make, data, file, batch_size=None, first=True):
     if unit != "second":
         raise ValueError(f'--plan {text} was given; images (40_000, "40k images", "3 epochs"), or a time '
                          '("60s", "5 min"), are expected')  # fmt: skip
-    kept = processes.agree(json.loads(file.read_text()) if first and file.exists() else None)
-    if kept is None:
+    plan = processes.agree(json.loads(file.read_text()) if first and file.exists() else None)
+    if plan is None:
         speed = planned_rate(make, data, number, batch_size)
-        kept = {"plan": text, "images": round(speed * number), "images_per_second": round(speed, 1)}
+        plan = {"plan": text, "images": round(speed * number), "images_per_second": round(speed, 1)}
         if first:
-            replace(file, lambda out: out.write(json.dumps(kept).encode()))
-    if kept["plan"] != text:
-        raise ValueError(f"the run in {file.parent} was planned for {kept['plan']}, --plan {text} was given; use the "
+            replace(file, lambda out: out.write(json.dumps(plan).encode()))
+    if plan["plan"] != text:
+        raise ValueError(f"the run in {file.parent} was planned for {plan['plan']}, --plan {text} was given; use the "
                          "same, or another --out")  # fmt: skip
-    print(f"{text} at {kept['images_per_second']:,.0f} images/s: planned for {kept['images']:,} images")
-    return kept["images"], True
+    print(f"{text} at {plan['images_per_second']:,.0f} images/s: planned for {plan['images']:,} images")
+    return plan["images"], True
 
 
 def _player(made, data, batch, device):
-    """(a function that plays one step of fresh nets, the same in operations per image)."""
+    """Return (a function that plays one step of fresh nets, the operations of a step per image)."""
     with torch.random.fork_rng(devices=[]):
         data, gan = data.to(device), made.gan(0).to(device)
 
@@ -119,7 +126,9 @@ def _player(made, data, batch, device):
 
 
 def _timed(step, device, seconds, apart=10):
-    """Seconds per step, one number for each few of them on a GPU, where the clock would else see only the launches."""
+    """Return a list of seconds per step. On a GPU each is a mean over `apart` steps, since the
+    clock would otherwise see only the launches.
+    """
     times, end = [], time.perf_counter() + seconds
     apart = 1 if device.type == "cpu" else apart
     _wait(device)
@@ -158,7 +167,7 @@ def _plot(rows, file):
 
 
 def peak(device, precision, seconds=1.0):
-    """Operations per second of one large product of square matrices on `device`."""
+    """Return the operations per second of one large product of square matrices on `device`."""
     n = 1024 if device.type == "cpu" else 8192
     a, b = torch.randn(2, n, n, device=device, dtype=dtype_of(precision)).unbind()
 
