@@ -42,11 +42,13 @@ class Batches:
 
     def map(self, function):
         """Return `Batches` with the same fields, each tensor replaced by `function(tensor)`."""
-        changed = {
-            name: value.map(function) if isinstance(value, Batches) else None if value is None else function(value)
-            for name, value in self.fields.items()
-        }
-        return Batches(**changed)
+
+        def changed(value):
+            if isinstance(value, Batches):
+                return value.map(function)
+            return None if value is None else function(value)
+
+        return Batches(**{name: changed(value) for name, value in self.fields.items()})
 
     def to(self, device):
         """Return the batches on `device`."""
@@ -104,7 +106,8 @@ class Images:
 
     def __repr__(self):
         kinds = f", {len(self.classes)} classes" if self.labels is not None and self.classes else ""
-        return f"<{self.name!r}: {len(self):,} images of {self.shape}{kinds}, on {self.images.device}>"
+        where = self.images.device
+        return f"<{self.name!r}: {len(self):,} images of {self.shape}{kinds}, on {where}>"
 
     @property
     def shape(self):

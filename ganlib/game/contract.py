@@ -88,14 +88,18 @@ def labels_of(data, G, D):
     range.
     """
     labels = data.labels
-    for player, classes in (("G", getattr(G, "classes", 0)), ("D", getattr(D, "settings", {}).get("classes", 0))):
-        if classes and (labels is None or labels.ndim > 1 or labels.max() >= classes or labels.min() < 0):
-            has = "has none"
-            if labels is not None:
-                has = f"has {labels.min()} to {labels.max()}" if labels.ndim == 1 else f"has {tuple(labels.shape)}"
+    of_G, of_D = getattr(G, "classes", 0), getattr(D, "settings", {}).get("classes", 0)
+    if labels is None:
+        has, most = "none", 0
+    elif labels.ndim > 1:
+        has, most = f"{tuple(labels.shape)}", 0
+    else:
+        has, most = f"{labels.min()} to {labels.max()}", 0 if labels.min() < 0 else labels.max() + 1
+    for player, classes in (("G", of_G), ("D", of_D)):
+        if classes and not 0 < most <= classes:
             raise ValueError(f"{player} is conditional on {classes} classes, labels from 0 to {classes - 1} are "
-                             f"expected, and {data.name!r} {has}")  # fmt: skip
-    if classes := getattr(G, "classes", 0):
+                             f"expected, and {data.name!r} has {has}")  # fmt: skip
+    if classes := of_G:
         return torch.bincount(labels.cpu(), minlength=classes).tolist(), None
     if labels is None or (labels.ndim == 1 and hasattr(G, "classes")):
         return None, None
@@ -119,7 +123,8 @@ def fitting(labels, n, G, device, examples=None):
     labels = labels.expand(n) if labels.ndim == 0 else labels
     if not classes and labels.ndim > 1 and len(labels) == n:
         return labels
-    if labels.dtype != torch.int64 or labels.shape != (n,) or not 0 <= labels.min() <= labels.max() < top:
+    fits = labels.dtype == torch.int64 and labels.shape == (n,)
+    if not fits or not 0 <= labels.min() <= labels.max() < top:
         raise ValueError(f"labels of {labels.dtype} {tuple(labels.shape)} from {labels.min()} to {labels.max()} were "
                          f"given; int64 ({n},) from 0 to {top - 1} are expected")  # fmt: skip
     return labels

@@ -77,6 +77,7 @@ class GAN(Seeded):
     betas, ema = _of("G", "betas"), _of("G", "ema")
     device = property(lambda self: next(self.G.parameters()).device)
     dtype = property(lambda self: next(self.G.parameters()).dtype)
+    world = property(lambda self: processes.place()[1])  # how many processes share this run
 
     @property
     def lr(self):
@@ -86,9 +87,7 @@ class GAN(Seeded):
 
     @property
     def gans(self):
-        """The GANs of this run by name. A `GAN` is the only one, and its name is empty; see
-        `Several`.
-        """
+        """The GANs of this run by name. A `GAN` is the only one, without a name; see `Several`."""
         return {"": self}
 
     @property
@@ -100,11 +99,6 @@ class GAN(Seeded):
     def classes(self):
         """The number of classes that G can draw; 0 for a G without labels, or with other labels."""
         return getattr(self.G, "classes", 0)
-
-    @property
-    def world(self):
-        """The number of processes that share this run."""
-        return processes.place()[1]
 
     def to(self, device=None, dtype=None):
         """Move the nets and optimizers to `device` and `dtype`, and return the GAN."""
@@ -139,14 +133,16 @@ class GAN(Seeded):
         of less than full precision, since the difference of two of them would be rounded away.
         """
         if augment is not None:
-            p = self.adaptive[0] if augment.target is not None else torch.ones_like(self.adaptive[0])
+            always = augment.target is None
+            p = torch.ones_like(self.adaptive[0]) if always else self.adaptive[0]
             images = augment.transform(images.to(self.dtype), p, self.draws(f"augment/{stream}"))
         with self._drawing(self.D, stream):
-            logits, answers = self.D(images, labels, read=True) if read else (self.D(images, labels), None)
+            judged = self.D(images, labels, read=True) if read else (self.D(images, labels), None)
+        logits, answers = judged
         if exact and logits.dtype != self.dtype:
-            raise ValueError(f"D returned {logits.dtype} logits, whose finite difference rounds to 0; compute D's last "
-                             "layer in float32 (with torch.autocast(..., enabled=False), as nets.Verdict does), or "
-                             'use precision="float32"')  # fmt: skip
+            raise ValueError(f"D returned {logits.dtype} logits, whose finite difference rounds to 0; compute "
+                             "D's last layer in float32 (with torch.autocast(..., enabled=False), as "
+                             "nets.Verdict does), or use precision='float32'")  # fmt: skip
         return (logits.to(self.dtype), answers) if read else logits.to(self.dtype)
 
     def move(self, which):
@@ -154,7 +150,8 @@ class GAN(Seeded):
         player = self.players[which]
         if player.scheduled:
             player.schedule(self.at)
-        processes.average([weight.grad for weight in player.net.parameters() if weight.grad is not None])
+        gradients = [weight.grad for weight in player.net.parameters()]
+        processes.average([gradient for gradient in gradients if gradient is not None])
         player.optimizer.step()
         buffers = [*self.G.buffers(), *self.D.buffers()]  # G's move changes D's statistics too
         processes.average([buffer for buffer in buffers if buffer.is_floating_point()])
@@ -185,7 +182,8 @@ class GAN(Seeded):
             labels = shared_out(self.label_counts or [1] * self.classes, STATISTICS, self.device)
             labels = fitting(labels, STATISTICS, self.G, self.device, self.examples)
             with self.autocast():
-                self._settled = now, settled(self.G_ema, self.noise(STATISTICS, "statistics"), labels)
+                net = settled(self.G_ema, self.noise(STATISTICS, "statistics"), labels)
+            self._settled = now, net
         return self._settled[1]
 
     @torch.no_grad()
@@ -214,7 +212,7 @@ class GAN(Seeded):
         `show(..., columns=classes)`. Raises ValueError where G is not conditional.
         """
         if not self.classes:
-            raise ValueError("G takes no labels: there is no grid of classes; build it with classes=...")
+            raise ValueError("G takes no labels: no grid of classes; build it with classes=...")
         return self.sample(noise=self.noise(rows, stream).repeat_interleave(self.classes, 0))
 
     def look(self):
@@ -233,8 +231,9 @@ class GAN(Seeded):
 
     def state_dict(self):
         """Return the whole state of the run as tensors and plain values."""
-        state = {name: part.state_dict() for name, part in self._parts().items()} | {"adaptive": self.adaptive}
-        return state | {name: getattr(self, name) for name in PLAIN}
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        plain = {name: getattr(self, name) for name in PLAIN}
+        return parts | {"adaptive": self.adaptive} | plain
 
     def load_state_dict(self, state):
         """Replace the state of the run by `state`, as `state_dict` returned it."""

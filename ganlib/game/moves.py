@@ -20,7 +20,8 @@ def d_move(gan, game, real, labels=None, move=0, fake=None):
     loss on the fakes. Goodfellow et al. 2014, algorithm 1. Raises ValueError for a penalty on a D
     with batch statistics, and for a loss that is not one value per image.
     """
-    objective, penalty, augment, question = game.objective, game.penalty, game.augment, game.question
+    objective, penalty = game.objective, game.penalty
+    augment, question = game.augment, game.question
     stream, reads = f"D{move}", question is not None
     adaptive = augment is not None and augment.target is not None and move == 0
     if reads:
@@ -28,12 +29,15 @@ def d_move(gan, game, real, labels=None, move=0, fake=None):
     drawn = stream if fake is None else "G"  # whose noise it is
 
     def part(rows, mark):
-        reals, part_stream, part_labels = real[rows], stream + mark, None if labels is None else labels[rows]
+        reals, part_stream = real[rows], stream + mark
+        part_labels = None if labels is None else labels[rows]
         with torch.no_grad():
-            fakes = gan.fake(len(real), stream, labels, rows, mark) if fake is None else fake[rows].detach()
+            fakes = gan.fake(len(real), stream, labels, rows, mark) if fake is None else fake[rows]
+        fakes = fakes.detach()
         both = None if part_labels is None else torch.cat([part_labels, part_labels])
         if gan.one_pass:
-            images = torch.cat([reals, fakes]).requires_grad_(penalty is not None and penalty.of_gradients)
+            images = torch.cat([reals, fakes])
+            images.requires_grad_(penalty is not None and penalty.of_gradients)
             judged = gan.judge(images, part_stream, both, augment, reads)
             logits, answers = judged if reads else (judged, None)
         else:
@@ -50,17 +54,23 @@ def d_move(gan, game, real, labels=None, move=0, fake=None):
                                  "on the others: there is no gradient of one image; use a D without")  # fmt: skip
 
             def judge(x):
-                wanted = part_labels if len(x) == len(reals) else both
-                return _of_image(gan.judge(x, part_stream, wanted, augment, exact=penalty.of_differences))
+                wanted, exact = part_labels if len(x) == len(reals) else both, penalty.of_differences
+                return _of_image(gan.judge(x, part_stream, wanted, augment, exact=exact))
 
-            values = penalty.term(judge, images, _of_image(logits), gan.draws(f"{part_stream}/penalty"))
+            draws = gan.draws(f"{part_stream}/penalty")
+            values = penalty.term(judge, images, _of_image(logits), draws)
             term = gan.at(penalty.weight) * _mean(values, reals, penalty.name)
         if reads:
             of_real, of_fake = answers.chunk(2)
             noise = gan.noise_now(len(real), drawn)[rows]
             answered = _mean(question.loss(of_fake, noise, part_labels), reals, question.name)
-            right = _mean(question.loss(of_real, None, part_labels), reals, question.name) if question.of_reals else 0.0
-        whole = loss + term + (gan.at(question.weight) * (answered + right) if reads else 0.0)
+            whole = answered
+            if question.of_reals:
+                right = question.loss(of_real, None, part_labels)
+                whole = whole + _mean(right, reals, question.name)
+            whole = loss + term + gan.at(question.weight) * whole
+        else:
+            whole = loss + term
         d_real, d_fake = d_real.detach(), d_fake.detach()
         figures = {
             "d_loss": loss.detach(),

@@ -38,9 +38,10 @@ class Player:
             raise ValueError(f"ema={ema} was given; a half-life is 0 images or more (or None: no average of G)")
         # floats, even for ints: the fused Adam of a GPU compares their types
         self.betas = betas and tuple(beta if callable(beta) else 1.0 * beta for beta in betas)
-        # channels last is faster for convolutions of images, and changes no result
-        self.net = net if any(x.ndim == 5 for x in net.parameters()) else net.to(memory_format=torch.channels_last)
-        self.lr, self.ema, self.own = lr, ema, optimizer
+        if not any(weight.ndim == 5 for weight in net.parameters()):
+            # faster for convolutions of images, and changes no result
+            net.to(memory_format=torch.channels_last)
+        self.net, self.lr, self.ema, self.own = net, lr, ema, optimizer
         if optimizer is None:
             start = {"lr": at(lr, 0), "betas": tuple(at(beta, 0) for beta in self.betas)}
             self.optimizer = torch.optim.Adam(net.parameters(), fused=True, **start)
@@ -129,7 +130,8 @@ def play(gans, which, n, part, whole=None):
         try:
             figures = _add_up(gans, which, n, part)
         except RuntimeError as error:  # torch.OutOfMemoryError is one
-            if not (isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)):
+            memory = isinstance(error, torch.OutOfMemoryError), "DefaultCPUAllocator" in str(error)
+            if not any(memory):
                 raise
             whole = whole or _why_whole(gans, n)
             if whole:
@@ -172,7 +174,7 @@ def _why_whole(gans, n):
         if has_batch_statistics(player.net):
             return f"{name} has batch normalisation, whose statistics are those of a whole batch"
         if any(map(is_parametrized, player.net.modules())):
-            return f"{name} has a parametrization (spectral norm), one and the same for a whole move"
+            return f"{name} has a parametrization (spectral norm), one for a whole move"
     if gans[0].capture is not None:
         return "the step is being captured"
     return "there is less than one image a part" if 2 * gans[0].parts > n else None

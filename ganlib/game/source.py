@@ -57,8 +57,8 @@ class Function:
         """Return what the function draws for `n` images; ValueError for another first size than n.
         """
         drawn = self.function(n, draws)
-        if not isinstance(drawn, torch.Tensor) or len(drawn) != n:
-            shape = tuple(drawn.shape) if isinstance(drawn, torch.Tensor) else type(drawn).__name__
+        shape = tuple(drawn.shape) if isinstance(drawn, torch.Tensor) else type(drawn).__name__
+        if shape[:1] != (n,):
             raise ValueError(f"the source {self.name} returned {shape} for n={n}; a tensor ({n}, ...) is expected")
         drawn = drawn.to(like.device)
         return drawn.to(like.dtype) if drawn.is_floating_point() else drawn

@@ -61,7 +61,7 @@ def setup(seed=0, device=None, threads=None, precision="float32"):
 
 def describe(device):
     """Return one line: the device, its memory, the precision, and how long a run takes."""
-    untimed = f"{choice.precision}. Usually many times faster than a CPU; ganlib has not been timed on it"
+    untimed = f"{choice.precision}. Usually many times faster than a CPU; ganlib was not timed on it"
     if device.type == "cuda":
         card = torch.cuda.get_device_properties(device)
         return f"GPU: {card.name}, {card.total_memory / 2**30:.0f} GiB, {untimed}."

@@ -6,6 +6,8 @@ import sys
 import torch
 from torch import distributed
 
+from .processes import many
+
 
 def start(device=None):
     """Join the processes that torchrun launched, if any; return this one's GPU, or `device`.
@@ -23,6 +25,22 @@ def start(device=None):
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     torch.cuda.set_device(device)
     return device
+
+
+def wait():
+    """Wait until all processes have come this far."""
+    if many():
+        distributed.barrier()
+
+
+@torch.no_grad()
+def share(tensors):
+    """Copy the tensors of the first process to the others."""
+    if many():
+        for tensor in tensors:
+            copy = tensor.contiguous()
+            distributed.broadcast(copy, 0)
+            tensor.copy_(copy)
 
 
 def end(status=0):

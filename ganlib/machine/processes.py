@@ -4,21 +4,15 @@ import torch
 from torch import distributed
 
 
-def wait():
-    """Wait until all processes have come this far."""
-    if _many():
-        distributed.barrier()
-
-
 def place():
     """Return (rank, number of processes)."""
-    return (distributed.get_rank(), distributed.get_world_size()) if _many() else (0, 1)
+    return (distributed.get_rank(), distributed.get_world_size()) if many() else (0, 1)
 
 
 @torch.no_grad()
 def average(tensors):
     """Replace each tensor by its mean over the processes, with one message for all tensors."""
-    if not _many() or not tensors:
+    if not many() or not tensors:
         return
     packed = torch.cat([tensor.flatten() for tensor in tensors])
     distributed.all_reduce(packed)
@@ -27,24 +21,14 @@ def average(tensors):
         tensor.copy_(mean.view_as(tensor))
 
 
-@torch.no_grad()
-def share(tensors):
-    """Copy the tensors of the first process to the others."""
-    if _many():
-        for tensor in tensors:
-            copy = tensor.contiguous()
-            distributed.broadcast(copy, 0)
-            tensor.copy_(copy)
-
-
 def agree(reason):
     """Return the `reason` of the first process that has one, so that all stop at the same step."""
-    if not _many():
+    if not many():
         return reason
     reasons = [None] * distributed.get_world_size()  # clocks and signals differ between processes
     distributed.all_gather_object(reasons, reason)
     return next(filter(None, reasons), None)
 
 
-def _many():
+def many():
     return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1

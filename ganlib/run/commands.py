@@ -1,4 +1,4 @@
-"""The commands of the command line: each takes the options that were parsed, and returns the exit status."""
+"""The commands of the command line: each takes the parsed options and returns the exit status."""
 
 from dataclasses import replace
 from functools import partial
@@ -21,30 +21,32 @@ from . import speed, training
 from .preflight import preflight
 from .recipes import recipe
 
-ENDS = {"interrupted": 130, "terminated": 143, "not finite": 1}  # exit statuses
+# the exit status, by a word in the reason why the run ended
+ENDS = {"interrupted": 130, "terminated": 143, "not finite": 1}
 
 
 def train(options):
+    """Train a recipe, or go on with the run in the folder `options.out`."""
     if options.evaluate_every is not None and options.evaluate_every < 1:
         raise ValueError(f"--evaluate-every {options.evaluate_every} was given; 1 step or more is expected")
     device = launch.start(options.device)
     device = setup(options.seed, device, precision=options.precision)
-    first = processes.place()[0] == 0  # of several processes one writes and talks
+    first = processes.place()[0] == 0  # only the first of several processes writes and prints
     if not first:
-        processes.wait()  # one of them downloads
+        launch.wait()  # until the first has downloaded
     images = load(options.data, device, fallback=options.fallback, size=options.size, fit=options.fit)
     if first and options.size and not (Path(options.out) / checkpoint.FILE).exists():
         seconds = 3.0 if processes.place()[1] == 1 else 0  # several would have to measure together
         preflight(images, options.recipe, options.conditional, seconds).sheet.save(Path(options.out) / "data.png")
     if first:
-        processes.wait()
+        launch.wait()
     classes = (len(images.classes) if images.labels is not None else 0) if options.conditional else 0
     if options.conditional and not classes:
         raise ValueError(f"--conditional was given, and {images.name!r} has no labels; leave it out")
     planned = None
     if options.plan is not None:
-        make, kept = partial(recipe, options.recipe, images.shape, classes), Path(options.out) / "plan.json"
-        planned, timed = speed.planned_images(options.plan, make, images, kept, options.batch_size, first)
+        make, file = partial(recipe, options.recipe, images.shape, classes), Path(options.out) / "plan.json"
+        planned, timed = speed.planned_images(options.plan, make, images, file, options.batch_size, first)
         options.until = options.until or (f"{planned} images" if timed else None)
     chosen = recipe(options.recipe, images.shape, classes, planned)
     if options.augment:
@@ -64,7 +66,7 @@ def train(options):
                      save_seconds=options.save_seconds, evaluate_every=options.evaluate_every):  # fmt: skip
         if first and now.best():
             best.save()
-    processes.wait()
+    launch.wait()
     reason = now.reason if now is not None else ""
     status = next((code for word, code in ENDS.items() if word in reason), 0)
     launch.end(status)
@@ -72,6 +74,7 @@ def train(options):
 
 
 def sample(options):
+    """Draw images from a trained run, as a grid (.png) or as numbers (.npy)."""
     if options.n < 1 or not options.out.endswith((".png", ".npy")):
         raise ValueError(f"--n {options.n} --out {options.out} was given; at least 1 image, and a name that ends in "
                          ".png or .npy, are expected")  # fmt: skip
@@ -90,6 +93,7 @@ def sample(options):
 
 
 def evaluate(options):
+    """Evaluate a trained run, and print a diagnosis of its history."""
     gan = exporting.rebuild(options.folder).to(setup(0))
     data = _data_of(options, gan.trained_on or {}).near(gan.device)
     evaluation.evaluate(gan, data, options.n, options.extractor)
@@ -99,26 +103,30 @@ def evaluate(options):
 
 
 def _data_of(options, trained_on):
-    """The data that the options name; by default those on which the run was trained."""
+    """Return the data set that the options name, by default that of the run. Raises ValueError if
+    it cannot be found.
+    """
     name = trained_on.get("data", "digits").split(",")[0]
-    found = trained_on.get("loaded") or ({"name": name} if name in LOADERS else None)
+    source = trained_on.get("loaded") or ({"name": name} if name in LOADERS else None)
     if options.data:
-        found = {"name": options.data, "size": options.size, "fit": options.fit or "crop"}
-    elif found and "fit" in found:
-        found |= {key: value for key in ("size", "fit") if (value := getattr(options, key)) is not None}
-    if found is None or ("fit" in found and not Path(found["name"]).exists()):
-        gone = f"which were in {found['name']}" if found else "and does not say where they were"
+        source = {"name": options.data, "size": options.size, "fit": options.fit or "crop"}
+    elif source and "fit" in source:
+        source |= {key: value for key in ("size", "fit") if (value := getattr(options, key)) is not None}
+    if source is None or ("fit" in source and not Path(source["name"]).exists()):
+        gone = f"which were in {source['name']}" if source else "and does not say where they were"
         raise ValueError(f"the run in {options.folder} was trained on the images {name!r}, {gone}; say where they are "
                          "now: --data FOLDER --size PIXELS")  # fmt: skip
-    return load(**found)
+    return load(**source)
 
 
 def export(options):
+    """Write a trained run's generator to a folder, for others."""
     exporting.export(options.folder, options.to, options.name, license=options.license, hub=options.hub)
     return 0
 
 
 def bench(options):
+    """Measure how fast this machine trains."""
     if not options.seconds > 0:
         raise ValueError(f"--seconds {options.seconds} was given; more than 0 are expected")
     device = setup(0, options.device, precision=options.precision)

@@ -12,10 +12,6 @@ from dataclasses import dataclass, field
 
 from ..machine import processes
 
-# What a run is to the loop, to checkpoints and to the live view: whatever has these. `GAN` and `Several` are two.
-RUN = ("seed", "step", "images_seen", "history", "trained_on", "device", "dtype", "gans", "state_dict",
-       "load_state_dict", "check", "look")  # fmt: skip
-
 
 @dataclass
 class Now:
@@ -25,13 +21,13 @@ class Now:
     `reason` says why the run ends; it is None until the last `now`.
     """
 
-    gan: object  # or whatever else the run is: see `RUN`
+    gan: object  # a GAN, or another run: see RUN in training.py
     game: object = None
     seconds: float = 0.0
     stats: dict = field(default_factory=dict)
     progress: float | None = None
     reason: str | None = None
-    whole: bool = True  # False while a step is half done, as when it raised: such a state is not to be saved
+    whole: bool = True  # False while a step is half done, or raised: do not save such a state
     _finite: object = None
     _cost: object = None
 
@@ -119,15 +115,16 @@ def loop(run, game, play, records, rules, watchers, cost=None):
                 tell_progress()
                 for watcher in watchers:
                     watcher.update(now)
-                now.reason = now.reason or next(filter(None, (rule(now) for rule in rules)), None) or interrupted(now)
-                now.reason = processes.agree(now.reason)
+                ends = (end(now) for end in (*rules, interrupted))
+                now.reason = processes.agree(now.reason or next(filter(None, ends), None))
                 now.reason = now.reason and (records.lost() or now.reason)
                 yield now
-                if now.reason is None and processes.place()[1] == 1 and interrupted(now):  # in the loop's body
+                # an interrupt in the loop's body
+                if now.reason is None and processes.place()[1] == 1 and interrupted(now):
                     now.reason = records.lost() or interrupted(now)
         finally:
             now.whole = now.whole and not records.replaying
-            with ExitStack() as each:  # every one of them, also where another's raises
+            with ExitStack() as each:  # all are told, even if one raises
                 for watcher in reversed(watchers):
                     each.callback(watcher.close, now)
 

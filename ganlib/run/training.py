@@ -1,10 +1,14 @@
 """`train`: checks everything that it is given at the call, and builds the watchers for the loop."""
 
 from ..game.steps import as_game, gan_step
-from ..machine import processes
+from ..machine import launch, processes
 from .history import Records
-from .loop import RUN, Now, loop
+from .loop import Now, loop
 from .until import Rule
+
+# A run, for the loop, checkpoints and the live view, is any object with these: `GAN`, `Several`.
+RUN = ("seed", "step", "images_seen", "history", "trained_on", "device", "dtype", "gans", "state_dict",
+       "load_state_dict", "check", "look")  # fmt: skip
 
 
 def train(gan, data, step=gan_step, *, until, view=None, folder=None, save_seconds=60, batch_size=100, record_every=50,
@@ -111,7 +115,7 @@ def _begin(gan, game, settings, play, records, rules, watchers, view):
     picture.
     """
     gan.trained_on = settings
-    processes.share([weight for one in gan.gans.values() for player in one.players.values()
+    launch.share([weight for one in gan.gans.values() for player in one.players.values()
                      for net in player.nets() for weight in net.state_dict().values()])  # fmt: skip
     now = Now(gan, game)
     if done := next((rule for rule in rules if rule.of_run and rule(now)), None):
@@ -140,5 +144,5 @@ def _same(then, now):
     names = dict.fromkeys([*now, *then])
     if changed := [name for name in names if name != "loaded" and now.get(name) != then.get(name)]:
         before, after = (", ".join(f"{name} = {what.get(name)}" for name in changed) for what in (then, now))
-        raise ValueError(f"this run was trained with {before}, and is given {after} now; use the same, or start anew in "
-                         "another folder or with fresh=True (in the notebooks: FRESH = True)")  # fmt: skip
+        raise ValueError(f"this run was trained with {before}, and is given {after} now; use the same, or start anew "
+                         "in another folder or with fresh=True (in the notebooks: FRESH = True)")  # fmt: skip
