@@ -1,15 +1,18 @@
-"""Quality against the clock: a recipe's Frechet distance, in units of the floor, after budgets of seconds.
+"""Quality by the clock: a recipe's Frechet distance, in units of the floor, after so many seconds.
 
-    python -m benchmarks.clock --seconds 60 180 600 --seeds 3 --mnist data [--data mnist] [--conditional]
+    python -m benchmarks.clock --seconds 60 180 600 --seeds 3 --mnist data
+                               [--data mnist] [--conditional]
 
-Each budget is a run of its own. Its length in images is fixed before it starts, 95 % of what the rate measured then
-(`planned_rate`, 10 s) would give, and the recipe's schedules are stretched to it; the seconds that the run really
-took are printed. A conditional G is asked for each class as often as the training images have it: equal shares
-of MNIST's digits are by themselves a floor away from its test images, whose classes are not equally frequent.
-The distance is that of 10,000 fakes against 10,000 images that nothing was trained on, the floor that of 10,000 random
-training images against the same. --data mnist: MNIST's training set against its test set, by ganlib's digit classifier;
---tune: the first 50,000 against the last 10,000 training images, so that the test set stays unseen. glyphs and shapes
-(benchmarks/drawn.py): 20,000 drawn images against 10,000 others, by a classifier trained on their labels.
+Each budget is a run of its own. Its length in images is fixed before it starts, 95 % of what the
+rate measured then (`planned_rate`, 10 s) would give, and the recipe's schedules are stretched to
+it; the seconds that the run really took are printed. A conditional G is asked for each class as
+often as the training images have it: equal shares of MNIST's digits are by themselves a floor away
+from its test images, whose classes are not equally frequent. The distance is that of 10,000 fakes
+against 10,000 images that nothing was trained on, the floor that of 10,000 random training images
+against the same. --data mnist: MNIST's training set against its test set, by ganlib's digit
+classifier; --tune: the first 50,000 against the last 10,000 training images, so that the test set
+stays unseen. glyphs and shapes (benchmarks/drawn.py): 20,000 drawn images against 10,000 others, by
+a classifier trained on their labels.
 """
 
 import argparse
@@ -20,7 +23,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from ganlib.game.labels import shared_out
+from ganlib.game.contract import shared_out
 
 import ganlib
 from benchmarks import drawn

@@ -1,11 +1,12 @@
-"""On a GPU: the plain loop, ganlib's eager step and the captured one, side by side; and 100 epochs by the clock.
+"""On a GPU: the plain loop, ganlib's eager step and the captured one; and 100 epochs by the clock.
 
     python -m benchmarks.gpu [--blocks 5] [--seconds 3] [--epochs 100] [--mnist data]
 
-Two games: the classic recipe, batch 100, on the full MNIST (or, without --mnist, on the embedded digits); and R3GAN's,
-batch 64, at 32x32, eager against captured. The plain loop is that of benchmarks/classic_step.py with its batches copied
-to the GPU, one at a time. At the end the classic recipe is trained for so many epochs of 60,000 images, captured, with
-live view and history, and the seconds are printed. Without a GPU it says so and measures the CPU.
+Two games: the classic recipe, batch 100, on the full MNIST (or, without --mnist, on the embedded
+digits); and R3GAN's, batch 64, at 32x32, eager against captured. The plain loop is that of
+benchmarks/classic_step.py with its batches copied to the GPU, one at a time. At the end the classic
+recipe is trained for so many epochs of 60,000 images, captured, with live view and history, and the
+seconds are printed. Without a GPU it says so and measures the CPU.
 """
 
 import time
@@ -16,11 +17,10 @@ from torch import nn
 import ganlib
 from benchmarks.blocks import arguments, compare
 from benchmarks.classic_step import Plain
-from ganlib.game.moves import played
 
 
 def plain(data, device):
-    """The tutorials' loop: a batch from a loader on the host, copied at each step; two passes, default Adam."""
+    """The tutorial loop: each step copies a batch from a host loader; two passes, default Adam."""
     game, batches = Plain(device), iter(())
     images = torch.utils.data.TensorDataset(data.floats(torch.arange(len(data))).flatten(1).cpu())
     loader = torch.utils.data.DataLoader(images, batch_size=100, shuffle=True, drop_last=True)
@@ -38,10 +38,10 @@ def plain(data, device):
 
 def ours(made, data, captured, precision="float32"):
     gan = made.gan(0, precision=precision).to(data.images.device)
-    step, (k, _) = made.step, played(made.step)
+    step = made.step
     if captured:
         step = ganlib.compile_step(step, gan, data, made.batch_size)
-    return lambda: step(gan, data.batches(gan.seed, gan.step, k, made.batch_size))
+    return lambda: step(gan, data.batches(gan.seed, gan.step, made.batches, made.batch_size))
 
 
 def main():
@@ -70,7 +70,10 @@ def main():
         for _ in ganlib.train(gan, here, step, until=steps, view=ganlib.LiveView(total=steps)):
             pass
         seconds = time.perf_counter() - start
-        print(f"\n{options.epochs} epochs of 60,000 images, view and history included: {seconds:.1f} s")
+        print(
+            f"\n{options.epochs} epochs of 60,000 images, view and history included: "
+            f"{seconds:.1f} s"
+        )
 
 
 if __name__ == "__main__":

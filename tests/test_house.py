@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import importlib.util
 import json
 import re
 import shutil
@@ -77,7 +78,10 @@ def test_a_file_imports_its_own_room_or_a_lower_floor(module):
 
 
 def test_the_loop_and_the_core_are_thin():
-    """All that they import, functions' own imports included: the loop knows nothing of judge, keep, show and lab."""
+    """With all that they import, also within functions.
+
+    The loop knows nothing of judge, keep, show and lab.
+    """
     loop, core = closure("run.loop"), closure(*CORE)
     assert {room(module) for module in loop} <= {"run", "game", "data", "nets", "machine"}
     assert lines(loop) <= 1500, lines(loop)
@@ -113,7 +117,10 @@ def loaded(code):
 
 def test_what_is_loaded_is_what_is_measured():
     """The loop by itself, its package's front door left shut; and what importing ganlib loads."""
-    shut = "import sys, types; p = types.ModuleType('ganlib'); p.__path__ = ['ganlib']; sys.modules['ganlib'] = p\n"
+    shut = (
+        "import sys, types; p = types.ModuleType('ganlib'); "
+        "p.__path__ = ['ganlib']; sys.modules['ganlib'] = p\n"
+    )
     packages = {module for module in FILES if module.endswith("__init__")}
     assert loaded(shut + "import ganlib.run.loop") - packages == closure("run.loop") - packages
     core = loaded("import ganlib")
@@ -140,8 +147,30 @@ def test_the_front_door_opens_to_every_public_name():
     assert public == {"GAN", "Game", "Games", "Images", "LiveView", "Player", "Several", "Together"}
 
 
+BESIDE = [ROOT / name for name in ("benchmarks", "tools", "notebooks")]
+BESIDE = [file for folder in BESIDE for file in sorted(folder.glob("*.py")) + sorted(folder.glob("*.ipynb"))]
+
+
+@pytest.mark.parametrize("file", BESIDE, ids=lambda file: file.name)
+def test_benchmarks_tools_and_notebooks_use_names_that_ganlib_has(file):
+    """They run by hand, or seldom: what they import, and each `ganlib.name`, is looked up here."""
+    code = file.read_text()
+    if file.suffix == ".ipynb":
+        cells = [cell for cell in json.loads(code)["cells"] if cell["cell_type"] == "code"]
+        lines = [line for cell in cells for line in "".join(cell["source"]).splitlines()]
+        code = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and re.match(r"ganlib\b", node.module or ""):
+            module = importlib.import_module(node.module)
+            for name in node.names:
+                known = hasattr(module, name.name) or importlib.util.find_spec(f"{node.module}.{name.name}")
+                assert known, f"{file.name}: from {node.module} import {name.name}"
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "ganlib":
+            assert node.attr.startswith("__") or hasattr(ganlib, node.attr), f"{file.name}: ganlib.{node.attr}"
+
+
 def test_a_wheel_has_every_file(tmp_path):
-    """Built from the tree, as CI does in full; each public module imports there without the tree."""
+    """Built from the tree, as CI does in full; each public module imports there without it."""
     source = tmp_path / "source"
     shutil.copytree(HOUSE, source / "ganlib", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("LICENSE", "README.md", "pyproject.toml"):
@@ -161,7 +190,8 @@ def test_a_wheel_has_every_file(tmp_path):
     assert {f"ganlib/assets/{file.name}" for file in (HOUSE / "assets").iterdir()} <= names
     modules = [f"ganlib.{module}".removesuffix(".__init__") for module in FILES if module != "__main__"]
     code = (
-        f"import importlib\nfor name in {modules}: importlib.import_module(name)\nimport ganlib; print(ganlib.__file__)"
+        f"import importlib\nfor name in {modules}: importlib.import_module(name)\n"
+        "import ganlib; print(ganlib.__file__)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "site", capture_output=True, text=True)
     assert done.returncode == 0 and str(tmp_path / "site") in done.stdout, done.stderr
