@@ -23,7 +23,7 @@ def digits():
 
 @pytest.fixture
 def small():
-    """Make a small GAN of the classic kind: fast to train, with dropout, from one and the same start."""
+    """Make a small GAN of the classic kind: fast to train, with dropout, always from one start."""
 
     def make(seed=0, dtype=None, **settings):
         with torch.random.fork_rng():
@@ -47,7 +47,7 @@ def same(a, b):
 
 @pytest.fixture
 def browser():
-    """Debian's chromium, driven by Playwright; skips where either is missing or it does not start."""
+    """Debian's chromium, driven by Playwright; skips where one is missing or does not start."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:

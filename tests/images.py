@@ -11,7 +11,7 @@ RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 25
 
 @dataclass
 class Case:
-    """A file's bytes; the colours expected left and right (each with a tolerance), or a reason why it is not read."""
+    """A file's bytes; the colours left and right (each with a tolerance), or why it is not read."""
 
     name: str
     content: bytes

@@ -1,4 +1,4 @@
-"""Notebooks run as people run them: by papermill and nbval, where ganlib is not importable from elsewhere."""
+"""Run notebooks as people do: by papermill and nbval, where no other ganlib can be imported."""
 
 import os
 import re

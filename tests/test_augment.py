@@ -19,7 +19,7 @@ def x():
 
 
 def test_colour_is_an_affine_change_per_image(x):
-    """Around an image's mean: chroma times s * c, grey times c, then shifted by b; the ranges are the paper's."""
+    """Around an image's mean: chroma times s * c, grey times c, then plus b; the paper's ranges."""
     many = x.repeat(500, 1, 1, 1)
     y = augment.colour(many, draws())
     shift = y.mean((1, 2, 3)) - many.mean((1, 2, 3))
@@ -141,7 +141,7 @@ def test_reproducible_and_cut_anywhere(value, digits, tmp_path):
 
 
 def test_the_finite_difference_shares_the_augmentation(digits):
-    """The penalty of an augmented D is small where D is flat, although the augmentation changes its logits a lot."""
+    """Where D is flat its penalty is small, although the augmentation changes its logits a lot."""
     gan = conv_gan()
     real = digits.batches(0, 0, size=50).images[0]
     exact = ganlib.discriminator_step(conv_gan(), real, penalty=losses.r1_r2(1.0), augment=augment.diff_augment)
@@ -152,7 +152,7 @@ def test_the_finite_difference_shares_the_augmentation(digits):
 
 
 def test_the_penalty_is_that_of_the_unaugmented_image(digits):
-    """A shift of contrast by 2 doubles the gradient at the image itself: R1 is four times as large."""
+    """A shift of contrast by 2 doubles the gradient at the image itself: R1 is 4 times as large."""
     real = digits.batches(0, 0, size=50).images[0]
 
     def penalty(factor):
@@ -167,7 +167,10 @@ def test_the_penalty_is_that_of_the_unaugmented_image(digits):
 
 
 def test_ada_raises_p_while_d_is_sure_of_the_reals():
-    """Every 4 steps by (4 batches) / ramp, up to 1; down again when D doubts; the mean of the four signs decides."""
+    """Every 4 steps by (4 batches) / ramp, up to 1; down again when D doubts.
+
+    The mean of the four signs decides.
+    """
     gan, value = conv_gan(), augment.Augmentation("ada", None, target=0.6, ramp=1000)
 
     def play(signs):

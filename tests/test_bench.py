@@ -12,9 +12,11 @@ from ganlib.run.speed import _player, bench, planned_rate, rate
 
 
 def test_the_operations_of_the_classic_recipe_are_those_counted_by_hand(digits):
-    """Products only, 2 operations for each weight: G 3 times for its own move (forward, weights, inputs but the
-    first) and once for D's; D twice forward and twice for its weights, its inputs but the first, then once for G's
-    move, forward and inputs.
+    """Products only, 2 operations for each weight.
+
+    G 3 times for its own move (forward, weights, inputs but the first) and once for D's; D twice
+    forward and twice for its weights, its inputs but the first, then once for G's move, forward and
+    inputs.
     """
     G, D = (100, 128, 256, 512, 1024, 784), (784, 1024, 512, 256, 1)
     g, d = (sum(a * b for a, b in zip(net, net[1:], strict=False)) for net in (G, D))

@@ -1,4 +1,4 @@
-"""The live picture and the lab in a real browser: JupyterLab, driven by Playwright, in Debian's chromium."""
+"""The live picture and the lab in a browser: JupyterLab in Debian's chromium, by Playwright."""
 
 import json
 import os
@@ -153,7 +153,7 @@ def cell_of(notebook, tag):
 
 
 def test_every_control_of_the_lab_answers(browser, lab):
-    """The cells of notebooks 01, 02 and 04 that hold controls: each is driven, and what it should change changes."""
+    """Cells of notebooks 01, 02, 04 with controls: each is driven and changes what it should."""
     address, folder = lab
     first = [cell.source for cell in nbformat.read(ROOT / "notebooks/01_first_gan.ipynb", as_version=4).cells
              if cell.source.startswith("board = lab.Stepper(")]  # fmt: skip

@@ -13,6 +13,7 @@ from conftest import ROOT, same
 import ganlib
 from ganlib import nets
 from ganlib.keep import checkpoint, export
+from ganlib.run.loop import Now
 
 
 def train(gan, digits, until):
@@ -134,7 +135,7 @@ def test_an_unwritable_folder(small, tmp_path):
     with pytest.raises(OSError, match=r"cannot write .*choose a folder"):
         ganlib.save(tmp_path / "runs" / "first", small())
     with pytest.raises(OSError, match=r"cannot write .*choose a folder"):
-        ganlib.LiveView(folder=tmp_path / "runs" / "first").update(ganlib.run.training.Now(small()), force=True)
+        ganlib.LiveView(folder=tmp_path / "runs" / "first").update(Now(small()), force=True)
 
 
 def test_threads_and_precision_come_back(small, tmp_path):
@@ -154,11 +155,15 @@ def test_threads_and_precision_come_back(small, tmp_path):
 
 @pytest.mark.parametrize("moments", [5, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_killed_process_leaves_a_loadable_checkpoint(small, digits, tmp_path, moments):
-    """SIGKILL at several moments of a process that saves all the time; what it left goes on, and equals a run uncut."""
+    """SIGKILL at several moments of a process that saves all the time.
+
+    What it left goes on, and equals a run uncut.
+    """
     code = (
         "import sys\nfrom conftest import ganlib, nets, torch\n"
         "torch.manual_seed(1)\n"
-        "gan = ganlib.GAN(nets.MLPGenerator(8, widths=(16, 32)), nets.MLPDiscriminator(widths=(32, 16)), seed=0)\n"
+        "gan = ganlib.GAN(nets.MLPGenerator(8, widths=(16, 32)), "
+        "nets.MLPDiscriminator(widths=(32, 16)), seed=0)\n"
         "ganlib.resume(sys.argv[1], gan)\n"
         "for now in ganlib.train(gan, ganlib.load('digits'), until=10**9, batch_size=10):\n"
         "    ganlib.save(sys.argv[1], gan)\n    print(gan.step, flush=True)\n"

@@ -1,4 +1,4 @@
-"""compile_step, with an imitation of a CUDA graph where there is no GPU: it plays what was recorded anew."""
+"""compile_step; without a GPU, an imitation of a CUDA graph plays what was recorded anew."""
 
 import copy
 from dataclasses import replace
@@ -17,10 +17,10 @@ cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
 class Imitation:
-    """Records by calling; what the step returned is overwritten at each replay, as in a graph's own memory.
+    """Records by calling; each replay overwrites what the step returned, as in a graph's memory.
 
-    A replay fills in nothing that Python would compute anew: counters go back, and the numbers that a step is given as
-    Python floats stay those of the recording.
+    A replay fills in nothing that Python would compute anew: counters go back, and the numbers that
+    a step is given as Python floats stay those of the recording.
     """
 
     def record(self, play, generators):
@@ -88,8 +88,9 @@ GAMES = {
 
 @pytest.mark.parametrize("game", GAMES)
 def test_twenty_captured_steps_equal_the_eager_ones(game, small, digits, captured):
-    """In float64 to 1e-10, although seeds and ADA's probability change from step to step; where schedules are read from
-    tensors, which are float32 as the fused Adam wants them, to 1e-6.
+    """In float64 to 1e-10, although seeds and ADA's probability change from step to step.
+
+    Where schedules are read from tensors, which are float32 as the fused Adam wants them, to 1e-6.
     """
     close = partial(torch.allclose, rtol=0, atol=1e-6 if game in ("schedules", "penalty") else 1e-10)
     settings = {name: GAMES[game][name] for name in ("lr", "ema") if name in GAMES[game]}
@@ -194,7 +195,7 @@ def test_on_a_gpu_captured_steps_equal_the_eager_ones(game, small, digits):
 
 
 def test_a_cycle_of_two_gans_is_captured_as_one_step(captured):
-    """Two players more, ties that lead through the other GAN, batches within batches: equal to the eager steps."""
+    """Two players more, ties through the other GAN, batches in batches: as the eager steps."""
     from games import cycle
 
     results = []

@@ -47,7 +47,10 @@ def test_widths_of_another_number(Gen, Dis):
 
 
 def test_the_dcgan_pair_is_that_of_the_paper():
-    """64x64 colour: 4x4 places, then 4x4 transposed convolutions of stride 2; all weights of deviation 0.02."""
+    """64x64 colour: 4x4 places, then 4x4 transposed convolutions of stride 2.
+
+    All weights are of deviation 0.02.
+    """
     G = nets.ConvGenerator(shape=(3, 64, 64), widths=(1024, 512, 256, 128))
     layers = [m for m in G.layers if isinstance(m, nn.ConvTranspose2d)]
     assert [(m.in_channels, m.out_channels) for m in layers] == [(1024, 512), (512, 256), (256, 128), (128, 3)]
@@ -111,14 +114,17 @@ def test_the_compact_generator_doubles_before_the_first_convolution_of_a_size(ex
 
 
 def test_the_compact_generator_treats_neighbouring_pixels_alike():
-    """What is the same at all places gives the same pixel everywhere within: no pattern of the doublings."""
+    """The same at all places gives the same pixel everywhere within: no pattern of doublings."""
     G = nets.CompactGenerator(shape=(3, 32, 32))
     inner = G.layers[-2](torch.randn(1, 32, 1, 1).expand(1, 32, 16, 16))[:, :, 2:-2, 2:-2]
     assert torch.allclose(inner, inner[:, :, :1, :1].expand_as(inner), atol=1e-6) and inner.abs().max() > 1e-3
 
 
 def test_the_compact_pair_counted_by_hand():
-    """28x28, widths 64 at 7x7 and 32 at 14x14: every convolution 3x3, D's image folded into four channels."""
+    """28x28, widths 64 at 7x7 and 32 at 14x14, every convolution 3x3.
+
+    D's image is folded into four channels.
+    """
     G, D = nets.CompactGenerator(), nets.CompactDiscriminator()
     weights = [64 * 64 * 49, 64, 64, *(9 * a * b + 2 * b for a, b in ((64, 64), (64, 32), (32, 32))), 9 * 32 + 1]
     assert sum(p.numel() for p in G.parameters()) == sum(weights)
@@ -143,7 +149,7 @@ def test_the_residual_pair_has_no_norm_and_begins_as_the_identity():
 
 
 def test_resampling_is_bilinear():
-    """Up: old pixels stay, new ones are the means of their neighbours. Down: [1, 2, 1] x [1, 2, 1] / 16."""
+    """Up: old pixels stay, new ones are neighbours' means. Down: [1, 2, 1] x [1, 2, 1] / 16."""
     x = torch.randn(2, 3, 6, 6, dtype=torch.float64)
     up, down = (r3gan.Resample(3, 3, up).double() for up in (True, False))
     y = up(x)
@@ -344,7 +350,10 @@ def test_spectral_norm_by_name(digits):
 
 
 def test_the_finite_difference_shares_spectral_norms_weights(digits):
-    """Power iteration moves the weights at each use: were they not shared in the move, a flat D would be penalised."""
+    """Power iteration moves the weights at each use.
+
+    Were they not shared in the move, a flat D would be penalised.
+    """
     torch.manual_seed(0)
     D = nets.ConvDiscriminator(widths=(8, 8), norm="spectral")
     gan = ganlib.GAN(nets.ConvGenerator(8, widths=(8, 8)), D, seed=0)
@@ -362,7 +371,10 @@ def test_the_finite_difference_shares_spectral_norms_weights(digits):
 
 @kinds
 def test_the_finite_difference_survives_bf16(Gen, Dis, digits):
-    """With bf16 logits it would round to 0 or to steps of 1/256; with the last layer in float32 it is about right."""
+    """With bf16 logits it would round to 0 or to steps of 1/256.
+
+    With the last layer in float32 it is about right.
+    """
     torch.manual_seed(0)
     values = []
     for precision in ("float32", "bf16"):

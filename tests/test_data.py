@@ -152,7 +152,10 @@ def test_a_file_that_is_no_idx_file(tmp_path):
 
 @pytest.fixture
 def small_cifar(tmp_path, monkeypatch):
-    """A file of CIFAR-10's format with 5 x 2 training and 2 test images, and torchvision told its checksums."""
+    """A file in CIFAR-10's format with 5 x 2 training and 2 test images.
+
+    torchvision is told its checksums.
+    """
     from torchvision.datasets import CIFAR10
 
     folder = tmp_path / "make" / "cifar-10-batches-py"
@@ -211,7 +214,10 @@ def test_to_keeps_everything(digits):
 
 
 def test_what_a_set_is_decides_load_and_no_name(digits, tmp_path):
-    """A set of one's own that is called "digits" is not MNIST; a subset of the digits, or a copy elsewhere, is."""
+    """A set of one's own that is called "digits" is not MNIST.
+
+    A subset of the digits, or a copy elsewhere, is.
+    """
     assert digits.known == "digits" and digits.subset(slice(0, 10)).known == "digits" == digits.to("cpu").known
     mine = ganlib.Images(digits.images[:300], name="digits")
     assert mine.known is None

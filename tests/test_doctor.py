@@ -19,7 +19,10 @@ FINE = {
 
 
 def history(n=30, **changes):
-    """Rows like those of a healthy run, with some columns changed: to a value, or to a function of the row's number."""
+    """Rows like those of a healthy run, with some columns changed.
+
+    A column is changed to a value, or to a function of the row's number.
+    """
     rows = [{"step": 50 * (i + 1)} | FINE for i in range(n)]
     for name, value in changes.items():
         for i, row in enumerate(rows):
@@ -135,7 +138,7 @@ def test_the_live_view_shows_the_verdict(small, digits, capsys):
 
 
 def test_the_runs_can_be_played_again():
-    """One short run, as `python -m benchmarks.doctor play` plays it, against its stored history: the same numbers."""
+    """One short run as by `python -m benchmarks.doctor play`: its stored history's numbers."""
     from benchmarks.doctor import play
 
     precision = torch.get_float32_matmul_precision()

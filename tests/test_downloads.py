@@ -30,7 +30,10 @@ FILES = {
 
 
 class Handler(BaseHTTPRequestHandler):
-    """/good/FILE serves it; /403/, /503/, /html/, /truncated/, /broken-off/, /silent/ misbehave; /busy/ recovers."""
+    """/good/FILE serves it; /busy/ recovers; the others misbehave.
+
+    These are /403/, /503/, /html/, /truncated/, /broken-off/ and /silent/.
+    """
 
     def do_GET(self):
         way, name = self.path.strip("/").split("/")
@@ -60,7 +63,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch):
-    """Makes torchvision's MNIST a set of five images on mirrors of this machine: `server("403", "good")`."""
+    """Makes torchvision's MNIST five images on this machine's mirrors: `server("403", "good")`."""
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     http.asked = []
     threading.Thread(target=http.serve_forever, daemon=True).start()

@@ -79,7 +79,7 @@ def test_a_module_of_ones_own_is_run_in_evaluation_mode(digits):
 
 
 def test_real_images_in_the_fakes_place_score_the_floor(digits):
-    """A G that draws training digits themselves: each figure near its floor, but all of it is memorised."""
+    """A G that draws training digits: each figure near its floor, but all of it is memorised."""
 
     class Copies(torch.nn.Module):
         latent_dim = 2
@@ -101,7 +101,10 @@ def test_real_images_in_the_fakes_place_score_the_floor(digits):
 
 
 def test_the_interval_of_the_distance_covers_fresh_samples(digits):
-    """Its width against the spread over eight other noises, which is what it is to say; within a factor of two."""
+    """Its width against the spread over eight other noises, which is what it is to say.
+
+    They agree within a factor of two.
+    """
     gan, classifier = make(), digit_classifier()
     real = features.reference(classifier.sha256)["test"][:300]
     found = ganlib.evaluate(gan, digits, n=300, quiet=True)
@@ -150,7 +153,8 @@ def test_images_of_ones_own_are_judged_against_a_half_or_what_was_held_out(digit
 
 
 @pytest.mark.parametrize("what, settings, message", [
-    ("mine", {}, "'mine' is neither of 'digits' and 'mnist'.*efficientnet-lite0.*train_classifier.*\"digits\" if they"),
+    ("mine", {}, "'mine' is neither of 'digits' and 'mnist'.*"
+                 "efficientnet-lite0.*train_classifier.*\"digits\" if they"),
     ("digits", {"n": 64}, "n=64: at least 128"),
     ("digits", {"n": 20_000}, "n=20000 was given, and there are 10000 real images"),
     ("mine", {"extractor": "digits", "n": 6000}, "5000 real images.*one half of them is for the floor"),
@@ -190,7 +194,7 @@ def test_held_out_images_leave_nothing_behind(digits):
 
 
 def test_the_table_of_figures_is_what_is_measured(digits):
-    """A figure that joins the table is measured, stands in the table of `evaluate`, and in the card."""
+    """A figure that joins the table is measured, and is in the table of `evaluate` and the card."""
     new = Figure("spread", lambda seen: seen.fake.std().item(), "higher", lambda seen, value: 0.5)
     before = ganlib.evaluate(make(), digits, 128, quiet=True)
     assert set(FIGURES) >= set(before["intervals"]) and "spread" not in before

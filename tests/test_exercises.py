@@ -1,4 +1,7 @@
-"""The exercises as a learner meets them: the notebooks' cells and solutions, and wrong answers written here."""
+"""The exercises as a learner meets them: the notebooks' cells and solutions.
+
+Wrong answers are written here.
+"""
 
 import math
 import re
@@ -210,7 +213,10 @@ def test_what_is_no_number_and_what_stops_is_told(capsys):
 
 
 def test_arguments_and_the_random_state_cannot_be_spoilt(capsys):
-    """A function that changes its arguments in place is judged by what it returns, each time from the same start."""
+    """A function that changes its arguments in place is judged by what it returns.
+
+    Each call has the same start.
+    """
     given = torch.tensor([1.0, -2.0])
     task = Task(lambda: [("two", (given,)), ("the same", (given,))], lambda x: 2 * x, (("a hint", lambda x: 3 * x),))
     assert exercises.verdict(task, lambda x: x.mul_(2)) == "right" and given.tolist() == [1, -2]
@@ -219,7 +225,8 @@ def test_arguments_and_the_random_state_cannot_be_spoilt(capsys):
     state = torch.get_rng_state()
     said(
         function(
-            "def noise_at(seed, step):\n    torch.manual_seed(1_000_003 * seed + step)\n    return torch.randn(4)"
+            "def noise_at(seed, step):\n"
+            "    torch.manual_seed(1_000_003 * seed + step)\n    return torch.randn(4)"
         ),
         capsys,
     )

@@ -1,4 +1,4 @@
-"""What goes wrong with a run, done to one on purpose: a fault is injected, and nothing may be lost."""
+"""What goes wrong with a run, done on purpose: a fault is injected, and nothing may be lost."""
 
 import os
 import shutil
@@ -17,6 +17,7 @@ from ganlib.__main__ import main
 from ganlib.keep import checkpoint
 from ganlib.keep.autosave import Autosave
 from ganlib.machine import files
+from ganlib.run.loop import Now
 
 
 def train(gan, digits, until, **settings):
@@ -154,7 +155,7 @@ def test_a_step_that_stops_being_finite_is_named_and_the_last_good_state_is_what
 
 
 def test_saving_goes_by_the_clock(small, digits, tmp_path, monkeypatch):
-    """Every `save_seconds`, between two rows as well, and at the end; slow saves are rarer: 1 % of the time."""
+    """Every `save_seconds`, between rows too, and at the end; slow saves are rarer: 1 % of time."""
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr("ganlib.keep.autosave.time", SimpleNamespace(monotonic=lambda: clock.now))
     saved = []
@@ -190,7 +191,10 @@ def test_a_loop_that_is_left_is_saved_and_one_that_fails_is_not(small, digits, t
 
 
 def test_a_drive_that_disappears_stops_nothing(small, digits, tmp_path, monkeypatch, capsys):
-    """Cut off at step 10 of 40, back at 25, and cut off again for the end: each is said once, and nothing is lost."""
+    """Cut off at step 10 of 40, back at 25, and cut off again for the end.
+
+    Each is said once, and nothing is lost.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Autosave, "due", lambda self: True)  # at each row
     drive, folder = tmp_path / "drive", tmp_path / "drive" / "run"
@@ -303,13 +307,13 @@ def test_a_signal_ends_a_run_cleanly_and_the_same_command_goes_on(tmp_path, whic
 
 
 def test_looking_changes_nothing(small, digits):
-    """Evaluations, pictures and the live view draw from generators of their own, and leave torch's as they were."""
+    """Evaluations, pictures and the live view have their own generators and leave torch's alone."""
     gan, _ = train(small(ema=10.0), digits, 3)
     before, state = torch.get_rng_state(), gan.state_dict()
     kept = {name: {k: v.clone() for k, v in state[name].items()} for name in ("G", "D", "G_ema")}
     ganlib.judge.evaluation.quick(gan, digits)
     gan.sample(5, ema=False)
-    ganlib.LiveView().update(ganlib.run.training.Now(gan), force=True)
+    ganlib.LiveView().update(Now(gan), force=True)
     assert torch.equal(before, torch.get_rng_state()) and all(same(kept[name], gan.state_dict()[name]) for name in kept)
 
 

@@ -22,7 +22,7 @@ def classifier():
 
 
 def test_the_classifier_reads_digits(classifier, digits):
-    """On digits it was trained on; the figure for the 10,000 test digits is in benchmarks/LOG.md."""
+    """On digits it was trained on; benchmarks/LOG.md has the figure for the 10,000 test digits."""
     x = features.extract(classifier, as_float(digits.images[:2000]))
     assert x.shape == (2000, 64) and x.dtype == torch.float32
     right = classifier.logits(x).argmax(1) == digits.labels[:2000]
@@ -37,7 +37,7 @@ def test_the_parts_of_a_batch_do_not_matter(classifier, digits):
 
 
 def test_the_distance_orders_what_the_eye_orders(classifier, digits):
-    """Half of the digits against the other half, then blurred, then one digit missing, then static."""
+    """Half the digits against the other half, then blurred, then one digit missing, then static."""
     images = as_float(digits.images)
     one, other = (features.extract(classifier, part) for part in images.split(5000))
     blurred = torch.nn.functional.avg_pool2d(images[5000:], 3, 1, 1)
@@ -138,7 +138,7 @@ def photograph():
 
 
 def test_efficientnet_sees_what_it_was_trained_on(lite0, photograph):
-    """By hand, from the uint8 image: its top class is 652, military uniform, of ImageNet's thousand."""
+    """By hand, from the uint8 image: the top class of ImageNet's 1000 is 652, military uniform."""
     found = lite0(as_float(photograph))
     assert found.shape == (1, 1280) and lite0.net._fc(found).argmax(1).item() == 652
     small = torch.nn.functional.interpolate(photograph.double(), (224, 224), mode="bilinear", antialias=True)
@@ -171,7 +171,7 @@ def test_corrupt_optional_weights_are_named(lite0, tmp_path, monkeypatch):
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """torch-fidelity without a network: an empty folder for its weights, and a stand-in for its net."""
+    """torch-fidelity offline: an empty folder for its weights, and a stand-in for its net."""
     module = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     seen = []
@@ -248,7 +248,10 @@ def test_colour_and_its_seed(capsys):
     one, again, other = (features.train_classifier(data, features=8, epochs=4, seed=seed) for seed in (1, 1, 2))
     assert one.sha256 == again.sha256 != other.sha256
     assert one.accuracy == 1 and one.classes == ("0", "1") and one(data.floats([0, 1])).shape == (2, 8)
-    line = "classifier of icons: 100.00 % right of 8 images held out, after 4 epochs of the other 72; 2 classes, seed 1"
+    line = (
+        "classifier of icons: 100.00 % right of 8 images held out, "
+        "after 4 epochs of the other 72; 2 classes, seed 1"
+    )
     assert capsys.readouterr().out.startswith(line)
 
 

@@ -1,4 +1,4 @@
-"""Games of other kinds than one GAN on images from noise; loop, checkpoint, view, history know none."""
+"""Games other than one GAN on images from noise; loop, checkpoint, view and history know none."""
 
 import importlib
 import json
@@ -48,9 +48,13 @@ def test_it_is_short_and_trains(kind):
 
 @games
 def test_it_is_killed_and_goes_on_bit_for_bit(kind, tmp_path):
-    """SIGKILL at some moment of a process that saves after each step; what it left goes on, and equals a run uncut."""
+    """SIGKILL at some moment of a process that saves after each step.
+
+    What it left goes on, and equals a run uncut.
+    """
     name = kind.__name__
-    code = (f"import sys, torch, ganlib\nfrom {name} import make\ntorch.set_num_threads(1)\nrun, data, game = make()\n"
+    code = (f"import sys, torch, ganlib\nfrom {name} import make\ntorch.set_num_threads(1)\n"
+            "run, data, game = make()\n"
             "for now in ganlib.train(run, data, game, until=10**6, batch_size=10, record_every=5):\n"
             "    ganlib.save(sys.argv[1], run)\n    print(run.step, flush=True)\n")  # fmt: skip
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
@@ -123,7 +127,8 @@ def test_nets_that_do_not_fit_are_refused_with_a_sentence(kind):
     assert len(str(error.value)) < 500 and run.step == 0
 
 
-WORKER = """
+WORKER = (
+    """
 import importlib, sys
 import torch, ganlib
 from ganlib.machine import launch, processes
@@ -136,7 +141,10 @@ for name in sys.argv[2:]:
     run.to(dtype=torch.float64)
     if rank:
         with torch.no_grad():
-            [weight.add_(1) for gan in run.gans.values() for weight in gan.G.parameters()]  # the first one's are shared
+"""
+    "            [weight.add_(1) for gan in run.gans.values() for weight in gan.G.parameters()]"
+    "  # the first one's are shared"
+    """
     if world == 1:  # one process, the double batch: what both ranks draw, one after the other
         for gan in run.gans.values():
             gan.noise_now = lambda n, stream, gan=gan: torch.cat(
@@ -147,10 +155,11 @@ for name in sys.argv[2:]:
     torch.save((run.images_seen, weights), f"{sys.argv[1]}/{name}-{world}-{rank}.pt")
 launch.end()
 """
+)
 
 
 def test_two_processes_give_the_same_as_one(tmp_path):
-    """Each of the games, in one start of two processes and one of a single one: the starts take the time."""
+    """Each game, in one start of two processes and one of a single one: starts take the time."""
     (tmp_path / "worker.py").write_text(WORKER)
     for n in (2, 1):
         done = torchrun(n, tmp_path / "worker.py", tmp_path, *NAMES, PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
@@ -163,7 +172,7 @@ def test_two_processes_give_the_same_as_one(tmp_path):
 
 
 def test_a_cycle_learns_the_way_there_and_back():
-    """Most of the way from the heap to the ring; and back to where each point began, since a cycle asks for it."""
+    """Most of the way from heap to ring; and back to each point's start, as a cycle asks for it."""
     run, data, game = GAMES[0].make()
     for _ in ganlib.train(run, data, game, until=800, batch_size=64):
         pass
@@ -247,7 +256,10 @@ def test_a_game_is_a_value():
 
 
 def test_the_tie_joins_the_loss_of_g(small, digits):
-    """By hand: the gradient of g_loss + 0.7 * mean |fake - source|^2, for points that G is fed as they are."""
+    """By hand: the gradient of g_loss + 0.7 * mean |fake - source|^2.
+
+    G is fed the points as they are.
+    """
     data = ganlib.plane.Points(ganlib.plane.ring())
     torch.manual_seed(0)
     G, D = nets.MLPGenerator(2, (2,), (8,)), nets.MLPDiscriminator((2,), (8,), dropout=0.0)
@@ -264,7 +276,7 @@ def test_the_tie_joins_the_loss_of_g(small, digits):
 
 
 def test_a_source_is_a_function_of_seed_step_and_stream(digits):
-    """Images of a data set, and what a function draws: the same at each call, others at another step."""
+    """A data set's images and a function's draws: the same at each call, others at another step."""
     few = digits.subset(slice(0, 50))
     for source in (few, lambda n, draws: torch.rand(n, 1, 28, 28, generator=draws)):
         G = nets.CompactDiscriminator()  # any net will do
@@ -313,7 +325,7 @@ def test_what_does_not_go_together_is_said(small, digits):
 
 
 def test_a_game_of_ones_own_is_a_class_with_a_step(small, digits):
-    """Two moves of G after D's: what `Game` has is inherited, and the run remembers the settings."""
+    """Two moves of G after D's: what `Game` has is inherited; the run remembers the settings."""
 
     class Twice(ganlib.Game):
         def step(self, gan, batches):

@@ -1,4 +1,7 @@
-"""What one touches: each control changes the picture, each button what it says, and a static picture is there."""
+"""What one touches: each control changes the picture, each button what it says.
+
+A static picture is there, too.
+"""
 
 import copy
 import io
@@ -263,7 +266,10 @@ def test_each_piece_moves_what_it_says_and_nothing_else(small, digits):
 
 
 def test_its_moves_are_the_librarys(small, digits):
-    """D's move and G's on the same images as by hand, in float64, without dropout: weights, gradients, changes."""
+    """D's move and G's on the same images as by hand: weights, gradients, changes.
+
+    In float64, without dropout.
+    """
     board = stepper(small, digits)
     board.gan.D.layers[2].p = board.gan.D.layers[5].p = 0.0
     for layer in board.gan.D.modules():

@@ -1,4 +1,7 @@
-"""The latent space: directions of a linear G against its singular vectors, truncation against the normal law."""
+"""The latent space: directions of a linear G against its singular vectors.
+
+Truncation is held against the normal law.
+"""
 
 import io
 import math
@@ -100,7 +103,7 @@ def test_the_arc_keeps_the_length_and_the_line_does_not():
 
 
 def test_an_image_is_inverted():
-    """A linear G: against least squares with the same prior, and the label that it was drawn with."""
+    """A linear G: against least squares with the same prior, and the label it was drawn with."""
     A, _ = rotated([3.0, 2.0, 1.5, 1.0])
     G, z = Linear(A), torch.tensor([[0.3, -1.0, 0.7, 0.2]], dtype=torch.float64)
     found = latent.invert(G, G(z)[0].detach(), steps=400)

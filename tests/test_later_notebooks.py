@@ -1,4 +1,4 @@
-"""Notebooks 02 to 06 as people meet them: run by papermill, run again, cut off by a signal, and driven."""
+"""Notebooks 02 to 06 as people meet them: run by papermill, again, cut off by a signal, driven."""
 
 import shutil
 import signal
@@ -46,7 +46,7 @@ def test_the_later_notebooks_from_their_folder_and_again(path, tmp_path):
 
 
 def trained(done, out, again):
-    """One picture and one line in each training cell, which say whether the run was finished before."""
+    """One picture and one line in each training cell; they say if the run was finished before."""
     assert done.returncode == 0, done.stderr[-3000:]
     for cell in cells(out, "training"):
         pictures = [o for o in cell.outputs if "image/png" in o.get("data", {})]
@@ -66,7 +66,10 @@ def test_the_later_notebooks_on_finished_runs(path, tmp_path):
 
 @pytest.mark.parametrize("again", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_two_dimensions(tmp_path, again):
-    """From its folder, as short as it goes: pictures, one line a run, coverage at the end; again by nbval."""
+    """From its folder, as short as it goes: pictures, one line a run, coverage at the end.
+
+    Again by nbval, in the slow tier.
+    """
     assert set(papermill.inspect_notebook(str(PLANE))) == {"SEED", "STEPS", "SEEDS", "DATA"}
     done = mill(PLANE.name, tmp_path / "out.ipynb", PLANE.parent, STEPS=30, SEEDS=1, DATA="grid")
     assert done.returncode == 0, done.stderr[-3000:]
@@ -80,7 +83,7 @@ def test_two_dimensions(tmp_path, again):
 
 
 def test_the_sliders_change_the_picture():
-    """The cells of the fourth notebook as they stand, on untrained nets: each slider draws another picture."""
+    """Notebook 04's cells as they stand, nets untrained: each slider draws another picture."""
     torch.manual_seed(0)
     space = {"gan": ganlib.recipe("small", classes=10).gan(0), "info": ganlib.recipe("infogan").gan(0)}
     space |= {"ganlib": ganlib, "torch": torch, "lab": ganlib.lab}
@@ -122,17 +125,19 @@ def test_from_a_messy_folder_to_a_shared_generator(tmp_path):
 def test_a_papermill_run_that_is_signalled_goes_on_to_the_same_end(tmp_path, which):
     """The signal goes to papermill itself, as a scheduler's does.
 
-    By SIGINT the kernel ends the loop and saves. By SIGTERM papermill is gone at once and takes the kernel along:
-    what is there then was saved by the clock.
+    By SIGINT the kernel ends the loop and saves. By SIGTERM papermill is gone at once and takes the
+    kernel along: what is there then was saved by the clock.
     """
     seconds = 3600 if which == signal.SIGINT else 0.3
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [
         nbformat.v4.new_code_cell('RUN = ""\nPAUSE = 0.0', metadata={"tags": ["parameters"]}),
         nbformat.v4.new_code_cell(
-            f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nimport ganlib, time\nganlib.setup(0, threads=1)\n"
+            f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+            "import ganlib, time\nganlib.setup(0, threads=1)\n"
             "gan = ganlib.recipe('classic').gan(0)\nganlib.resume(RUN, gan)\n"
-            f"for now in ganlib.train(gan, ganlib.load('digits'), until=160, batch_size=10, record_every=5,\n"
+            "for now in ganlib.train(gan, ganlib.load('digits'), until=160, "
+            "batch_size=10, record_every=5,\n"
             f"                        folder=RUN, save_seconds={seconds}, "
             "view=ganlib.LiveView(folder=RUN, every=0.1)):\n    time.sleep(PAUSE)\n"
             "print('reached', gan.step)"

@@ -10,7 +10,7 @@ LOGITS = torch.linspace(-8.1, 8, 33, dtype=torch.float64)  # hinge's corners are
 
 
 def closed_forms():
-    """name: (d_loss(real, fake), g_loss(real, fake)), written with probabilities, as in the papers."""
+    """name: (d_loss(real, fake), g_loss(real, fake)), with probabilities, as in the papers."""
 
     def bce(logits, label):
         return binary_cross_entropy(logits.sigmoid(), torch.full_like(logits, label), reduction="none")
@@ -148,7 +148,7 @@ def test_the_gradient_of_a_penalty_is_that_of_finite_differences(penalty, x):
 
 
 def test_the_norm_is_one_per_image_not_one_of_the_batch():
-    """64 images with unit gradients: 0. One norm over the whole batch would be 8, its penalty 49."""
+    """64 images with unit gradients: 0. One norm of the whole batch would be 8, its penalty 49."""
     D = Quadratic(a=0.0)
     D.b.data /= D.b.data.norm()
     x = torch.randn(128, 3, 2, 2, dtype=torch.float64)
@@ -163,7 +163,10 @@ def test_a_flat_d_gives_a_finite_gradient_penalty():
 
 
 def test_the_approximate_penalty_tends_to_the_exact_one(x):
-    """Over many draws the mean is the squared norm: within 4 standard errors; the error falls with sigma."""
+    """Over many draws the mean is the squared norm, within 4 standard errors.
+
+    The error falls with sigma.
+    """
     D = Quadratic()
     exact = 0.5 * (D.squared(x[:5]) + D.squared(x[5:])).detach()
 
@@ -179,7 +182,10 @@ def test_the_approximate_penalty_tends_to_the_exact_one(x):
 
 
 def test_both_passes_of_the_approximate_penalty_share_their_masks(small, digits):
-    """A D with dropout that hardly depends on its input has hardly any penalty: masks of their own would show."""
+    """A D with dropout that hardly depends on its input has hardly any penalty.
+
+    Masks of their own would show.
+    """
     gan = small(dtype=torch.float64)
     for weight in gan.D.layers[0].parameters():
         weight.data *= 1e-4 if weight.ndim == 2 else 100.0
@@ -190,7 +196,7 @@ def test_both_passes_of_the_approximate_penalty_share_their_masks(small, digits)
 
 
 def test_the_step_adds_the_penalty_to_ds_loss(small, digits):
-    """Two steps by hand, for the exact penalty of reals, against `discriminator_step`, in float64."""
+    """Two steps by hand, the exact penalty of reals, against `discriminator_step`, in float64."""
     gan, hand = small(dtype=torch.float64), small(dtype=torch.float64)
     real = digits.batches(0, 0, dtype=torch.float64).images[0]
     gan.D.eval()
@@ -235,7 +241,10 @@ def test_weights_are_clipped_after_the_step(small, digits):
 
 
 def test_spectral_norm_is_torchs(digits):
-    """D under torch's parametrization trains in the same step; its layers keep a largest singular value near 1."""
+    """D under torch's parametrization trains in the same step.
+
+    Its layers keep a largest singular value near 1.
+    """
     torch.manual_seed(0)
     D = nets.MLPDiscriminator(widths=(32, 16), dropout=0.0)
     for layer in D.layers:

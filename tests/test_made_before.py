@@ -1,4 +1,4 @@
-"""A run and an exported generator that were made before the module got its rooms: they load, and the run goes on."""
+"""A run and an exported generator from before the module had rooms: they load, the run goes on."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ EXPECTED = json.loads((MADE / "expected.json").read_text())
 
 
 def test_a_run_made_before_goes_on_as_it_would_have_then(digits, tmp_path):
-    """20 steps from its step 40: the weights, and what is drawn, as the module of then left them."""
+    """20 steps from its step 40: the weights, and what is drawn, as the module then left them."""
     shutil.copytree(MADE / "run", tmp_path / "run")
     torch.manual_seed(0)
     G = nets.CompactGenerator(12, widths=(8, 4), classes=10)

@@ -166,7 +166,7 @@ def test_a_run_that_is_not_finite_is_no_success(tmp_path, capsys, monkeypatch):
 
 
 def test_a_plan_in_seconds_is_measured_once_and_kept(tmp_path, capsys, monkeypatch):
-    """A second start with another speed keeps the schedules of the first: they are functions of images."""
+    """A second start at another speed keeps the first's schedules: they are functions of images."""
     out, rates = tmp_path / "run", iter([100.0, 7.0])
     monkeypatch.setattr("ganlib.run.speed.planned_rate", lambda *_, **__: next(rates))
     options = ["train", "--recipe", "small", "--plan", "4s", "--out", str(out), "--device", "cpu"]
@@ -182,7 +182,10 @@ def test_a_plan_in_seconds_is_measured_once_and_kept(tmp_path, capsys, monkeypat
 
 
 def test_images_of_ones_own(tmp_path, capsys):
-    """From a folder to samples: the preflight report and its contact sheet first, augmentation, and on again."""
+    """From a folder to samples: first the preflight report with its contact sheet.
+
+    Then augmentation, and on again.
+    """
     (tmp_path / "cats").mkdir()
     for i in range(12):
         Image.new("RGB", (50, 40), (20 * i, 0, 99)).save(tmp_path / "cats" / f"{i}.jpg")
@@ -216,7 +219,7 @@ def test_lengths_mean_what_they_mean_elsewhere(tmp_path, capsys):
 
 
 def test_evaluate_finds_the_folder_of_the_run_again(tmp_path, capsys, monkeypatch):
-    """Images of one's own, with their size and fit; where they have gone it says how to give them."""
+    """Images of one's own, with size and fit; where they have gone it says how to give them."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "digits").mkdir()  # a folder whose name is that of a set that everybody has
     images = numpy.random.default_rng(0).integers(0, 256, (260, 20, 28), numpy.uint8)

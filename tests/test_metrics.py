@@ -14,7 +14,10 @@ def draws(seed, n, d, scale=1.0, shift=0.0):
 
 
 def by_eigenvalues(a, b):
-    """An independent way: the trace of (S1 S2)^1/2 is the sum of the roots of the eigenvalues of S1 S2, in NumPy."""
+    """An independent way, in NumPy.
+
+    The trace of (S1 S2)^1/2 is the sum of the roots of the eigenvalues of S1 S2.
+    """
     a, b = a.numpy(), b.numpy()
     s1, s2 = (numpy.atleast_2d(numpy.cov(x, rowvar=False)) for x in (a, b))
     roots = numpy.sqrt(numpy.linalg.eigvals(s1 @ s2).astype(complex)).real.sum()
@@ -28,7 +31,7 @@ def test_frechet_distance_agrees_with_an_independent_way(d):
 
 
 def test_frechet_distance_of_commuting_covariances_has_a_closed_form():
-    """Diagonal covariances: sum (m1 - m2)^2 + (s1 - s2)^2. The points are built to have them exactly."""
+    """Diagonal covariances: sum (m1 - m2)^2 + (s1 - s2)^2; points built to have them exactly."""
     base = torch.tensor([[1.0, 1], [1, -1], [-1, 1], [-1, -1]], dtype=torch.float64) * math.sqrt(3 / 4)
     a = base * torch.tensor([2.0, 3.0]) + torch.tensor([1.0, 0.0])
     b = base * torch.tensor([5.0, 0.5])
@@ -97,7 +100,10 @@ def test_bad_classes(classes, message):
 
 
 def fidelity(module):
-    """A module of torch-fidelity, an oracle by other hands; without it only the tests that ask for it are skipped."""
+    """A module of torch-fidelity, an oracle by other hands.
+
+    Without it only the tests that ask for it are skipped.
+    """
     return pytest.importorskip("torch_fidelity." + module)
 
 
@@ -184,7 +190,7 @@ def test_kid_agrees_with_torch_fidelity_and_by_hand(kind):
 
 
 def test_kid_is_unbiased():
-    """Over many small subsets of one distribution the mean is near 0; the biased estimate is far above it."""
+    """The mean over many small subsets of one distribution is near 0, the biased one far above."""
     real, fake = (torch.randn(2000, 8, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
     value, error = metrics.kid(real, fake, 400, 20)
     full = metrics.kid(real, fake, 1, 2000).value
@@ -212,7 +218,10 @@ def test_manifold_agrees_by_hand(kind, k_pr, k_dc):
 
 @pytest.mark.parametrize("kind, n", [(kind, 25) for kind in KINDS] + [("random", 300), ("close", 300)])
 def test_precision_recall_agrees_with_torch_fidelity(kind, n):
-    """With copies only up to 25 samples: beyond that its torch.cdist multiplies matrices, and copies are apart."""
+    """With copies only up to 25 samples.
+
+    Beyond that its torch.cdist multiplies matrices, and copies are apart.
+    """
     real, fake = (x[:n] for x in sets(kind))
     expected = fidelity("metric_prc").prc_features_to_metric(fake, real, verbose=False, prc_neighborhood=3)
     value = metrics.precision_recall(real, fake)
@@ -221,7 +230,7 @@ def test_precision_recall_agrees_with_torch_fidelity(kind, n):
 
 
 def test_a_ball_of_known_radius():
-    """Reals at 0, 1, 3, 7 on a line: with k=1 the radii are 1, 1, 2, 4; a fake on a border is inside."""
+    """Reals at 0, 1, 3, 7 on a line: for k=1 radii are 1, 1, 2, 4; a fake on a border is inside."""
     real = torch.tensor([[0.0], [1], [3], [7]])
     assert metrics.precision_recall(real, torch.tensor([[-1.0], [11.5], [-1.5], [5]]), 1).precision == 0.5
     assert metrics.density_coverage(real, torch.tensor([[-1.0], [5]]), 1) == (1.5, 0.75)

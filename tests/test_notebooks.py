@@ -1,4 +1,4 @@
-"""The notebooks as people meet them: as files, run by papermill, run again, in a folder with nothing but the wheel."""
+"""Notebooks as people meet them: as files, by papermill, again, in a folder with only the wheel."""
 
 import json
 import re
@@ -26,6 +26,7 @@ from milling import (
 
 import ganlib
 from ganlib import losses, nets
+from ganlib.run.loop import Now
 
 # As files
 
@@ -148,7 +149,7 @@ def test_parameters_are_seen_and_injected_behind_the_tagged_cell(milled):
 
 
 def test_text_outputs_are_the_same_in_a_second_run(milled):
-    """nbval runs the fresh output again, with a fresh run folder, and compares what each cell printed."""
+    """nbval reruns the fresh output, in a fresh run folder, and compares what each cell printed."""
     folder, _ = milled
     shutil.rmtree(folder / "run")
     nbval(folder)
@@ -184,7 +185,7 @@ def test_fresh_starts_anew(milled, tmp_path):
 
 @pytest.fixture(scope="module")
 def bare_python(tmp_path_factory):
-    """A Python that sees the packages installed here, and into which the set-up cell may install."""
+    """A Python that sees the packages installed here; the set-up cell may install into it."""
     folder = tmp_path_factory.mktemp("bare")
     venv.create(folder, with_pip=True, symlinks=True)
     python = folder / "bin" / "python"
@@ -225,7 +226,7 @@ def test_with_the_wheel_beside_it_the_notebook_runs(bare_python, tmp_path):
 
 
 def test_the_moves_of_the_first_notebook_are_those_of_the_library(small, digits):
-    """The cells, executed as they stand, against `discriminator_step` and `generator_step`, in float64."""
+    """The cells as they stand against `discriminator_step` and `generator_step`, in float64."""
     gan, hand = small(dtype=torch.float64), small(dtype=torch.float64)
     space = {
         "torch": torch,
@@ -274,7 +275,10 @@ def test_the_first_notebook_notices_a_stuck_run(digits):
 
 
 def test_a_stuck_run_is_given_another_start_in_a_folder_of_its_own(digits, tmp_path):
-    """The cell behind the training, as it stands: three more seeds where all get stuck, none where the run learned."""
+    """The cell behind the training, as it stands.
+
+    Three more seeds where all get stuck, none where the run learned.
+    """
     source = next(cell.source for cell in read(FIRST).cells if "for seed in range(SEED + 1" in cell.source)
     gan = ganlib.GAN(nets.MLPGenerator(), nets.MLPDiscriminator(), seed=5)
     names = {"torch": torch, "ganlib": ganlib, "nets": nets, "digits": digits, "device": "cpu", "LEARNING_RATE": 2e-4}
@@ -289,14 +293,14 @@ def test_a_stuck_run_is_given_another_start_in_a_folder_of_its_own(digits, tmp_p
 
 
 def test_a_healthy_run_is_not_called_stuck():
-    """The history of a run that learned (seed 0, 10,000 steps), and the same one with D never erring."""
+    """The history of a run that learned (seed 0, 10,000 steps), and it with a D that never errs."""
     source = next(cell.source for cell in read(FIRST).cells if "def stuck(now)" in cell.source)
     space = {"SEED": 0}
     exec(source[: source.index("\n\n\ngan = ")], space)
     rows = json.loads((ROOT / "tests" / "healthy_history.json").read_text())
 
     def verdicts(rows):
-        now = ganlib.run.training.Now(ganlib.GAN(nets.MLPGenerator(), nets.MLPDiscriminator()))
+        now = Now(ganlib.GAN(nets.MLPGenerator(), nets.MLPDiscriminator()))
         for i, row in enumerate(rows):
             now.gan.step, now.gan.history = row["step"], rows[: i + 1]
             yield space["stuck"](now)

@@ -1,4 +1,4 @@
-"""Images of one's own: every kind of file, archives that are made to do harm, data sets of other libraries."""
+"""Images of one's own: every kind of file, archives made to harm, data sets of other libraries."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Two processes by torchrun's own rendezvous, over gloo, against one process with the double batch."""
+"""Two processes by torchrun's rendezvous, over gloo, against one process with the double batch."""
 
 import os
 import subprocess
@@ -8,7 +8,8 @@ import pytest
 import torch
 from conftest import ROOT, same
 
-WORKER = """
+WORKER = (
+    """
 import sys
 from functools import partial
 import torch
@@ -21,11 +22,17 @@ out, name = sys.argv[1:]
 launch.start()
 torch.set_num_threads(1)
 rank, world = processes.place()
-torch.manual_seed(0 if rank == 0 else 99)  # other weights in the second process: the first one's are shared
+"""
+    "torch.manual_seed(0 if rank == 0 else 99)"
+    "  # other weights in the second process: the first one's are shared"
+    """
 spectral = "spectral" if name == "spectral" else None
 D = nets.ConvDiscriminator(widths=(8, 8), norm=spectral).double()
 lr = schedules.Linear(((0, 1e-3), (100, 1e-4)))
-gan = GAN(nets.ResidualGenerator(8, widths=(8, 8, 8)).double(), D, lr=lr, betas=(0.0, 0.9), seed=0, ema=50)
+"""
+    "gan = GAN(nets.ResidualGenerator(8, widths=(8, 8, 8)).double(), D, "
+    "lr=lr, betas=(0.0, 0.9), seed=0, ema=50)"
+    """
 penalty = {"r1_r2": losses.r1_r2(1.0), "wgan-gp": losses.gradient_penalty(), "spectral": None,
            "approximate": losses.approximate_r1_r2(1.0)}[name]
 objective = losses.wasserstein if name == "wgan-gp" else losses.relativistic
@@ -45,6 +52,7 @@ torch.save({"state": {k: v for k, v in gan.state_dict().items() if k in ("G", "D
             "images": gan.images_seen}, f"{out}/{name}-{world}-{rank}.pt")
 launch.end()
 """
+)
 
 
 def torchrun(n, *command, **environment):
@@ -71,7 +79,7 @@ def test_two_processes_equal_one_with_the_double_batch(name, tmp_path):
 
 
 def test_the_command_line_under_torchrun(tmp_path):
-    """As it stands: one writer, one voice; the run goes on in a single process with the double batch."""
+    """As it stands: one writer, one voice; the run goes on in one process with the double batch."""
     out = tmp_path / "run"
     options = ["--device", "cpu", "--recipe", "small", "--out", out]
     done = torchrun(2, "-m", "ganlib", "train", *options, "--batch-size", 8, "--steps", 6)
@@ -84,7 +92,7 @@ def test_the_command_line_under_torchrun(tmp_path):
 
 
 def test_clocks_agree(tmp_path):
-    """Ended by the clock, which differs between the two: both end at the same step, and neither waits for ever."""
+    """Ended by clocks that differ: both end at the same step, and neither waits for ever."""
     out = tmp_path / "run"
     done = torchrun(2, "-m", "ganlib", "train", "--device", "cpu", "--until", "2s", "--batch-size", 10, "--out", out)
     assert done.returncode == 0, done.stderr[-3000:]

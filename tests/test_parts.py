@@ -43,7 +43,7 @@ def short_of_memory(net, times, error=torch.OutOfMemoryError):
 @pytest.mark.parametrize("player", ["G", "D"])
 @pytest.mark.parametrize("game", GAMES.values(), ids=GAMES)
 def test_a_batch_that_is_split_makes_the_same_update(game, player, digits, capsys):
-    """In float64, to 1e-10, over 3 steps: out of memory once in the first, in G's pass or in D's."""
+    """In float64, to 1e-10, over 3 steps: out of memory once in the first, in G's pass or D's."""
     found = []
     for fails in (0, 1):
         gan = make(game)
@@ -113,7 +113,7 @@ def _fail(now):
 
 
 def test_training_goes_on_through_it(digits, capsys):
-    """With dropout, whose masks are then others: the loop ends where it should, and all is finite."""
+    """With dropout, whose masks then differ: the loop ends where it should, and all is finite."""
     gan = make({}, dropout=0.3)
     for now in ganlib.train(gan, digits, until=12, batch_size=9, record_every=4):
         if now.step == 3:

@@ -1,4 +1,7 @@
-"""The plane: distributions with known moments, gradients against a closed form, coverage against counting."""
+"""The plane: distributions with known moments, gradients against a closed form.
+
+Coverage is held against counting.
+"""
 
 import io
 import math
@@ -128,7 +131,10 @@ def test_the_landscape_is_Ds_logit_at_each_place():
 
 
 def test_the_frame_shows_what_is_where():
-    """Orange where D says real, blue where fake; a real point's colour at its place; looking changes nothing."""
+    """Orange where D says real, blue where fake; a real point's colour at its place.
+
+    Looking changes nothing.
+    """
     gan, data = pair(), plane.Points(plane.gaussian())
 
     class Right(torch.nn.Module):

@@ -83,7 +83,7 @@ def test_a_size_that_no_net_draws_is_said(tmp_path, capsys):
 
 
 def test_near_duplicates_are_found_and_others_are_not(digits):
-    """Copies made brighter, scaled or compressed are found; of 10,000 digits 1 % at most look alike."""
+    """Brighter, scaled or compressed copies are found; of 10,000 digits 1 % at most look alike."""
     pictures = photos(60, (64, 64))
     changed = [p.resize((50, 50)).resize((64, 64)) for p in pictures[:10]]
     changed += [p.point(lambda v: min(255, v + 4)) for p in pictures[10:20]]

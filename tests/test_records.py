@@ -48,7 +48,7 @@ def test_variety_is_the_mean_distance_to_the_nearest_other(small, digits):
 
 
 class Breaks(torch.nn.Module):
-    """A layer whose output is not a number at its `at`-th call with a graph, and what it is from its gradient."""
+    """A layer whose output, or its gradient, is not a number at its `at`-th call with a graph."""
 
     def __init__(self, at, gradient=False):
         super().__init__()

@@ -89,7 +89,7 @@ def test_after_its_half_life_half_is_left():
 
 
 def test_the_average_is_the_one_written_out(digits):
-    """Ten steps against w <- w + (1 - 0.5^(B / H)) (g - w), in Python, with a half-life that changes."""
+    """Ten steps against w <- w + (1 - 0.5^(B / H)) (g - w), in Python; the half-life changes."""
     half_life = Cosine(0, 200, 150)
     gan = with_batchnorm(half_life)
     hand = [p.detach().double().clone() for p in gan.G.parameters()]

@@ -1,4 +1,4 @@
-"""What is shared: files that come back as they were, a page and ONNX that draw the same, strangers' files."""
+"""What is shared: files come back as they were, page and ONNX draw the same, strangers' files."""
 
 import json
 import shutil
@@ -92,16 +92,22 @@ def test_onnx_draws_the_same_for_any_number_of_images(shared):
         assert torch.allclose(torch.from_numpy(found), gan.net().eval()(*inputs), rtol=0, atol=1e-5)
 
 
-WITHOUT_BROWSER = """
+WITHOUT_BROWSER = (
+    """
 const fs = require("fs"), text = fs.readFileSync(process.argv[1], "utf8");
 const program = /application\\/json">(.*?)<\\/script>/s.exec(text)[1];
 const weights = /text\\/plain">(.*?)<\\/script>/s.exec(text)[1];
 const code = /<script>\\n"use strict";(.*?)const \\[C, H, W\\]/s.exec(text)[1];
-const document = { getElementById: name => ({ textContent: name === "program" ? program : weights }) };
+"""
+    "const document = { getElementById: name => "
+    '({ textContent: name === "program" ? program : weights }) };'
+    """
 const generate = new Function("document", code + "\\nreturn generate;")(document);
 const asked = JSON.parse(fs.readFileSync(0));
-console.log(JSON.stringify(asked.z.map((z, i) => Array.from(generate(Float32Array.from(z), asked.labels[i])))));
 """
+    "console.log(JSON.stringify(asked.z.map((z, i) => "
+    "Array.from(generate(Float32Array.from(z), asked.labels[i])))));\n"
+)
 
 
 @torch.no_grad()
@@ -122,7 +128,7 @@ def test_the_page_draws_what_G_draws(shared):
 
 
 def test_the_page_in_a_real_browser(browser, digits, tmp_path):
-    """From a file, without a network: the same for the same seed, others at a click, and a class by its name."""
+    """From a file, offline: the same for the same seed, others at a click, a class by its name."""
     made = ganlib.recipe("small", classes=10)
     gan = made.gan(0)
     for _ in ganlib.train(gan, digits, made.step, until=60, batch_size=20, folder=tmp_path / "run"):

@@ -135,7 +135,10 @@ BETTER = [("frechet_distance", [9, 5, 7, 3]), ("kid", [0.2, 0.1, 0.3, -0.01]), (
 
 @pytest.mark.parametrize("name, values", BETTER, ids=[name for name, _ in BETTER])
 def test_the_best_is_the_best_of_each_figure(small, digits, name, values):
-    """Lower, higher, or nearer to a number, as the table of figures says: true at the first, second and fourth."""
+    """Lower, higher or nearer to a number, as the table of figures says.
+
+    True at the first, second and fourth.
+    """
     left, gan = iter(values), small()
     settings = {"until": 4, "batch_size": 10, "evaluate_every": 1}
     settings["evaluate"] = lambda *_: {name: float(next(left))}

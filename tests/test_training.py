@@ -20,10 +20,11 @@ from ganlib.machine.randomness import generator
 
 
 def transcription(gan, digits, steps):
-    """The classic recipe written out plainly, from the weights of `gan`, in their type, with its noise and its masks.
+    """The classic recipe, plainly, from `gan`'s weights, in their type, with its noise and masks.
 
-    BCELoss on a sigmoid, two backward passes for D, then a fresh batch of fakes for G; torch's default Adam. Nothing of
-    ganlib is used but its random numbers: noise, dropout masks (drawn for reals and fakes together) and batches.
+    BCELoss on a sigmoid, two backward passes for D, then a fresh batch of fakes for G; torch's
+    default Adam. Nothing of ganlib is used but its random numbers: noise, dropout masks (drawn for
+    reals and fakes together) and batches.
     """
 
     def mlp(net, last):
@@ -89,7 +90,7 @@ def test_twenty_steps_equal_the_plain_recipe(digits):
 
 
 def test_losses_and_gradients_equal_the_plain_recipe_in_float32(digits):
-    """To 1e-5 of the largest entry, from the same weights (which a step of 1e-30 leaves as they are)."""
+    """To 1e-5 of the largest entry, from the same weights, which a step of 1e-30 leaves alone."""
     torch.manual_seed(0)
     gan = ganlib.GAN(nets.MLPGenerator(), nets.MLPDiscriminator(), seed=5, lr=1e-30)
     [figures], _, _, of_G, of_D = transcription(gan, digits, 1)
@@ -101,7 +102,7 @@ def test_losses_and_gradients_equal_the_plain_recipe_in_float32(digits):
 
 
 def test_golden_values(small, digits):
-    """One step from a known start; float32 low bits differ between machines, the fourth digit does not."""
+    """One step from a known start; float32 low bits vary by machine, the fourth digit does not."""
     gan = small(seed=11)
     with torch.no_grad():
         for i, p in enumerate([*gan.G.parameters(), *gan.D.parameters()]):
@@ -117,7 +118,10 @@ GOLDEN = {
 
 
 def test_one_pass_for_reals_and_fakes_equals_two(small, digits):
-    """With BatchNorm in D reals and fakes are judged apart; without, together: the same where dropout is off."""
+    """With BatchNorm in D reals and fakes are judged apart; without, together.
+
+    The same where dropout is off.
+    """
     results = []
     for one_pass in (True, False):
         gan = small(dtype=torch.float64)
@@ -215,7 +219,10 @@ def test_a_paired_objective_reads_a_fresh_batch_of_reals(small, digits):
 
 @pytest.mark.parametrize("objective", [losses.non_saturating, losses.relativistic], ids=lambda o: o.name)
 def test_shared_fakes_play_the_tutorials_game(small, digits, objective):
-    """D's move on the fakes, then G's on the same ones through the D that has moved; a paired G sees D's reals."""
+    """D's move on the fakes, then G's on the same ones through the D that has moved.
+
+    A paired G sees D's reals.
+    """
     gan = small(dtype=torch.float64)
     gan.D.eval()  # no dropout
     G, D, drawn = copy.deepcopy(gan.G), copy.deepcopy(gan.D), []
@@ -327,7 +334,10 @@ def test_another_game_in_mid_run_is_refused(small, digits):
     for until, other in ((1, step), (2, partial(ganlib.gan_step, penalty=losses.r1(1), objective=losses.hinge))):
         with pytest.raises(ValueError, match=r"r1\(1\)") if until == 2 else nullcontext():
             assert len(list(ganlib.train(gan, digits, other, until=until, batch_size=10))) == 1
-    message = "trained with objective = losses.hinge, penalty = losses.r1.*given objective = losses.non_saturating"
+    message = (
+        "trained with objective = losses.hinge, penalty = losses.r1.*"
+        "given objective = losses.non_saturating"
+    )
     with pytest.raises(ValueError, match=message):
         next(ganlib.train(gan, digits, until=3, batch_size=10))
     (last,) = ganlib.train(gan, digits, step, until=2, batch_size=10)
@@ -611,7 +621,10 @@ def test_bf16_trains_with_weights_and_logits_in_float32(small, digits):
 
 
 def test_it_learns_a_toy_in_seconds():
-    """Images of two pixels, normal around (190, 90): G, which starts near (127, 127), finds place and spread."""
+    """Images of two pixels, normal around (190, 90).
+
+    G, which starts near (127, 127), finds place and spread.
+    """
     torch.manual_seed(0)
     points = (torch.randn(2000, 2) * 15 + torch.tensor([190.0, 90.0])).round().byte()
     data = ganlib.Images(points.view(-1, 1, 1, 2), name="cloud")

@@ -116,7 +116,8 @@ def test_the_film_of_a_run(kept):
     bundle, _ = picture._repr_mimebundle_()
     assert (
         bundle["text/html"]
-        == f'<img src="data:image/gif;base64,{base64.b64encode(picture.data).decode()}" width="224">'
+        == f'<img src="data:image/gif;base64,{base64.b64encode(picture.data).decode()}" '
+        'width="224">'
     )
     picture.save(folder / "run.gif")
     assert (folder / "run.gif").read_bytes() == picture.data
@@ -155,7 +156,7 @@ class Screen:
 
 @pytest.fixture
 def watched(small, monkeypatch):
-    """A view with a clock and a screen of the test's own, and a run that takes `step_seconds` per step."""
+    """A view with the test's own clock and screen, and a run that takes `step_seconds` per step."""
     clock, screen = Clock(), Screen()
     monkeypatch.setattr(live_view.time, "monotonic", clock)
     monkeypatch.setattr(live_view, "drawn", lambda look: None)
@@ -203,7 +204,10 @@ def test_updates_are_800_at_most_and_last_until_the_end(watched):
 def test_the_status_line(watched):
     drawn = watched(steps=100, step_seconds=1.0, total=100)
     assert drawn[0][0] == "step 0 / 100"
-    expected = "step 50 / 100 · D(real) 0.50 · D(fake) 0.50 · loss D 0.500 · loss G 0.500 · 100 images/s · 0:50 left"
+    expected = (
+        "step 50 / 100 · D(real) 0.50 · D(fake) 0.50 · loss D 0.500 · loss G 0.500 · "
+        "100 images/s · 0:50 left"
+    )
     assert expected in [status for status, _ in drawn]
 
 

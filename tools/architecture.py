@@ -1,10 +1,10 @@
-"""Draw the rooms of ganlib and the imports between them, as measured in the files: docs/architecture.svg.
+"""Draw the rooms of ganlib and the imports between them, from the files: docs/architecture.svg.
 
     python tools/architecture.py            write the drawing
     python tools/architecture.py --check    only say whether it is out of date (exit status 1)
 
-Rooms stand on floors; a file imports its own room and rooms on lower floors. An arrow is as wide as the number of
-imports that it stands for.
+Rooms stand on floors; a file imports its own room and rooms on lower floors. An arrow is as wide as
+the number of imports that it stands for.
 """
 
 import ast
@@ -65,11 +65,13 @@ def drawing():
     files = Counter(room_of(file) for file in HOUSE.rglob("*.py") if file.name != "__init__.py" or file.parent == HOUSE)
     height = max(y for _, y in places.values()) + HEIGHT + 16
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
-        'font-family="sans-serif" role="img" aria-label="The rooms of ganlib, and the imports between them">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+        f'width="{WIDTH}" height="{height}" font-family="sans-serif" role="img" '
+        'aria-label="The rooms of ganlib, and the imports between them">',
         f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
-        *(f'<defs><marker id="{room.split()[0]}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
-          f'orient="auto" markerUnits="userSpaceOnUse"><path d="M0 0L8 4L0 8z" fill="{colour}"/></marker></defs>'
+        *(f'<defs><marker id="{room.split()[0]}" viewBox="0 0 8 8" refX="7" refY="4" '
+          'markerWidth="8" markerHeight="8" orient="auto" markerUnits="userSpaceOnUse">'
+          f'<path d="M0 0L8 4L0 8z" fill="{colour}"/></marker></defs>'
           for room, colour in COLOURS.items()),
     ]
     edges = arrows()
@@ -83,19 +85,23 @@ def drawing():
         y0, y1 = places[start][1] + HEIGHT, places[end][1] - 2
         bend, colour = (y1 - y0) * 0.5, COLOURS[start]
         parts.append(
-            f'<path d="M{x0:.0f} {y0:.0f}C{x0:.0f} {y0 + bend:.0f} {x1:.0f} {y1 - bend:.0f} {x1:.0f} {y1:.0f}" '
-            f'fill="none" stroke="{colour}" stroke-opacity="0.8" stroke-width="{min(5, 0.8 + 0.25 * count):.1f}" '
+            f'<path d="M{x0:.0f} {y0:.0f}'
+            f'C{x0:.0f} {y0 + bend:.0f} {x1:.0f} {y1 - bend:.0f} {x1:.0f} {y1:.0f}" '
+            f'fill="none" stroke="{colour}" stroke-opacity="0.8" '
+            f'stroke-width="{min(5, 0.8 + 0.25 * count):.1f}" '
             f'marker-end="url(#{start.split()[0]})"><title>{start} to {end}: {count}</title></path>'
         )
     for room, (x, y) in places.items():
         name = room if room == "front door" else f"{room}/"
         parts += [
-            f'<rect x="{x:.0f}" y="{y:.0f}" width="{BOX}" height="{HEIGHT}" rx="7" fill="{FILL}" stroke-width="2" '
-            f'stroke="{COLOURS.get(room, INK)}"/>',
-            f'<text x="{x + 12:.0f}" y="{y + 24:.0f}" font-size="16" font-weight="bold" fill="{INK}">{name}</text>',
-            f'<text x="{x + BOX - 12:.0f}" y="{y + 24:.0f}" font-size="12" text-anchor="end" fill="{INK}">'
-            f"{files[room]} files</text>",
-            f'<text x="{x + 12:.0f}" y="{y + 45:.0f}" font-size="12" fill="{INK}">{ABOUT[room]}</text>',
+            f'<rect x="{x:.0f}" y="{y:.0f}" width="{BOX}" height="{HEIGHT}" rx="7" '
+            f'fill="{FILL}" stroke-width="2" stroke="{COLOURS.get(room, INK)}"/>',
+            f'<text x="{x + 12:.0f}" y="{y + 24:.0f}" font-size="16" font-weight="bold" '
+            f'fill="{INK}">{name}</text>',
+            f'<text x="{x + BOX - 12:.0f}" y="{y + 24:.0f}" font-size="12" text-anchor="end" '
+            f'fill="{INK}">{files[room]} files</text>',
+            f'<text x="{x + 12:.0f}" y="{y + 45:.0f}" font-size="12" '
+            f'fill="{INK}">{ABOUT[room]}</text>',
         ]
     return "\n".join([*parts, "</svg>"]) + "\n"
 

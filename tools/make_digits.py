@@ -2,7 +2,8 @@
 
     python tools/make_digits.py FOLDER_WITH_train-images-idx3-ubyte.gz
 
-Prints the SHA-256 of each file for ganlib/data.py. MNIST: Y. LeCun, C. Cortes, C. Burges, CC BY-SA 3.0.
+Prints the SHA-256 of each file for ganlib/data/loading.py.
+MNIST: Y. LeCun, C. Cortes, C. Burges, CC BY-SA 3.0.
 """
 
 import gzip
@@ -20,7 +21,10 @@ def main(folder):
         cut = raw[:4] + COUNT.to_bytes(4, "big") + raw[8 : header + COUNT * size]
         packed = gzip.compress(cut, compresslevel=9, mtime=0)
         (ASSETS / f"digits-{kind}-ubyte.gz").write_bytes(packed)
-        print(f'    "digits-{kind}-ubyte.gz": "{hashlib.sha256(packed).hexdigest()}",  # {len(packed):,} bytes')
+        print(
+            f'    "digits-{kind}-ubyte.gz": "{hashlib.sha256(packed).hexdigest()}",'
+            f"  # {len(packed):,} bytes"
+        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
-"""Make ganlib/assets/mnist-features.safetensors: what the digit classifier sees in 10,000 training and all test digits.
+"""Make ganlib/assets/mnist-features.safetensors.
+
+It holds what the digit classifier sees in 10,000 training and all test digits.
 
     python tools/make_reference.py FOLDER_OF_torchvision
 
-The training digits are the 10,000 after the embedded ones. Prints the SHA-256 for ganlib/evaluation.py.
+The training digits are the 10,000 after the embedded ones. Prints the SHA-256 for
+ganlib/judge/features.py.
 """
 
 import hashlib

@@ -1,10 +1,10 @@
-"""Run notebooks from the start, as papermill does in CI, and commit-ready: outputs in place, nothing of this machine.
+"""Run notebooks from the start, as papermill does in CI, and commit-ready.
 
     python tools/refresh.py notebooks/01_first_gan.ipynb [...]
 
-Plots are given a palette, to be smaller.
-Each runs in a fresh temporary folder, so that no earlier run is gone on with, on the ganlib of this checkout. Takes as
-long as the notebooks do.
+Outputs are in place, with nothing of this machine; plots are given a palette, to be smaller. Each
+notebook runs in a fresh temporary folder, so that no earlier run is gone on with, on the ganlib of
+this checkout. Takes as long as the notebooks do.
 """
 
 import base64
@@ -36,7 +36,10 @@ def clean(notebook):
 
 
 def shrink(output):
-    """Give a picture with an alpha channel, as matplotlib makes them, a palette of 64 colours: half the size."""
+    """Give a picture with an alpha channel, as matplotlib makes them, a palette of 64 colours.
+
+    This halves its size.
+    """
     picture = output.get("data", {}).get("image/png")
     if picture is None:
         return

@@ -1,10 +1,11 @@
-"""Stamp the repository's address and the release into every notebook's set-up cell and badge, and into README.
+"""Stamp the repository's address and the release into every notebook, and into README.
 
     python tools/stamp.py            write them
     python tools/stamp.py --check    only say what is out of date (exit status 1)
 
-The address stands in one place, pyproject.toml's [project.urls] Repository; the release in ganlib/__init__.py. While
-the address is unset, the badges are empty and the set-up cells say what to do. --root names another checkout.
+In a notebook they stand in the set-up cell and the badge. The address comes from one place,
+pyproject.toml's [project.urls] Repository; the release from ganlib/__init__.py. While the address
+is unset, the badges are empty and the set-up cells say what to do. --root names another checkout.
 """
 
 import argparse
@@ -29,7 +30,10 @@ def stamped(text, repository, release, notebook):
             return mark
         owner = re.sub(r"^https://github\.com/", "", repository)
         target = f"{COLAB}/github/{owner}/blob/v{release}/{path}"
-        return f'{mark}<a href="{target}"><img src="{COLAB}/assets/colab-badge.svg" alt="Open in Colab"></a>'
+        return (
+            f'{mark}<a href="{target}">'
+            f'<img src="{COLAB}/assets/colab-badge.svg" alt="Open in Colab"></a>'
+        )
 
     return BADGE.sub(badge, SETUP.sub(f'REPOSITORY, RELEASE = "{repository}", "{release}"', text))
 
@@ -45,7 +49,8 @@ def main():
     release = re.search(r'__version__ = "(.*)"', (root / "ganlib" / "__init__.py").read_text())[1]
     if repository and not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", repository):
         sys.exit(
-            f"pyproject.toml: Repository = {repository!r}; https://github.com/OWNER/NAME is expected, as Colab opens it"
+            f"pyproject.toml: Repository = {repository!r}; "
+            "https://github.com/OWNER/NAME is expected, as Colab opens it"
         )
     stale = []
     for file in [root / "README.md", *sorted((root / "notebooks").glob("*.ipynb"))]:

@@ -2,8 +2,8 @@
 
 python tools/thumbnails.py
 
-In each notebook one cell has the tag "thumbnail N x y w h": its N-th picture, 0 being the first, is cut to w x h pixels
-at x, y.
+In each notebook one cell has the tag "thumbnail N x y w h": its N-th picture, 0 being the first, is
+cut to w x h pixels at x, y.
 """
 
 import base64

@@ -1,9 +1,12 @@
-"""Train the digit classifier that ships in ganlib/assets: MNIST's 60,000 training digits, shifted, turned and scaled.
+"""Train the digit classifier that ships in ganlib/assets.
+
+It learns from MNIST's 60,000 training digits, shifted, turned and scaled.
 
     python tools/train_classifier.py FOLDER_OF_torchvision [--epochs 8]
 
-Prints the accuracy on the 10,000 test digits, which no choice was made on (the recipe was fixed beforehand and the last
-epoch is kept), and the SHA-256 for ganlib/features.py. About ten minutes on two CPU cores.
+Prints the accuracy on the 10,000 test digits, which no choice was made on (the recipe was fixed
+beforehand and the last epoch is kept), and the SHA-256 for ganlib/judge/features.py. About ten minutes on
+two CPU cores.
 """
 
 import argparse
@@ -63,7 +66,10 @@ def main():
     right = net.logits(extract(net, as_float(test.images))).argmax(1) == test.labels
     packed = save({key: value.contiguous() for key, value in state.items()})
     (Path(__file__).parents[1] / "ganlib" / "assets" / DIGITS[0]).write_bytes(packed)
-    print(f"{100 * right.double().mean():.2f} % of {len(right)} test digits right; {len(packed):,} bytes")
+    print(
+        f"{100 * right.double().mean():.2f} % of {len(right)} test digits right; "
+        f"{len(packed):,} bytes"
+    )
     print(f"SHA-256 {hashlib.sha256(packed).hexdigest()}")
 
 

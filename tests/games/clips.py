@@ -1,4 +1,4 @@
-"""Clips (N, C, T, H, W): a square that glides to the right, with convolutions in three dimensions."""
+"""Clips (N, C, T, H, W): a square that glides to the right; convolutions in three dimensions."""
 
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""Two GANs in one run: from a heap to a ring in the plane and back, each tied to the other by a cycle."""
+"""Two GANs in one run: from a heap to a ring in the plane and back, tied together by a cycle."""
 
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""A G that is asked in words, int64 (N, L): "dark top left" is a picture whose upper left quarter is dark."""
+"""A G asked in words, int64 (N, L): "dark top left" is a picture with a dark upper left quarter."""
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ WORDS = ("dark", "bright", "top", "bottom", "left", "right")  # their numbers ar
 
 
 class Reader(nn.Module):
-    """Sentences (N, L) to vectors (N, 16): an embedding of the words, and the last state of a GRU."""
+    """Sentences (N, L) to vectors (N, 16): an embedding of the words, then a GRU's last state."""
 
     def __init__(self, words=6):
         super().__init__()
