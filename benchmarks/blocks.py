@@ -1,4 +1,4 @@
-"""Variants side by side: short blocks that alternate, so that a busy moment of the machine hits all alike."""
+"""Variants side by side, in short blocks that alternate: a busy moment hits all of them alike."""
 
 import argparse
 import statistics
@@ -22,8 +22,9 @@ def arguments(description, **more):
 def compare(variants, options, images):
     """Print images/s of each variant and its ratio to the first one.
 
-    variants: name -> (one step, the float32 matmul precision it runs under); each step takes `images` images. A ratio
-    is the median of the ratios of neighbouring blocks. Returns name -> the ratio.
+    variants: name -> (one step, the float32 matmul precision it runs under); each step takes
+    `images` images. A ratio is the median of the ratios of neighbouring blocks. Returns
+    name -> the ratio.
     """
     rates = {name: [] for name in variants}
     for block in range(options.blocks + 1):  # the first warms up
@@ -39,7 +40,8 @@ def compare(variants, options, images):
                 rates[name].append(images * steps / (time.perf_counter() - start))
     machine = torch.cuda.get_device_name() if torch.cuda.is_available() else processor()
     print(
-        f"{machine}, {torch.get_num_threads()} threads, torch {torch.__version__}, medians of {options.blocks} blocks"
+        f"{machine}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"medians of {options.blocks} blocks"
     )
     base, found = next(iter(rates)), {}
     print(f"\n| variant | images/s | of {base} |\n|---|---|---|")

@@ -1,9 +1,10 @@
-"""What is left of the classic recipe's images/s while another process keeps one core busy, by threads and by waiting.
+"""What is left of the classic recipe's images/s beside one busy core, by threads and by waiting.
 
     python -m benchmarks.busy [--blocks 3] [--seconds 4]
 
-Each measurement is a process of its own (how threads wait is settled when torch is loaded). "spin" is how long a thread
-that waits for the others keeps its core (GOMP_SPINCOUNT): torch's default, or 0 for giving it up at once.
+Another process keeps the core busy. Each measurement is a process of its own (how threads wait is
+settled when torch is loaded). "spin" is how long a thread that waits for the others keeps its core
+(GOMP_SPINCOUNT): torch's default, or 0 for giving it up at once.
 """
 
 import os
@@ -52,7 +53,10 @@ def main():
                 other.kill()
                 other.wait()
     base = statistics.median(found[ways[0], False])
-    print(f"{cores} cores, {options.precision}, medians of {options.blocks}; shares of {base:,.0f} images/s\n")
+    print(
+        f"{cores} cores, {options.precision}, medians of {options.blocks}; "
+        f"shares of {base:,.0f} images/s\n"
+    )
     print("| threads | spin | quiet | one core busy |\n|---|---|---|---|")
     for way in ways:
         quiet, busy = (statistics.median(found[way, busy]) / base for busy in (False, True))

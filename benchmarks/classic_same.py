@@ -1,12 +1,13 @@
-"""Is the fast loop the same recipe? The plain loop, ganlib in float32 and in bf16, ten seeds each: outcomes compared.
+"""Is the fast loop the same recipe? Ten seeds each: the plain loop, ganlib in float32, in bf16.
 
     python -m benchmarks.classic_same [--seeds 10] [--steps 2000] [--workers 2]
 
-That one step is the same is proven by tests/test_training.py: to 1e-10 over 20 steps in float64, and in float32
-losses and gradients to 1e-5 of the largest entry. Here the noise differs, and what is compared is how runs end: how
-many got stuck (over the last 500 steps D's loss below 0.05 and the fakes alike), and the Frechet distance of 10,000
-fakes from MNIST's test digits in units of the floor. Fisher's exact test says how surprising the counts would be if the
-recipes were one; ten seeds cannot prove that they are. All train on the embedded digits, one thread each.
+That one step is the same is proven by tests/test_training.py: to 1e-10 over 20 steps in float64,
+and in float32 losses and gradients to 1e-5 of the largest entry. Here the noise differs, and what
+is compared is how runs end: how many got stuck (over the last 500 steps D's loss below 0.05 and the
+fakes alike), and the Frechet distance of 10,000 fakes from MNIST's test digits in units of the
+floor. Fisher's exact test says how surprising the counts would be if the recipes were one; ten
+seeds cannot prove that they are. All train on the embedded digits, one thread each.
 """
 
 import argparse
@@ -59,7 +60,7 @@ def play(way, seed, steps):
 
 
 def fisher(a, n, b, m):
-    """The two-sided p of `a` of n against `b` of m: tables at most as likely as this one, their margins given."""
+    """The two-sided p of `a` of n against `b` of m: tables with its margins, at most as likely."""
 
     def chance(x):
         return comb(n, x) * comb(m, a + b - x) / comb(n + m, a + b)

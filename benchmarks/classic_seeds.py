@@ -1,11 +1,13 @@
 """How many of N seeds learn with the classic recipe on this machine, and how many get stuck.
 
-    python -m benchmarks.classic_seeds --out FOLDER [--seeds 10] [--steps 10000] [--precision float32]
+    python -m benchmarks.classic_seeds --out FOLDER [--seeds 10] [--steps 10000]
+                                       [--precision float32]
 
-Each seed trains on the embedded digits from the notebook's own starting point (`setup(seed)`, then G, then D) and
-leaves its history, pictures and `latest.png` in FOLDER/seed-N. A line is printed for each: the step it reached, why
-it ended, D's loss and the fakes' diversity over the last 10 rows of the history, and images/s. A run that is stuck by
-the first notebook's rule (for 1,000 steps D's loss below 0.05 and the fakes alike) ends there.
+Each seed trains on the embedded digits from the notebook's own starting point (`setup(seed)`, then
+G, then D) and leaves its history, pictures and `latest.png` in FOLDER/seed-N. A line is printed for
+each: the step it reached, why it ended, D's loss and the fakes' diversity over the last 10 rows of
+the history, and images/s. A run that is stuck by the first notebook's rule (for 1,000 steps D's
+loss below 0.05 and the fakes alike) ends there.
 """
 
 import argparse

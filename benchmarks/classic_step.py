@@ -1,10 +1,11 @@
-"""Images/s of the classic recipe on this machine, batch 100: the plain loop against ganlib's, side by side.
+"""Images/s of the classic recipe on this machine, batch 100: the plain loop beside ganlib's.
 
     python -m benchmarks.classic_step [--mnist FOLDER] [--blocks 5] [--seconds 4]
 
-Blocks of the variants alternate; the medians over the blocks and their ratios to the plain loop are printed. The
-plain loop is the recipe as its tutorials write it: torchvision's MNIST with ToTensor and Normalize, a DataLoader,
-BCELoss on a sigmoid, nn.Dropout, two backward passes for D, default Adam, nothing frozen.
+Blocks of the variants alternate; the medians over the blocks and their ratios to the plain loop are
+printed. The plain loop is the recipe as its tutorials write it: torchvision's MNIST with ToTensor
+and Normalize, a DataLoader, BCELoss on a sigmoid, nn.Dropout, two backward passes for D, default
+Adam, nothing frozen.
 """
 
 from functools import partial
@@ -19,7 +20,7 @@ from ganlib.machine.device import setup
 
 
 class Plain:
-    """The recipe as its tutorials write it: `G`, `D`, and `move(real)`, one move of each for `real (100, 784)`."""
+    """The tutorials' recipe: `G`, `D`, and `move(real)`, one move of each for `real (100, 784)`."""
 
     def __init__(self, device="cpu"):
         def mlp(sizes, between, last):

@@ -1,14 +1,15 @@
-"""Images/s of a DCGAN of the usual tutorial size (32x32, 64 to 128 channels): plain eager float32 against ganlib.
+"""Images/s of a DCGAN of tutorial size (32x32, 64 to 128 channels): plain eager float32 and ganlib.
 
     python -m benchmarks.dcgan_step [--blocks 5] [--seconds 4]
 
-The nets are those of PyTorch-GAN's dcgan.py (G: nearest-neighbour upsampling and 3x3 convolutions; D: 3x3 convolutions
-of stride 2, batch normalisation), without its dropout; both sides play the same nets and the same game, with one batch
-of fakes for both moves (the plain loop moves G first, ganlib D). The plain side is the loop as written there: NCHW
-float32, two passes of D, D's weights not frozen in G's move, default Adam, the images resident, so that no loader is
-compared. ganlib's side has `nets.ResizeConv2d` in the place of an upsampling and the convolution after it: the same
-function of the same weights, with 16 products in the place of 36 (before anything is timed, both G's are compared, in
-float64, to 1e-12).
+The nets are those of PyTorch-GAN's dcgan.py (G: nearest-neighbour upsampling and 3x3 convolutions;
+D: 3x3 convolutions of stride 2, batch normalisation), without its dropout; both sides play the same
+nets and the same game, with one batch of fakes for both moves (the plain loop moves G first, ganlib
+D). The plain side is the loop as written there: NCHW float32, two passes of D, D's weights not
+frozen in G's move, default Adam, the images resident, so that no loader is compared. ganlib's side
+has `nets.ResizeConv2d` in the place of an upsampling and the convolution after it: the same
+function of the same weights, with 16 products in the place of 36 (before anything is timed, both
+G's are compared, in float64, to 1e-12).
 """
 
 import torch

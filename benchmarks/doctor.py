@@ -1,7 +1,10 @@
-"""Is the doctor right? Play the labelled runs of doctor_runs.py, and compare what `ganlib.diagnose` says of them.
+"""Is the doctor right? What `ganlib.diagnose` says of the labelled runs of doctor_runs.py.
 
-python -m benchmarks.doctor play [--only TEXT] [--pictures FOLDER]   trains all runs; writes doctor_histories.json.gz
-python -m benchmarks.doctor judge [--half a | b | c]                     the confusion matrix, with intervals
+    python -m benchmarks.doctor play [--only TEXT] [--pictures FOLDER]
+    python -m benchmarks.doctor judge [--half a | b | c]
+
+`play` trains all runs and writes doctor_histories.json.gz; `judge` prints the confusion matrix,
+with intervals.
 """
 
 import argparse
@@ -48,7 +51,7 @@ def play(task):
     if gan.sample(2).shape[-1] == 14:
         small = as_uint8(torch.nn.functional.avg_pool2d(as_float(digits.images), 2))
         digits = ganlib.Images(small, digits.labels, digits.classes, "digits14")
-    # the last 1,000 are for no one to train on: a judge of memorising needs images that G cannot have seen
+    # no one trains on the last 1,000: a judge of memorising needs images that G cannot have seen
     held_out, count = ganlib.Images(digits.images[9000:], name="held out"), only or 9000
     data = ganlib.Images(digits.images[:count], digits.labels[:count], digits.classes, digits.name)
     extractor = Enlarged()
@@ -97,7 +100,10 @@ def judge(half):
     ill = sum(said[run.name].name in ILL for run in healthy)
     for what, count, n in (("right", right, len(chosen)), ("healthy runs called ill", ill, len(healthy))):
         low, high = wilson(count, n)
-        print(f"\n{what}: {count} of {n}, {100 * count / n:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f})")
+        print(
+            f"\n{what}: {count} of {n}, {100 * count / n:.1f} % "
+            f"(95 % interval {100 * low:.1f} to {100 * high:.1f})"
+        )
 
 
 def main():

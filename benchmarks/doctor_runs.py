@@ -1,8 +1,8 @@
-"""The labelled runs on which the doctor is judged: what was done to each, and which answers are right for it.
+"""The labelled runs on which the doctor is judged: what was done to each, and its right answers.
 
-The answers stand here before any rule of the doctor was written; `benchmarks/doctor.py` plays the runs and judges.
-Half of the runs of each kind (`half` "a") may be looked at while rules are written; the others ("b", and later "c") are
-judged once.
+The answers stand here before any rule of the doctor was written; `benchmarks/doctor.py` plays the
+runs and judges. Half of the runs of each kind (`half` "a") may be looked at while rules are
+written; the others ("b", and later "c") are judged once.
 """
 
 from dataclasses import dataclass, field, replace
@@ -17,12 +17,13 @@ from ganlib import losses, nets, schedules
 
 @dataclass(frozen=True)
 class Run:
-    """One run: its `kind` says what was done to it, `answers` the names of the diagnoses that are right."""
+    """One run: `kind` says what was done to it, `answers` names the diagnoses that are right."""
 
     name: str
     kind: str
     answers: tuple
-    make: object = field(repr=False)  # () -> (gan, step, batch_size, images of the data or None for all)
+    # () -> (gan, step, batch_size, images of the data or None for all)
+    make: object = field(repr=False)
     steps: int
     evaluate_every: int | None = None
     half: str = "a"
@@ -53,7 +54,7 @@ class Linear(nn.Module):
 
 
 class Few(nn.Module):
-    """A G that can draw only `modes` different pictures: the noise chooses among as many prototypes."""
+    """A G that draws only `modes` different pictures: the noise picks one of as many prototypes."""
 
     def __init__(self, net, modes):
         super().__init__()
@@ -78,7 +79,7 @@ class Deaf(nn.Module):
 
 
 class Failing(nn.Module):
-    """A net one of whose layers divides by a count that reaches zero after `calls` calls in training."""
+    """A net with a layer that divides by a count: it is zero after `calls` calls in training."""
 
     def __init__(self, net, calls):
         super().__init__()
@@ -119,7 +120,7 @@ def _game(G, D, seed, lr, betas, batch, objective, penalty, n_critic=1, ema=None
     return gan, step, batch, only
 
 
-# games that are known to learn: everything below is one of them, or one of them with something done to it
+# games that are known to learn: all below is one of them, or one with something done to it
 GAMES = {
     "relativistic": partial(conv, objective=losses.relativistic, penalty=losses.approximate_r1_r2(1.0, 0.05), lr=2e-3),
     "r1": partial(conv, objective=losses.non_saturating, penalty=losses.r1(1.0), lr=2e-3),
@@ -167,14 +168,17 @@ def runs():
         lr = schedules.Linear(((0, 1e-3), (30_000, 1e-3), (40_000, 1e-6)))
         steps = 1500 // (3 if name == "wgan-gp" else 1)
         add("done", ("done",), f"{name}-{seed}", partial(GAMES[name], seed=20 + seed, lr=lr), steps, steps // 12)
-    # D wins: G moves a thousand times less, or D moves ten times for each move of G at ten times the rate
+    # D wins: G's learning rate is a hundredth, or D moves eight times for each move of G and
+    # at 300 times its rate
     for seed, name in enumerate(("r1", "dcgan", "lsgan", "mlp-relativistic", "relativistic", "mlp-r1")):
-        weak = {} if name in ("dcgan", "lsgan") else {"penalty": None}  # a penalty is what keeps D from winning
+        # a penalty is what keeps D from winning
+        weak = {} if name in ("dcgan", "lsgan") else {"penalty": None}
         add("d_wins", ("d_wins",), f"slow-G-{name}", partial(GAMES[name], seed=30 + seed, lr_G=2e-6, **weak), 400)
     for seed, name in enumerate(("r1", "mlp-relativistic", "mlp-r1", "relativistic")):
         weak = {"penalty": None, "n_critic": 8, "lr_G": 1e-5, "lr_D": 3e-3}
         add("d_wins", ("d_wins",), f"fast-D-{name}", partial(GAMES[name], seed=40 + seed, **weak), 300)
-    # G wins, or D cannot learn: D's rate is next to nothing, D is one linear layer, D sees hardly anything
+    # G wins, or D cannot learn: D's rate is next to nothing, D is one linear layer, D sees
+    # hardly anything
     for seed, name in enumerate(("r1", "dcgan", "relativistic", "mlp-r1", "lsgan", "spectral")):
         add("g_wins", ("g_wins",), f"slow-D-{name}", partial(GAMES[name], seed=50 + seed, lr_D=1e-7), 400)
     for seed, name in enumerate(("r1", "mlp-r1", "relativistic", "mlp-relativistic")):
@@ -185,7 +189,8 @@ def runs():
         answers = ("total_collapse",)
         deaf = {"wrap_G": partial(Deaf, share=0.002 if name in MLP else 0.0)}
         add("total_collapse", answers, f"deaf-G-{name}", partial(GAMES[name], seed=70 + seed, **deaf), 400)
-    for seed in range(4):  # the classic recipe at five times its rate: D wins, G has one shape; both are right
+    # the classic recipe at five times its rate: D wins, G has one shape; both are right
+    for seed in range(4):
         stuck = partial(mlp, seed=80 + seed, objective=losses.non_saturating, lr=1e-3)
         add("total_collapse", ("total_collapse", "d_wins", "lr_too_high"), f"stuck-{seed}", stuck, 800)
     # partial mode collapse: G can draw only so many pictures
@@ -194,14 +199,15 @@ def runs():
         few = {"wrap_G": partial(Few, modes=modes)}
         add("partial_collapse", ("partial_collapse",), f"{modes}-modes-{name}-{seed}",
             partial(GAMES[name], seed=90 + seed, **few), 500)  # fmt: skip
-    # oscillation: an undamped game, after the Dirac GAN of Mescheder et al. 2018: D is linear, no penalty, momentum. (A
-    # linear D is also too weak to learn. With an MLP for G such games mostly got stuck instead: G has batch norm.)
+    # oscillation: an undamped game, after the Dirac GAN of Mescheder et al. 2018: D is linear, no
+    # penalty, momentum. (A linear D is also too weak to learn. With an MLP for G such games mostly
+    # got stuck instead: G has batch norm.)
     games = (losses.non_saturating, losses.hinge, losses.relativistic, losses.least_squares) * 2
     for seed, objective in enumerate(games):
         betas, lr = ((0.9, 0.99), 1e-3) if seed < 4 else ((0.8, 0.99), 2e-3)
         make = partial(conv, seed=110 + seed, objective=objective, D=Linear, betas=betas, lr=lr)
         add("oscillation", ("oscillation", "g_wins"), f"linear-D-{objective.name}-{seed}", make, 1000)
-    # vanishing gradients: the minimax loss under a D that is sure; or G's tanh saturated from the start
+    # vanishing gradients: the minimax loss under a sure D; or G's tanh saturated from the start
     for seed, (lr_D, n_critic) in enumerate(((2e-3, 5), (1e-3, 5), (2e-3, 8), (1e-3, 3))):
         sure = {"lr_G": 1e-4, "lr_D": lr_D, "n_critic": n_critic, "penalty": None, "objective": losses.saturating}
         name = ("r1", "mlp-r1")[seed % 2]
@@ -216,7 +222,8 @@ def runs():
             ("mlp-relativistic", 0.1), ("wgan-gp", 0.1))  # fmt: skip
     for seed, (name, lr) in enumerate(high):
         add("lr_too_high", ("lr_too_high",), f"{name}-{lr}", partial(GAMES[name], seed=140 + seed, lr=lr), 400)
-    # not finite: a layer that divides 0 by 0 after so many calls, weights that overflow, a penalty that overflows
+    # not finite: a layer that divides 0 by 0 after so many calls, weights that overflow,
+    # a penalty that overflows
     for seed, (name, player) in enumerate((("r1", "G"), ("dcgan", "D"), ("mlp-relativistic", "D"), ("spectral", "G"))):
         failing = {f"wrap_{player}": partial(Failing, calls=250 + 20 * seed)}
         add(
@@ -230,7 +237,8 @@ def runs():
     for seed, (name, only) in enumerate(few):
         make = partial(GAMES[name], seed=170 + seed, only=only, batch=only)
         add("memorising", ("memorising",), f"{only}-images-{name}-{seed}", make, 3000, 1000)
-    # half "c": one rule was changed after half b had been judged (memorising needs fakes that look like something)
+    # half "c": one rule was changed after half b had been judged (memorising needs
+    # fakes that look like something)
     for seed, name in enumerate((*CONV, *MLP)):
         steps, hardly = (500, 60) if name in CONV else (1000, 150)
         for kind, length in (("healthy", steps), ("undertrained", hardly)):

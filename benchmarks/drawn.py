@@ -1,7 +1,7 @@
 """Two data sets drawn by code, so that a recipe can be tried on more than digits without a network.
 
-`glyphs`: the letters A to Z, 28x28 grey, in 12 typefaces, turned, slanted, scaled and shifted at random.
-`shapes`: six shapes in random colours on a gradient of two others, 32x32 in colour, with smooth edges.
+`glyphs`: A to Z, 28x28 grey, in 12 typefaces, turned, slanted, scaled and shifted at random.
+`shapes`: six shapes in random colours on a gradient of two others, 32x32 in colour, smooth-edged.
 """
 
 from pathlib import Path

@@ -1,10 +1,11 @@
-"""How long the lab lets one wait: a frame of the plane, a slider of the explorer, a button of the stepper.
+"""How long the lab lets one wait: the plane's frame, the explorer's slider, the stepper's button.
 
     python -m benchmarks.lab [--repeats 30]
 
-Milliseconds, median and the slowest of each, from the control's new value to the encoded picture; what the browser adds
-is its own. The explorer moves the recipe `small`, with 10,000 training images to compare with, the stepper the classic
-pair, the plane two nets of 64-64; none of them needs to be trained for it.
+Milliseconds, median and the slowest of each, from the control's new value to the encoded picture;
+what the browser adds is its own. The explorer moves the recipe `small`, with 10,000 training images
+to compare with, the stepper the classic pair, the plane two nets of 64-64; none of them needs to be
+trained for it.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""Memory of a run: the peak above torch's own in the first notebook's run, and whether it grows over 100,000 steps.
+"""Memory of a run: the first notebook's peak above torch's own, and any growth in 100,000 steps.
 
     python -m benchmarks.memory [--steps 3000] [--long 100000]
 
-The first figure is the process's largest resident size less what it had once torch, torchvision and matplotlib were
-loaded, in a run with live view, history, doctor and checkpoints. The second is a run of tiny nets with batches of 4,
-whose resident size is printed at each tenth.
+The first figure is the process's largest resident size less what it had once torch, torchvision and
+matplotlib were loaded, in a run with live view, history, doctor and checkpoints. The second is a
+run of tiny nets with batches of 4, whose resident size is printed at each tenth.
 """
 
 import ctypes
@@ -41,7 +41,10 @@ def main():
             if now.every(500):
                 ganlib.save(folder, gan)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    print(f"torch, torchvision and matplotlib: {before:,.0f} MiB; peak of the run: {peak - before:,.0f} MiB more")
+    print(
+        f"torch, torchvision and matplotlib: {before:,.0f} MiB; "
+        f"peak of the run: {peak - before:,.0f} MiB more"
+    )
     nets = ganlib.nets
     gan = ganlib.GAN(nets.MLPGenerator(8, widths=(16,)), nets.MLPDiscriminator(widths=(16,)), seed=0)
     for now in ganlib.train(gan, digits, until=options.long, batch_size=4):

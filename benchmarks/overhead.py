@@ -1,11 +1,12 @@
-"""What live view, history, doctor and checkpoints cost: their share of a run's time; and how long a start takes.
+"""What live view, history, doctor and checkpoints cost of a run's time; how long a start takes.
 
     python -m benchmarks.overhead [--recipe classic] [--steps 6000] [--starts 5] [--every 500]
 
-The run is that of the first notebook: a live view with a folder, a row of history every 50 steps, the doctor's
-verdict. It is saved by the clock, `train(folder=...)`; `--every 500`: every 500 steps, by the loop's own `save`. Each
-part is timed where it is called, in the same run, so that a busy machine slows the parts and the whole alike. A start
-is a process of its own: `import ganlib` after torch and torchvision, and from there to the end of the first step.
+The run is that of the first notebook: a live view with a folder, a row of history every 50 steps,
+the doctor's verdict. It is saved by the clock, `train(folder=...)`; `--every 500`: every 500 steps,
+by the loop's own `save`. Each part is timed where it is called, in the same run, so that a busy
+machine slows the parts and the whole alike. A start is a process of its own: `import ganlib` after
+torch and torchvision, and from there to the end of the first step.
 """
 
 import statistics
@@ -68,15 +69,18 @@ def main():
             if options.every and now.every(options.every):
                 save(folder, gan)
         whole = time.perf_counter() - start
-    print(f"\n{made.name}, {options.steps:,} steps in {whole:.0f} s\n\n| part | seconds | share |\n|---|---|---|")
+    print(
+        f"\n{made.name}, {options.steps:,} steps in {whole:.0f} s\n\n"
+        "| part | seconds | share |\n|---|---|---|"
+    )
     for name, seconds in spent.items():
         print(f"| {name} | {seconds:.2f} | {seconds / whole:.2%} |")
     print(f"| all of these | {sum(spent.values()):.2f} | {sum(spent.values()) / whole:.2%} |")
     run = partial(subprocess.run, [sys.executable, "-c", START], capture_output=True, text=True, check=True)
     times = [[float(x) for x in run().stdout.split()] for _ in range(options.starts)]
     loaded, first = (statistics.median(column) for column in zip(*times, strict=True))
-    print(f"\nimport ganlib after torch and torchvision: {loaded:.2f} s; to the end of the first step: {first:.2f} s "
-          f"(medians of {options.starts})")  # fmt: skip
+    print(f"\nimport ganlib after torch and torchvision: {loaded:.2f} s; "
+          f"to the end of the first step: {first:.2f} s (medians of {options.starts})")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""What each recipe reaches in the same time on this machine: parameters, images/s, and the distance after 30 and 60 s.
+"""What each recipe reaches in the same time: parameters, images/s, the distance after 30 and 60 s.
 
-    python -m benchmarks.recipes [--recipes classic dcgan ...] [--mnist data] [--marks 30 60] [--seeds 1] [--out FOLDER]
+    python -m benchmarks.recipes [--recipes classic dcgan ...] [--mnist data]
+                                 [--marks 30 60] [--seeds 1] [--out FOLDER]
 
-Each trains on the embedded digits (or on MNIST's training set, with --data mnist) with `setup(seed, precision="fast")`.
-The clock counts training only. The distance is the Frechet distance on ganlib's digit features of 10,000 fakes (of the
-EMA, where the recipe has one) from MNIST's 10,000 test digits, or, without --mnist, from the embedded digits
-themselves; beside it the distance of 10,000 training digits from the same: the floor.
+Each trains on this machine, on the embedded digits (or on MNIST's training set, with --data mnist)
+with `setup(seed, precision="fast")`. The clock counts training only. The distance is the Frechet
+distance on ganlib's digit features of 10,000 fakes (of the EMA, where the recipe has one) from
+MNIST's 10,000 test digits, or, without --mnist, from the embedded digits themselves; beside it the
+distance of 10,000 training digits from the same: the floor.
 """
 
 import argparse

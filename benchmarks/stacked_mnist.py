@@ -3,11 +3,12 @@
     python -m benchmarks.stacked_mnist --recipe small [--game relativistic+r1+r2 ...] [--mnist data]
                                        [--images 200k | --seconds 120] [--seeds 1] [--out FOLDER]
 
-An image is three random MNIST digits, one in each colour: 1,000 equally likely modes (Metz et al. 2017). 26,000 samples
-of G (its EMA, where the recipe has one) are read channel by channel by ganlib's digit classifier. Printed beside each
-run: modes and KL of as many real images, and what an ideal sampler would score on average, 999/2N. A `--game`
-puts another objective and exact penalty, with the recipe's own gamma, on the recipe's nets and optimizers.
-Without `--mnist FOLDER` (torchvision's layout) the 10,000 embedded digits are stacked.
+An image is three random MNIST digits, one in each colour: 1,000 equally likely modes (Metz et al.
+2017). 26,000 samples of G (its EMA, where the recipe has one) are read channel by channel by
+ganlib's digit classifier. Printed beside each run: modes and KL of as many real images, and what an
+ideal sampler would score on average, 999/2N. A `--game` puts another objective and exact penalty,
+with the recipe's own gamma, on the recipe's nets and optimizers. Without `--mnist FOLDER`
+(torchvision's layout) the 10,000 embedded digits are stacked.
 """
 
 import argparse
