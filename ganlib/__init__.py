@@ -1,6 +1,7 @@
 """ganlib: learn, train and judge generative adversarial networks in a notebook.
 
-The core of a GAN is loaded at once; all else (judge, keep, lab, lessons, recipes, ...) when it is first asked for.
+The core of a GAN is loaded at once; all else (judge, keep, lab, lessons, recipes, ...) when it is
+first used.
 """
 
 from importlib import import_module

@@ -168,7 +168,7 @@ def test_bad_input(digits, what, settings, message):
 
 
 def test_a_conditional_g_needs_labels(digits):
-    with pytest.raises(ValueError, match="'digits' has no labels to ask it for"):
+    with pytest.raises(ValueError, match="'digits' has no labels for it"):
         ganlib.evaluate(make(classes=10), ganlib.Images(digits.images, name="digits", known="digits"), n=200)
 
 

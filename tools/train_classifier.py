@@ -5,8 +5,8 @@ It learns from MNIST's 60,000 training digits, shifted, turned and scaled.
     python tools/train_classifier.py FOLDER_OF_torchvision [--epochs 8]
 
 Prints the accuracy on the 10,000 test digits, which no choice was made on (the recipe was fixed
-beforehand and the last epoch is kept), and the SHA-256 for ganlib/judge/features.py. About ten minutes on
-two CPU cores.
+beforehand and the last epoch is kept), and the SHA-256 for ganlib/judge/features.py. About
+ten minutes on two CPU cores.
 """
 
 import argparse

@@ -51,7 +51,8 @@ def _allowed(archive, members):
         elif count > COUNT:
             why = f"it has more than {COUNT:,} files"
         if why:
-            raise ValueError(f"{archive} is refused: {why}. If you trust it, unpack it yourself and give the folder")
+            raise ValueError(f"{archive} is refused: {why}. If you trust it, unpack it yourself and give the "
+                             "folder")
 
 
 def _mark_of(path):

@@ -41,7 +41,8 @@ def decode(source, size, fit="crop"):
         image = Image.open(io.BytesIO(source)) if isinstance(source, bytes) else _picture(source)
         width, height = image.size
         if width * height > PIXELS:
-            raise Unreadable(f"{width:,} x {height:,} pixels; more than {PIXELS / 1e6:.0f} million are not decoded")
+            raise Unreadable(f"{width:,} x {height:,} pixels; more than {PIXELS / 1e6:.0f} million are not "
+                             "decoded")
         if image.format not in (None, "MPO", "JPEG") and getattr(image, "n_frames", 1) > 1:
             notes.append("first frame of an animation or of several pages")
         image.draft(None, (2 * size, 2 * size))  # a JPEG is read faster at 1/2 to 1/8 of its size

@@ -84,21 +84,22 @@ class Images:
         if images.dtype != torch.uint8 or images.ndim not in KINDS or 0 in images.shape:
             expected = " or ".join(KINDS.values())
             raise ValueError(
-                f"images of {images.dtype} {tuple(images.shape)} were given; torch.uint8 {expected}, "
-                "no size of them 0, is expected"
+                f"images of {images.dtype} {tuple(images.shape)} were given; torch.uint8 "
+                f"{expected}, no size of them 0, is expected"
             )
         if labels is None:
             return
         if len(labels) != len(self) or (labels.ndim == 1 and labels.dtype != torch.int64):
             raise ValueError(
-                f"labels of {labels.dtype} {tuple(labels.shape)} were given; torch.int64 ({len(self)},), "
-                f"one per image, is expected, or a tensor ({len(self)}, ...) of what each image goes with"
+                f"labels of {labels.dtype} {tuple(labels.shape)} were given; torch.int64 "
+                f"({len(self)},), one per image, is expected, or a tensor ({len(self)}, ...) of "
+                "what each image goes with"
             )
         count = len(self.classes)
         if labels.ndim == 1 and count and not 0 <= labels.min() <= labels.max() < count:
             raise ValueError(
-                f"{self.name!r} has labels from {labels.min()} to {labels.max()}, and {count} classes; "
-                f"0 to {count - 1}, one number for each name in `classes`, are expected"
+                f"{self.name!r} has labels from {labels.min()} to {labels.max()}, and {count} "
+                f"classes; 0 to {count - 1}, one number for each name in `classes`, are expected"
             )
 
     def __len__(self):

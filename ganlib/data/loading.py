@@ -10,10 +10,10 @@ from ..machine.assets import asset
 from ..machine.choices import one_of
 from .images import Images
 
-DIGITS = {  # made by tools/make_digits.py
-    "digits-images-idx3-ubyte.gz": "11a772a6dc925b05dd399880865d80fdc378f1482a27072a7fe2c10be2367eda",
-    "digits-labels-idx1-ubyte.gz": "4e8b4ac90e302aa725dd50c14268e8630d3941e30cf889ea15dfa1a6dedf8665",
-}
+# files of ganlib/assets and their SHA-256: made by tools/make_digits.py
+IMAGES = "11a772a6dc925b05dd399880865d80fdc378f1482a27072a7fe2c10be2367eda"
+LABELS = "4e8b4ac90e302aa725dd50c14268e8630d3941e30cf889ea15dfa1a6dedf8665"
+DIGITS = {"digits-images-idx3-ubyte.gz": IMAGES, "digits-labels-idx1-ubyte.gz": LABELS}
 
 
 def load(name, device=None, root="data", split="train", fallback=None, size=None, fit="crop", channels=None):
@@ -48,7 +48,8 @@ def load(name, device=None, root="data", split="train", fallback=None, size=None
             data.loaded = {"name": place, "size": size, "fit": fit, "channels": channels}
         return data if device is None else data.near(device)
     if size is not None:
-        raise ValueError(f"size={size} was given for {name!r}, whose images have a size of their own; leave it out")
+        raise ValueError(f"size={size} was given for {name!r}, whose images have a size of their own; leave it "
+                         "out")
     one_of("data set", name, list(LOADERS), ", or the path of a folder or archive, as './cats'")
     one_of("split", split, ["train", "test"])
     one_of("fallback", fallback, [None, "digits"])

@@ -85,8 +85,8 @@ def painted(mask):
     """
     mask = torch.as_tensor(mask)
     if mask.ndim != 2 or not mask.any():
-        raise ValueError(f"a mask of {tuple(mask.shape)} with {int((mask != 0).sum())} cells on was given; rows of 0 "
-                         "and 1 with at least one 1 are expected: paint something")  # fmt: skip
+        raise ValueError(f"a mask of {tuple(mask.shape)} with {int((mask != 0).sum())} cells on was given; rows "
+                         "of 0 and 1 with at least one 1 are expected: paint something")  # fmt: skip
     cells, (rows, columns) = (mask != 0).nonzero().float(), mask.shape
 
     def sample(n, draws):

@@ -32,12 +32,14 @@ def prepare(given, size, fit, channels, root):
         if value not in known:
             raise ValueError(f"{what}={value!r} was given; {', '.join(map(repr, known))} are known")
     if not isinstance(size, int) or size < 1:
-        raise ValueError(f"size={size!r} was given for images of your own; a number of pixels is expected, as size=64")
+        raise ValueError(f"size={size!r} was given for images of your own; a number of pixels is expected, as "
+                         "size=64")
     source = open_source(given)
     key = _key(source.mark, size, fit, channels) if source.mark else None
     folder = Path(root) / "prepared" / (key or f"unnamed-{os.getpid()}")
     if key and (cached := _kept(folder)):
-        print(f"{source.name}: {cached[4]['used']:,} images of {size} x {size}, prepared before (in {folder})")
+        print(f"{source.name}: {cached[4]['used']:,} images of {size} x {size}, prepared before (in "
+              f"{folder})")
         return cached
     return _make(source, size, fit, channels, folder, bool(key))
 
@@ -66,7 +68,8 @@ def _make(source, size, fit, channels, folder, keep):
                 notes.update(decoded.notes)
         if not rows:
             why = "; ".join(f"{name}: {why}" for name, why in skipped[:3])
-            raise OSError(f"{source.name} holds no image that can be read, of {len(skipped)} files ({why or 'none'})")
+            raise OSError(f"{source.name} holds no image that can be read, of {len(skipped)} files "
+                          f"({why or 'none'})")
         grey = sum(row[1] for row in rows)
         planes = channels or (1 if grey == len(rows) else 3)
         labels, classes, mixed = _labels(rows, source)

@@ -84,7 +84,8 @@ def _dataset(data):
     (torchvision), or images.
     """
     if not hasattr(data, "__len__") or not hasattr(data, "__getitem__"):
-        raise ValueError(f"{type(data).__name__} was given; a name, a path, or a data set with a length is expected")
+        raise ValueError(f"{type(data).__name__} was given; a name, a path, or a data set with a length is "
+                         "expected")
     if len(data) == 0:
         raise ValueError(f"the data set {type(data).__name__} is empty")
     image, label, classes = _columns(data)

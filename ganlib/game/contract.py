@@ -16,7 +16,7 @@ from ..machine.randomness import some_of
 
 @contextmanager
 def evaluating(*nets):
-    """Put the nets into evaluation mode for a while; every module's own mode comes back afterwards.
+    """Put the nets into evaluation mode for a while; each module's own mode comes back after it.
     """
     modes = [(module, module.training) for net in nets for module in net.modules()]
     try:
@@ -74,8 +74,8 @@ def _answer(name, net, x, labels):
     except (TypeError, RuntimeError, IndexError) as error:
         with_labels = "" if labels is None else f" and labels {tuple(labels.shape)}"
         raise ValueError(
-            f"{name} cannot be run on {tuple(x.shape)}{with_labels} ({error}); it is called as {name}(x, labels), so "
-            "forward(self, x, labels=None) that takes this shape is expected"
+            f"{name} cannot be run on {tuple(x.shape)}{with_labels} ({error}); it is called as "
+            f"{name}(x, labels), so forward(self, x, labels=None) that takes this shape is expected"
         ) from error
 
 
@@ -125,8 +125,8 @@ def fitting(labels, n, G, device, examples=None):
         return labels
     fits = labels.dtype == torch.int64 and labels.shape == (n,)
     if not fits or not 0 <= labels.min() <= labels.max() < top:
-        raise ValueError(f"labels of {labels.dtype} {tuple(labels.shape)} from {labels.min()} to {labels.max()} were "
-                         f"given; int64 ({n},) from 0 to {top - 1} are expected")  # fmt: skip
+        raise ValueError(f"labels of {labels.dtype} {tuple(labels.shape)} from {labels.min()} to {labels.max()} "
+                         f"were given; int64 ({n},) from 0 to {top - 1} are expected")  # fmt: skip
     return labels
 
 

@@ -42,14 +42,15 @@ class Game:
 
     def __post_init__(self):
         if self.n_critic < 1:
-            raise ValueError(f"n_critic={self.n_critic} was given; at least 1 move of D per move of G is expected")
+            raise ValueError(f"n_critic={self.n_critic} was given; at least 1 move of D per move of G is "
+                             "expected")
         if self.shared_fakes and self.n_critic != 1:
-            raise ValueError(f"shared_fakes=True and n_critic={self.n_critic} were given; with shared fakes D has 1 "
-                             "move")  # fmt: skip
+            raise ValueError(f"shared_fakes=True and n_critic={self.n_critic} were given; with shared fakes D "
+                             "has 1 move")  # fmt: skip
 
     @property
     def batches(self):
-        """How many batches a step takes: one per move of D, and one more if G's loss needs reals.
+        """How many batches a step takes: one per move of D, one more if G's loss needs reals.
         """
         return self.n_critic + (self.objective.paired and not self.shared_fakes)
 
@@ -67,8 +68,8 @@ class Game:
                 source = gan.noise(2)
                 values = self.tie.loss(gan.fake(2, "check", labels, noise=source).to(gan.dtype), source)
             if values.shape != (2,):
-                raise ValueError(f"{self.tie.name} returned {tuple(values.shape)} for 2 fakes; one loss per image, "
-                                 "(2,), is expected: end with flatten(1).mean(1)")  # fmt: skip
+                raise ValueError(f"{self.tie.name} returned {tuple(values.shape)} for 2 fakes; one loss per "
+                                 "image, (2,), is expected: end with flatten(1).mean(1)")  # fmt: skip
 
     def step(self, gan, batches):
         """Play one step, and return the figures of the last D move and of G's move, 0-d tensors.
@@ -102,7 +103,7 @@ class Game:
         return gan.look()
 
     def describe(self):
-        """Return the settings by name, as text and numbers. A run stores them, and refuses others.
+        """Return the settings by name, as text and numbers. A run stores them, refuses others.
         """
         names = (field.name for field in fields(Game))
         settings = {name: text(getattr(self, name)) for name in names}

@@ -60,7 +60,8 @@ class GAN(Seeded):
         self.seed = torch.initial_seed() if seed is None else seed
         self.precision = choice.precision if precision is None else precision
         if self.precision not in PRECISIONS:
-            raise ValueError(f"precision={precision!r} was given; {' or '.join(map(repr, PRECISIONS))} is expected")
+            raise ValueError(f"precision={precision!r} was given; {' or '.join(map(repr, PRECISIONS))} is "
+                             "expected")
         self.step, self.images_seen, self.history, self.trained_on = 0, 0, [], None
         self.label_counts = self.examples = None  # see contract.labels_of
         self.adaptive = torch.zeros(2, device=self.device)  # the state of an `Augmentation`
@@ -249,6 +250,6 @@ class GAN(Seeded):
         return parts if self.G_ema is None else parts | {"G_ema": self.G_ema}
 
     def states(self, state):
-        """Yield each GAN of the run with its part of the run's `state`: this one, with all of it.
+        """Yield each GAN of the run with its part of the run's `state`: this one, all of it.
         """
         yield self, state

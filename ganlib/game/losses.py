@@ -63,11 +63,13 @@ def _of_halves(name, of_reals, of_fakes, g_loss, absolute=False):
 
 saturating = _of_halves("saturating", lambda real: softplus(-real), softplus,
                         lambda real, fake: -softplus(fake), absolute=True)  # fmt: skip
-"""The minimax game itself, G minimising log(1 - D): Goodfellow et al. 2014, equation 1. Vanishes where D is sure."""
+"""The minimax game itself, G minimising log(1 - D): Goodfellow et al. 2014, equation 1. G's
+gradient vanishes where D is sure.
+"""
 
 non_saturating = _of_halves("non_saturating", lambda real: softplus(-real), softplus,
                             lambda real, fake: softplus(-fake), absolute=True)  # fmt: skip
-"""Binary cross-entropy with logits, G asking for the label 'real': Goodfellow et al. 2014, section 3."""
+"""Binary cross-entropy with logits, G wanting the label 'real': Goodfellow et al. 2014, sec. 3."""
 
 least_squares = _of_halves("least_squares", lambda real: (real - 1) ** 2, lambda fake: fake**2,
                            lambda real, fake: (fake - 1) ** 2)  # fmt: skip
@@ -75,10 +77,12 @@ least_squares = _of_halves("least_squares", lambda real: (real - 1) ** 2, lambda
 
 hinge = _of_halves("hinge", lambda real: relu(1 - real), lambda fake: relu(1 + fake),
                    lambda real, fake: -fake)  # fmt: skip
-"""D stops where it is right by a margin of 1: Lim & Ye 2017; Miyato et al. 2018, equations 16 and 17."""
+"""D stops where it is right by a margin of 1: Lim & Ye 2017; Miyato et al. 2018, eq. 16 and 17."""
 
 wasserstein = Objective("wasserstein", d_loss=lambda real, fake: fake - real, g_loss=lambda real, fake: -fake)
-"""D is a critic, not a probability; it needs a Lipschitz bound (a penalty): Arjovsky et al. 2017, algorithm 1."""
+"""D is a critic, not a probability; it needs a Lipschitz bound, as a penalty gives: Arjovsky et al.
+2017, algorithm 1.
+"""
 
 relativistic = Objective("relativistic", d_loss=lambda real, fake: softplus(fake - real),
                          g_loss=lambda real, fake: softplus(real - fake), paired=True)  # fmt: skip

@@ -50,8 +50,8 @@ def d_move(gan, game, real, labels=None, move=0, fake=None):
         term = answered = loss.new_zeros(())
         if penalty is not None and penalty.term is not None:
             if images is None:
-                raise ValueError(f"{penalty.name} was asked of a D with BatchNorm, whose verdict on an image depends "
-                                 "on the others: there is no gradient of one image; use a D without")  # fmt: skip
+                raise ValueError(f"{penalty.name} was asked of a D with BatchNorm, whose verdict on an image "
+                                 "depends on the others: there is no gradient of one image; use a D without")
 
             def judge(x):
                 wanted, exact = part_labels if len(x) == len(reals) else both, penalty.of_differences

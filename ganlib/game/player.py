@@ -33,7 +33,8 @@ class Player:
         if lr is not None and not all(value > 0 for value in extremes(lr)):
             raise ValueError(f"lr={lr} was given; a learning rate is above 0 (the classic recipe's is 2e-4)")
         if betas is not None and not all(0 <= value < 1 for beta in betas for value in extremes(beta)):
-            raise ValueError(f"betas={betas} was given; two numbers from 0 to below 1, or schedules, are expected")
+            raise ValueError(f"betas={betas} was given; two numbers from 0 to below 1, or schedules, are "
+                             "expected")
         if ema is not None and not all(value >= 0 for value in extremes(ema)):
             raise ValueError(f"ema={ema} was given; a half-life is 0 images or more (or None: no average of G)")
         # floats, even for ints: the fused Adam of a GPU compares their types
@@ -136,8 +137,9 @@ def play(gans, which, n, part, whole=None):
             whole = whole or _why_whole(gans, n)
             if whole:
                 raise torch.OutOfMemoryError(
-                    f"out of memory at step {first.step + 1:,} with a batch of {n}, which cannot be split: {whole}. "
-                    f"Use a smaller batch_size, or smaller nets. ({str(error).splitlines()[0][:160]})"
+                    f"out of memory at step {first.step + 1:,} with a batch of {n}, which cannot "
+                    f"be split: {whole}. Use a smaller batch_size, or smaller nets. "
+                    f"({str(error).splitlines()[0][:160]})"
                 ) from error
         else:
             for gan in gans:
@@ -146,8 +148,8 @@ def play(gans, which, n, part, whole=None):
         first.parts *= 2  # here, where the failed attempt's tensors are no longer held by the error
         if first.device.type == "cuda":
             torch.cuda.empty_cache()
-        print(f"out of memory at step {first.step + 1:,}: each batch is played in {first.parts} parts from now on, "
-              "and their gradients are added up: the updates stay what they were", flush=True)  # fmt: skip
+        print(f"out of memory at step {first.step + 1:,}: each batch is played in {first.parts} "
+              "parts from now on, and their gradients are added up: the updates stay what they were", flush=True)
 
 
 def _add_up(gans, which, n, part):

@@ -43,7 +43,8 @@ class Linear:
     def __post_init__(self):
         places = [place for place, _ in self.points]
         if not places or places != sorted(set(places)):
-            raise ValueError(f"points={self.points} was given; pairs (images, value) with growing images are expected")
+            raise ValueError(f"points={self.points} was given; pairs (images, value) with growing images are "
+                             "expected")
 
     def __call__(self, seen):
         before = [point for point in self.points if point[0] <= seen]

@@ -64,11 +64,11 @@ class Several:
         sets = getattr(data, "sets", {})
         if set(sets) != set(self.gans):
             raise ValueError(f"data of {', '.join(sets) or data.name} were given, and the GANs are "
-                             f"{', '.join(self.gans)}; Together({', '.join(f'{name}=...' for name in self.gans)}) "
-                             "is expected")  # fmt: skip
+                             f"{', '.join(self.gans)}; "
+                             f"Together({', '.join(f'{name}=...' for name in self.gans)}) is expected")  # fmt: skip
 
     def check(self, data):
-        """Raise ValueError where the data are not those of the GANs, or a GAN does not fit its own.
+        """Raise ValueError if the data are not those of the GANs, or a GAN does not fit its own.
         """
         self.match(data)
         for name, gan in self.gans.items():

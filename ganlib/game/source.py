@@ -21,7 +21,8 @@ class Noise:
         self.latent_dim = latent_dim
 
     def draw(self, n, draws, like):
-        """Return noise for `n` images from the generator `draws`, of the device and type of `like`.
+        """Return noise for `n` images from the generator `draws`, on the device and of the type of
+        `like`.
         """
         return torch.randn(n, self.latent_dim, generator=draws, device=like.device, dtype=like.dtype)
 
@@ -54,12 +55,13 @@ class Function:
         self.name = getattr(function, "__qualname__", type(function).__name__)
 
     def draw(self, n, draws, like):
-        """Return what the function draws for `n` images; ValueError for another first size than n.
+        """Return what the function draws for `n` images; ValueError unless its first size is n.
         """
         drawn = self.function(n, draws)
         shape = tuple(drawn.shape) if isinstance(drawn, torch.Tensor) else type(drawn).__name__
         if shape[:1] != (n,):
-            raise ValueError(f"the source {self.name} returned {shape} for n={n}; a tensor ({n}, ...) is expected")
+            raise ValueError(f"the source {self.name} returned {shape} for n={n}; a tensor ({n}, ...) is "
+                             "expected")
         drawn = drawn.to(like.device)
         return drawn.to(like.dtype) if drawn.is_floating_point() else drawn
 
@@ -76,8 +78,8 @@ def source_of(source, G, latent_dim):
         return source if hasattr(source, "draw") else Function(source) if callable(source) else Drawn(source)
     latent_dim = latent_dim or getattr(G, "latent_dim", None)
     if latent_dim is None:
-        raise ValueError("G has no latent_dim; give G that attribute, or GAN(G, D, latent_dim=...); or say what G is "
-                         "fed, source=...")  # fmt: skip
+        raise ValueError("G has no latent_dim; give G that attribute, or GAN(G, D, latent_dim=...); or say what "
+                         "G is fed, source=...")  # fmt: skip
     return Noise(latent_dim)
 
 

@@ -45,7 +45,8 @@ def as_game(step):
     if isinstance(step, partial) and step.func is gan_step:  # as it was spelled before there was `Game`
         if step.args:
             raise ValueError(
-                "partial(gan_step, ...) binds positional arguments; name them, or give Game(objective=...)"
+                "partial(gan_step, ...) binds positional arguments; name them, or give "
+                "Game(objective=...)"
             )
         return Game(**step.keywords)
     return Game() if step is gan_step else OwnStep(step, getattr(step, "batches", 1))

@@ -59,7 +59,8 @@ def approximate_r1_r2(gamma, sigma=0.05):
     """
     _at_least_zero(gamma=gamma)
     if not sigma > 0:
-        raise ValueError(f"sigma={sigma} was given; a step above 0 is expected, small against the pixels' range of 2")
+        raise ValueError(f"sigma={sigma} was given; a step above 0 is expected, small against the pixels' range "
+                         "of 2")
 
     def term(judge, x, logits, draws):
         e = torch.randn(x.shape, generator=draws, device=x.device, dtype=x.dtype)
@@ -69,7 +70,9 @@ def approximate_r1_r2(gamma, sigma=0.05):
 
 
 def gradient_penalty(weight=10.0):
-    """weight * (|grad D(u)| - 1)^2, u between real and fake, one norm per image: Gulrajani et al. 2017, algorithm 1."""
+    """weight * (|grad D(u)| - 1)^2, u between real and fake, one norm per image: Gulrajani et al.
+    2017, algorithm 1.
+    """
     _at_least_zero(weight=weight)
 
     def term(judge, x, logits, draws):
@@ -83,7 +86,7 @@ def gradient_penalty(weight=10.0):
 
 
 def clip_weights(limit=0.01):
-    """Clamp every weight of D to [-limit, limit] after its step: Arjovsky et al. 2017, algorithm 1."""
+    """Clamp D's weights to [-limit, limit] after its step: Arjovsky et al. 2017, algorithm 1."""
     if not limit > 0:
         raise ValueError(f"limit={limit} was given; a number above 0 is expected (the paper's is 0.01)")
 
@@ -120,11 +123,12 @@ class Question:
         """Raise ValueError for nets that cannot answer."""
         codes = getattr(gan.G, "settings", {}).get("categorical", self.categorical)
         if codes != self.categorical:
-            raise ValueError(f"{self.name} asks for {self.categorical} classes of codes, and G has {codes}; build it "
-                             f"with categorical={self.categorical}")  # fmt: skip
+            raise ValueError(f"{self.name} asks for {self.categorical} classes of codes, and G has {codes}; "
+                             f"build it with categorical={self.categorical}")  # fmt: skip
         if "read" not in inspect.signature(gan.D.forward).parameters:
-            raise ValueError(f"{self.name} asks D for answers, and its forward(images, labels) takes no read=True; "
-                             "ConvDiscriminator, ResidualDiscriminator and CompactDiscriminator with answers=... do"
+            raise ValueError(f"{self.name} asks D for answers, and its forward(images, labels) takes no "
+                             "read=True; ConvDiscriminator, ResidualDiscriminator and CompactDiscriminator with "
+                             "answers=... do"
                              )  # fmt: skip
 
 
@@ -142,8 +146,8 @@ def mutual_information(categorical=10, continuous=2, weight=1.0, continuous_weig
 
     def loss(answers, z, labels):
         if answers.shape[1] != categorical + continuous:
-            raise ValueError(f"D gives {answers.shape[1]} answers; {categorical} + {continuous}, one for each code, "
-                             f"are expected: build it with answers={categorical + continuous}")  # fmt: skip
+            raise ValueError(f"D gives {answers.shape[1]} answers; {categorical} + {continuous}, one for each "
+                             f"code, are expected: build it with answers={categorical + continuous}")  # fmt: skip
         name, value = answers[:, :categorical], answers[:, categorical : categorical + continuous]
         far = continuous_weight * (value - z[:, categorical : categorical + continuous]).square().sum(1) / 2
         return far + (cross_entropy(name, z[:, :categorical].argmax(1), reduction="none") if categorical else 0)
@@ -152,17 +156,20 @@ def mutual_information(categorical=10, continuous=2, weight=1.0, continuous_weig
 
 
 def auxiliary_classifier(weight=1.0):
-    """Read the class from reals and fakes: ACGAN, Odena et al. 2017, equation 3. D's `answers` is the class count."""
+    """Read the class from reals and fakes: ACGAN, Odena et al. 2017, equation 3. D's `answers` is
+    the number of classes.
+    """
     _at_least_zero(weight=weight)
 
     def loss(answers, z, labels):
         if labels is None:
-            raise ValueError("auxiliary_classifier was asked about images without labels; give data that has labels")
+            raise ValueError("auxiliary_classifier was asked about images without labels; give data that has "
+                             "labels")
         try:
             return cross_entropy(answers, labels, reduction="none")
         except IndexError:
-            raise ValueError(f"D gives {answers.shape[1]} answers, and labels go up to {labels.max()}; build D with "
-                             "answers=..., as many as there are classes") from None  # fmt: skip
+            raise ValueError(f"D gives {answers.shape[1]} answers, and labels go up to {labels.max()}; build D "
+                             "with answers=..., as many as there are classes") from None  # fmt: skip
 
     return Question(f"auxiliary_classifier({weight})", loss, weight, of_reals=True)
 
@@ -195,8 +202,9 @@ def near(weight=1.0, power=1):
     def loss(fakes, sources):
         if fakes.shape != sources.shape:
             raise ValueError(
-                f"near compares fakes {tuple(fakes.shape)} with their sources {tuple(sources.shape)}; "
-                "one and the same shape is expected: a tie of your own may compare others"
+                f"near compares fakes {tuple(fakes.shape)} with their sources "
+                f"{tuple(sources.shape)}; one and the same shape is expected: a tie of your own "
+                "may compare others"
             )
         return (fakes - sources).abs().pow(power).flatten(1).mean(1)
 
@@ -219,7 +227,9 @@ def cycle(back, weight=10.0):
 
 
 def _gradient(x, logits):
-    """The gradient of each logit with respect to its own image, (N, C * H * W); it can be differentiated again."""
+    """Return the gradient of each logit with respect to its own image, `(N, C * H * W)`; it can be
+    differentiated again.
+    """
     return torch.autograd.grad(logits.sum(), x, create_graph=True)[0].flatten(1)
 
 
@@ -232,5 +242,6 @@ def _at_least_zero(**weights):
     for name, value in weights.items():
         if not all(v >= 0 for v in extremes(value)):
             raise ValueError(
-                f"{name}={value} was given; the weight of a term is at least 0: below it would reward what it punishes"
+                f"{name}={value} was given; the weight of a term is at least 0: below it would "
+                "reward what it punishes"
             )

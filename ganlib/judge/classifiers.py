@@ -34,8 +34,8 @@ class Classifier(nn.Module):
         super().__init__()
         channels, *size = shape
         if channels not in (1, 3) or len(size) != 2 or min(size) < 8:
-            raise ValueError(f"shape={tuple(shape)} was given; (C, H, W) with 1 or 3 channels and at least 8 x 8 "
-                             "pixels is expected: enlarge or convert the images")  # fmt: skip
+            raise ValueError(f"shape={tuple(shape)} was given; (C, H, W) with 1 or 3 channels and at least 8 x "
+                             "8 pixels is expected: enlarge or convert the images")  # fmt: skip
         self.name = self.sha256 = "untrained"
         self.shape, self.classes = tuple(shape), tuple(classes)
         stride = 2 if min(size) >= 48 else 1  # large images at full size take too long
@@ -52,8 +52,8 @@ class Classifier(nn.Module):
         require_floats(images, self.name)
         if tuple(images.shape[1:]) != self.shape:
             wanted = ", ".join(map(str, self.shape))
-            raise ValueError(f"images of {tuple(images.shape)} were given; {self.name} reads float (N, {wanted}) in "
-                             f"[-1, 1]. {self.fit_for}")  # fmt: skip
+            raise ValueError(f"images of {tuple(images.shape)} were given; {self.name} reads float (N, "
+                             f"{wanted}) in [-1, 1]. {self.fit_for}")  # fmt: skip
         return self.layers(images).mean((2, 3))  # (N, d, h, w) -> (N, d)
 
 
@@ -95,8 +95,8 @@ def train_classifier(data, features=64, epochs=None, seed=0, device=None, held_o
     ready(net, device)
     right = net.logits(extract(net, test.floats(slice(None), device)).to(device)).argmax(1).cpu() == test.labels.cpu()
     _describe(net, data.name, right.double().mean().item())
-    print(f"{net.name}: {100 * net.accuracy:.2f} % right of {len(test):,} images held out, after {epochs} epochs of "
-          f"the other {len(train):,}; {len(classes)} classes, seed {seed}")  # fmt: skip
+    print(f"{net.name}: {100 * net.accuracy:.2f} % right of {len(test):,} images held out, after "
+          f"{epochs} epochs of the other {len(train):,}; {len(classes)} classes, seed {seed}")  # fmt: skip
     return net
 
 
@@ -120,17 +120,19 @@ def _parts(data, held_out, seed):
         raise ValueError(f"{data.name!r} has no labels, and a classifier learns from them: give Images(images, "
                          'labels), or use extractor("efficientnet-lite0")')  # fmt: skip
     if not 0 < held_out <= 0.5:
-        raise ValueError(f"held_out={held_out} was given; a share above 0 and at most 0.5 is expected, 0.1 is usual")
+        raise ValueError(f"held_out={held_out} was given; a share above 0 and at most 0.5 is expected, 0.1 is "
+                         "usual")
     low, high, count = data.labels.min().item(), data.labels.max().item(), len(data.labels.unique())
     classes = tuple(data.classes) or tuple(map(str, range(high + 1)))
     if count < 2:
-        raise ValueError(f"{data.name!r} has {count} class in its labels; at least 2 are needed to tell them apart")
+        raise ValueError(f"{data.name!r} has {count} class in its labels; at least 2 are needed to tell them "
+                         "apart")
     if low < 0 or high >= len(classes):
-        raise ValueError(f"{data.name!r} has labels from {low} to {high}; 0 to {len(classes) - 1} is expected, one per "
-                         "name in `classes`")  # fmt: skip
+        raise ValueError(f"{data.name!r} has labels from {low} to {high}; 0 to {len(classes) - 1} is expected, "
+                         "one per name in `classes`")  # fmt: skip
     if len(data) < 20 * count:
-        raise ValueError(f"{data.name!r} has {len(data)} images of {count} classes; at least {20 * count} are needed, "
-                         "20 per class, and hundreds are usual")  # fmt: skip
+        raise ValueError(f"{data.name!r} has {len(data)} images of {count} classes; at least {20 * count} are "
+                         "needed, 20 per class, and hundreds are usual")  # fmt: skip
     order = torch.randperm(len(data), generator=generator("cpu", seed, 0, "held out")).to(data.images.device)
     test, train = order.split([n := max(1, round(held_out * len(data))), len(data) - n])
     return *(Images(data.images[i], data.labels[i], classes, data.name) for i in (train, test)), classes
@@ -151,7 +153,8 @@ def shifted(images, draws):
 def _describe(net, trained_on, accuracy):
     """Set name, accuracy and SHA-256 of the net, and that it fits images like `trained_on`."""
     net.name, net.accuracy, net.fits = f"classifier of {trained_on}", accuracy, (trained_on,)
-    net.fit_for = f"Fit for images like those of {trained_on!r}, whose labels it learned; not for other images."
+    net.fit_for = (f"Fit for images like those of {trained_on!r}, whose labels it learned; not for "
+                  "other images.")
     digest = hashlib.sha256()
     for key, value in sorted(net.state_dict().items()):
         digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode() + value.cpu().numpy().tobytes())

@@ -90,8 +90,9 @@ def _not_finite(signs, history):
     if "not_finite" in history[-1]:
         return Diagnosis(
             "not_finite", history[-1]["not_finite"],
-            "a lower learning rate, or float32 in place of bf16; in losses and layers of your own look for a log, a "
-            "root or a division that can meet 0 (losses on logits, by softplus, do not)",
+            "a lower learning rate, or float32 in place of bf16; in losses and layers of your own "
+            "look for a log, a root or a division that can meet 0 (losses on logits, by softplus, "
+            "do not)",
         )  # fmt: skip
 
 
@@ -99,7 +100,8 @@ def _unread(signs, history):
     if axes := history[-1].get("axes"):
         return Diagnosis(
             "unread",
-            f"these are no images, but have {axes} axes each; the doctor's thresholds were set on images alone",
+            f"these are no images, but have {axes} axes each; the doctor's thresholds were set on "
+            "images alone",
             "look at the pictures and the curves",
         )
 
@@ -118,7 +120,8 @@ def _lr_too_high(signs, history):
     if signs.jump > JUMP and not unharmed:
         return Diagnosis(
             "lr_too_high", f"one update was {_percent(signs.jump)} as long as all of a net's weights",
-            "a tenth of the learning rate, and a new start: weights that were thrown so far rarely come back",
+            "a tenth of the learning rate, and a new start: weights that were thrown so far "
+            "rarely come back",
         )  # fmt: skip
 
 
@@ -128,13 +131,14 @@ def _memorising(signs, history):
     if share > MEMORY and last.get("precision", 1.0) > LIKE:  # noise too has a nearest image
         return Diagnosis(
             "memorising", f"{_percent(share)} of the fakes are nearer to a training image than to a held-out one",
-            "more images; augmentation (augment.diff_augment, augment.ada); a stronger penalty; an earlier stop",
+            "more images; augmentation (augment.diff_augment, augment.ada); a stronger penalty; "
+            "an earlier stop",
         )  # fmt: skip
 
 
 def _g_wins(signs, history):
-    advice = ("a higher learning rate for D, or n_critic=2; a larger D; less dropout, noise or penalty on it; look "
-              "whether D is given the right images")  # fmt: skip
+    advice = ("a higher learning rate for D, or n_critic=2; a larger D; less dropout, noise or penalty "
+              "on it; look whether D is given the right images")  # fmt: skip
     if signs.behind > BEHIND and signs.variety < ALIKE:
         return Diagnosis("g_wins", f"D rated the fakes above the reals in {_percent(signs.behind)} of the rows", advice)
     if signs.ease is not None and signs.ease > LOST and signs.g_gradient < FAINT:
@@ -147,8 +151,8 @@ def _oscillation(signs, history):
         return Diagnosis(
             "oscillation", f"D's lead changed sides at {_percent(signs.turns)} of the rows, and its loss swings "
             f"by {_percent(signs.swing)} of what a guess costs",
-            "a gradient penalty (losses.r1 or approximate_r1_r2); betas=(0.0, 0.99); a lower learning rate; a D that "
-            "can do more. An average of G (ema) hides what is left",
+            "a gradient penalty (losses.r1 or approximate_r1_r2); betas=(0.0, 0.99); a lower "
+            "learning rate; a D that can do more. An average of G (ema) hides what is left",
         )  # fmt: skip
 
 
@@ -158,8 +162,8 @@ def _vanishing_gradients(signs, history):
         detail = f", and D's loss {_percent(signs.ease)} of what a guess costs" if won else ""
         return Diagnosis(
             "vanishing_gradients", f"the norm of G's gradient is {signs.g_gradient:.1g}{detail}",
-            "losses.non_saturating or relativistic in place of saturating; a gradient penalty; fewer moves of D; look "
-            "whether G's last layer is saturated",
+            "losses.non_saturating or relativistic in place of saturating; a gradient penalty; "
+            "fewer moves of D; look whether G's last layer is saturated",
         )  # fmt: skip
 
 
@@ -167,8 +171,8 @@ def _total_collapse(signs, history, diversity=ONE, variety=COPIES):
     if signs.diversity_now < diversity and signs.variety_now < variety and not signs.rising:
         return Diagnosis(
             "total_collapse", f"the fakes are {_percent(signs.diversity_now)} as diverse as real images",
-            "look whether G uses its noise; if it does, a new start: another seed, a lower learning rate, or the "
-            'relativistic objective with a gradient penalty, as in recipe("small")',
+            "look whether G uses its noise; if it does, start anew: another seed, a lower rate, or "
+            'the relativistic objective with a gradient penalty, as in recipe("small")',
         )  # fmt: skip
 
 
@@ -177,17 +181,18 @@ def _partial_collapse(signs, history):
         return Diagnosis(
             "partial_collapse", f"the fakes are {_percent(signs.diversity_now)} as diverse as real images, but each "
             f"has a near copy, at {_percent(signs.variety_now)} of the distance between real ones",
-            "look whether G uses all of its noise; the relativistic objective with a gradient penalty; a larger batch",
+            "look whether G uses all of its noise; the relativistic objective with a gradient "
+            "penalty; a larger batch",
         )  # fmt: skip
 
 
 def _d_wins(signs, history):
     if signs.ease is not None and signs.ease < SURE and not signs.rising:
         return Diagnosis(
-            "d_wins", f"D hardly errs, its loss is {_percent(signs.ease)} of what a guess costs, and the fakes do not "
-            "get more various",
-            "a gradient penalty (losses.r1 or approximate_r1_r2) before anything else; the same learning rate for "
-            "both; n_critic=1; a larger G; another seed",
+            "d_wins", f"D hardly errs, its loss is {_percent(signs.ease)} of what a guess costs, and the "
+                      "fakes do not get more various",
+            "a gradient penalty (losses.r1 or approximate_r1_r2) before anything else; the same "
+            "learning rate for both; n_critic=1; a larger G; another seed",
         )  # fmt: skip
 
 
@@ -202,8 +207,10 @@ def _done(signs, history):
         floor = signs.judged[-1].get("floor")
         detail = f"; real images have {floor:.3g}" if floor else ""
         return Diagnosis(
-            "done", f"the distance stayed between {min(last):.3g} and {max(last):.3g} for four evaluations{detail}",
-            "stop here, or change something: a larger net, a longer plan for the learning rate, more images",
+            "done", f"the distance stayed between {min(last):.3g} and {max(last):.3g} for four "
+                    f"evaluations{detail}",
+            "stop here, or change something: a larger net, a longer plan for the learning rate, "
+            "more images",
         )  # fmt: skip
 
 

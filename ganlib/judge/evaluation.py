@@ -21,7 +21,8 @@ class Evaluation(dict):
     def __str__(self):
         weights = f"{self['weights']} weights, step {self['step']:,}, seed {self['seed']}"
         sha256 = f", SHA-256 {self['sha256'][:12]}" if self["sha256"] else ""
-        lines = [f"{self['n_fake']:,} fakes ({weights}) and {self['n_real']:,} real images of {self['reference']}",
+        lines = [f"{self['n_fake']:,} fakes ({weights}) and {self['n_real']:,} real images of "
+                 f"{self['reference']}",
                  f"features: {self['extractor']}{sha256}", "",
                  f"{'':18}{'G':>9}  {'95 % interval':>18}{'real images':>13}  best"]  # fmt: skip
         for name, figure in FIGURES.items():
@@ -30,7 +31,8 @@ class Evaluation(dict):
                 between = "-" if interval is None else " to ".join(f"{x:.4g}" for x in interval)
                 floor = self["floors"].get(name)
                 floor = "-" if floor is None else f"{floor:.4g}"
-                best = figure.better if isinstance(figure.better, str) else f"near {figure.better:g}"
+                best = figure.better
+                best = best if isinstance(best, str) else f"near {best:g}"
                 lines.append(f"{name:18}{self[name]:>9.4g}  {between:>18}{floor:>13}  {best}")
         if "classes" in self:
             shares = " ".join(f"{share:.3f}" for share in self["classes"])
@@ -77,7 +79,8 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
     """
     extractor, shipped, n = _plan(gan, data, n, extractor, held_out)
     order = some_of(len(data)).to(data.images.device)
-    train = _seen(extractor, data, order[: 10_000 if shipped or held_out is not None else 2 * n], gan.device)
+    most = 10_000 if shipped or held_out is not None else 2 * n
+    train = _seen(extractor, data, order[:most], gan.device)
     if shipped:
         stored = features.reference(extractor.sha256)
         real, others, reference = stored["test"][:n], stored["train"][:n], "MNIST's test digits"
@@ -89,15 +92,17 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
         reference = f"{held_out.name!r}, held out"
     else:
         real, others, reference, unseen = train[:n], train[n : 2 * n], repr(data.name), None
-    labels = data.labels[order.repeat(-(-n // len(data)))[:n]].to(gan.device) if gan.classes else None
+    places = order.repeat(-(-n // len(data)))[:n]
+    labels = data.labels[places].to(gan.device) if gan.classes else None
 
     def fakes(part):
         classes = None if labels is None else labels[part]
-        return as_float(as_uint8(gan.sample(len(part), classes, stream=f"evaluation/{part[0]}", ema=ema)))
+        images = gan.sample(len(part), classes, stream=f"evaluation/{part[0]}", ema=ema)
+        return _read(extractor, as_float(as_uint8(images)))
 
     logits = (lambda x: _logits(extractor, x)) if hasattr(extractor, "logits") else None
-    seen = Seen(real, torch.cat([_read(extractor, fakes(part)) for part in torch.arange(n).split(1000)]), logits,
-                None if labels is None else labels.cpu())  # fmt: skip
+    features_of_fakes = torch.cat([fakes(part) for part in torch.arange(n).split(1000)])
+    seen = Seen(real, features_of_fakes, logits, None if labels is None else labels.cpu())
     if unseen is not None:
         size = min(len(train), len(unseen))
         seen.train, seen.unseen = train[:size], unseen[:size]
@@ -154,9 +159,10 @@ class Judge:
     def update(self, now):
         """Evaluate if that is due and the history has a row for this step: then all is finite."""
         if now.reason is None and now.stats and now.every(self.every) and now.recorded:
-            figures = self.evaluate(self.gan, self.data).items()
-            figures = {name: value.item() if hasattr(value, "item") else value for name, value in figures}
-            now.history[-1] |= {name: value for name, value in figures.items() if isinstance(value, float)}
+            for name, value in self.evaluate(self.gan, self.data).items():
+                value = value.item() if hasattr(value, "item") else value
+                if isinstance(value, float):
+                    now.history[-1][name] = value
 
     def close(self, now):
         """Do nothing: the results are already in the history."""
@@ -171,20 +177,20 @@ def _plan(gan, data, n, extractor, held_out):
         raise ValueError(f"this run has several GANs ({', '.join(gan.gans)}); judge each on its own data: "
                          "evaluate(run.gans[...], data.sets[...])")  # fmt: skip
     if len(data.shape) != 3:
-        raise ValueError(f"{data.name!r} holds {data.shape} each; images (C, H, W) are what an extractor reads: give "
-                         "train an evaluate of your own for others")  # fmt: skip
+        raise ValueError(f"{data.name!r} holds {data.shape} each; images (C, H, W) are what an extractor reads: "
+                         "give train an evaluate of your own for others")  # fmt: skip
     if gan.classes and data.labels is None:
-        raise ValueError(f"G is conditional on {gan.classes} classes, and {data.name!r} has no labels to ask it for")
+        raise ValueError(f"G is conditional on {gan.classes} classes, and {data.name!r} has no labels for it")
     extractor, shipped = _reader(extractor, data, gan.device)
     shipped = shipped and held_out is None
     available = 10_000 if shipped else len(data) // 2 if held_out is None else len(held_out)
     half = ", and one half of them is for the floor" if held_out is None and not shipped else ""
     if n is not None and n > available:
-        raise ValueError(f"n={n} was given, and there are {available} real images to compare with: {data.name!r} has "
-                         f"{len(data)}{half}")  # fmt: skip
+        raise ValueError(f"n={n} was given, and there are {available} real images to compare with: "
+                         f"{data.name!r} has {len(data)}{half}")  # fmt: skip
     n = min(10_000, available) if n is None else n
     if n < 128:
-        raise ValueError(f"n={n}: at least 128 images are needed on each side, 10,000 are usual{half}")
+        raise ValueError(f"n={n}: at least 128 images a side are needed, 10,000 are usual{half}")
     return extractor, shipped, n
 
 
@@ -192,11 +198,12 @@ def _reader(extractor, data, device):
     """Return the extractor, and whether MNIST's shipped features fit both it and the data."""
     fits = data.known in features.DigitClassifier.fits
     if extractor is None and not fits:
+        known = " and ".join(map(repr, features.DigitClassifier.fits))
         raise ValueError(
-            f"{data.name!r} is neither of {' and '.join(map(repr, features.DigitClassifier.fits))} as `load` brings "
-            'them, and the digit classifier says nothing about other images. Give extractor="efficientnet-lite0" for '
-            "colour photographs, features.train_classifier(data) for data with labels, a module of your own, or "
-            '"digits" if they are digits'
+            f"{data.name!r} is neither of {known} as `load` brings them, and the digit classifier "
+            'says nothing about other images. Give extractor="efficientnet-lite0" for colour '
+            "photographs, features.train_classifier(data) for data with labels, a module of your "
+            'own, or "digits" if they are digits'
         )
     if extractor is None or isinstance(extractor, str):
         extractor = features.extractor(extractor or "digits", device)
@@ -218,7 +225,8 @@ def _seen(extractor, data, index, device):
     """Return the features of the real images at `index`, cached if the extractor has a hash."""
 
     def make():
-        return torch.cat([_read(extractor, data.floats(part, device)) for part in index.split(1000)])
+        images = (data.floats(part, device) for part in index.split(1000))
+        return torch.cat([_read(extractor, part) for part in images])
 
     sha256 = getattr(extractor, "sha256", None)
     return _known(data, sha256 and (sha256, len(index), *index[:4].tolist()), make)
@@ -256,7 +264,7 @@ def _intervals(seen, metrics):
     The samples of a bootstrap hold copies, which shift their mean: only their spread is used.
     """
     errors, n, draws = {}, len(seen.fake), torch.Generator().manual_seed(0)
-    names = [name for name, figure in FIGURES.items() if figure.error is bootstrap and name in metrics]
+    names = [name for name in FIGURES if FIGURES[name].error is bootstrap and name in metrics]
     values = []
     # wider features would take minutes
     for _ in range(SAMPLES if seen.real.shape[1] <= 256 else 0):

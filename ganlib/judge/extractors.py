@@ -28,8 +28,8 @@ class ImageNet(nn.Module):
     `sha256` identify the weights.
     """
 
-    fit_for = ("Fit for colour photographs and icons, roughly what ImageNet shows; not for digits, letters or other "
-               "drawings, whose differences it was never taught.")  # fmt: skip
+    fit_for = ("Fit for colour photographs and icons, roughly what ImageNet shows; not for digits, "
+               "letters or other drawings, whose differences it was never taught.")  # fmt: skip
     fits = None
 
     def __init__(self, name, sha256, net, look):
@@ -40,8 +40,8 @@ class ImageNet(nn.Module):
     def forward(self, images):
         require_floats(images, self.name)
         if images.shape[1] not in (1, 3):
-            raise ValueError(f"images of {images.shape[1]} channels were given; {self.name} reads 1 (gray) or 3 (RGB): "
-                             "choose the channels, or train_classifier on such images")  # fmt: skip
+            raise ValueError(f"images of {images.shape[1]} channels were given; {self.name} reads 1 (gray) or 3 "
+                             "(RGB): choose the channels, or train_classifier on such images")  # fmt: skip
         images = images.float().expand(-1, 3, -1, -1)
         return torch.cat([self.look(self.net, part) for part in images.split(32)])
 
@@ -123,4 +123,5 @@ def _checked(file, expected, remedy):
     """Raise OSError unless the SHA-256 of `file` is `expected`; the message ends with `remedy`."""
     sha = hashlib.sha256(file.read_bytes()).hexdigest()
     if sha != expected:
-        raise OSError(f"{file} is corrupt or another version: its SHA-256 is {sha}, {expected} is expected; {remedy}")
+        raise OSError(f"{file} is corrupt or another version: its SHA-256 is {sha}, {expected} is expected; "
+                      f"{remedy}")

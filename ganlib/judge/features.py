@@ -30,7 +30,8 @@ REFERENCE = (
 class DigitClassifier(Classifier):
     """The `Classifier` of MNIST's digits: images `(N, 1, 28, 28)` in [-1, 1] to 64 features."""
 
-    fit_for = "Fit for MNIST's digits, white on black, 28 x 28; not for other images, clothes and letters included."
+    fit_for = ("Fit for MNIST's digits, white on black, 28 x 28; not for other images, clothes and "
+              "letters included.")
     fits = ("digits", "mnist")
 
     def __init__(self):
@@ -83,7 +84,7 @@ def reference(extractor):
     content = asset(*REFERENCE)
     header = json.loads(content[8 : 8 + struct.unpack("<Q", content[:8])[0]])
     if (maker := header["__metadata__"]["extractor"]) != extractor:
-        raise ValueError(f"the stored features of MNIST were made by the extractor {maker[:12]}, the fakes are read by "
-                         f"{extractor[:12]}: their features cannot be compared; use the shipped digit classifier, or "
-                         "give held_out=")  # fmt: skip
+        raise ValueError(f"the stored features of MNIST were made by the extractor {maker[:12]}, the fakes are "
+                         f"read by {extractor[:12]}: their features cannot be compared; use the shipped digit "
+                         "classifier, or give held_out=")  # fmt: skip
     return {split: values.float() for split, values in load(content).items()}

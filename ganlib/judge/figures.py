@@ -183,9 +183,9 @@ def direction(name, better=None):
         return FIGURES[name].better
     if better in ("lower", "higher") or (isinstance(better, (int, float)) and not isinstance(better, bool)):
         return better
-    raise ValueError(f"nothing says which way {name!r} is better (better={better!r}); the table of figures knows "
-                     f"{', '.join(FIGURES)}: for one of your own give better=\"lower\", \"higher\", or the number "
-                     "that is best")  # fmt: skip
+    raise ValueError(f"nothing says which way {name!r} is better (better={better!r}); the table of figures "
+                     f"knows {', '.join(FIGURES)}: for one of your own give better=\"lower\", \"higher\", or "
+                     "the number that is best")  # fmt: skip
 
 
 def cost(value, way):

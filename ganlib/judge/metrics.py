@@ -94,7 +94,8 @@ def class_diversity(fake, fake_classes, real, real_classes):
         f, r = fake[fake_classes.cpu() == label], real[real_classes.cpu() == label]
         spread = mean_distance(r) if len(r) > 1 else 0
         if len(f) and not spread:
-            raise ValueError(f"class {label} has {len(f)} fakes and {len(r)} reals; give 2 or more reals that differ")
+            raise ValueError(f"class {label} has {len(f)} fakes and {len(r)} reals; give 2 or more reals that "
+                             "differ")
         ratios.append(mean_distance(f) / spread if len(f) > 1 else None)
     return ratios
 
@@ -138,9 +139,11 @@ def class_histogram(classes, n_classes, expected=None):
     expected = [1 / n_classes] * n_classes if expected is None else expected
     expected = torch.as_tensor(expected, dtype=torch.float64, device="cpu")
     if expected.shape != share.shape or not (expected >= 0).all() or not abs(expected.sum() - 1) < 1e-6:
-        raise ValueError(f"expected {tuple(expected.shape)}, sum {expected.sum():g}; give {n_classes} shares of sum 1")
+        raise ValueError(f"expected {tuple(expected.shape)}, sum {expected.sum():g}; give {n_classes} shares of "
+                         "sum 1")
     if (missing := (share > 0) & (expected == 0)).any():
-        raise ValueError(f"classes {missing.nonzero().flatten().tolist()} occur, but are expected with a share of 0")
+        raise ValueError(f"classes {missing.nonzero().flatten().tolist()} occur, but are expected with a share "
+                         "of 0")
     return Histogram(share.tolist(), max(0.0, (share.xlogy(share) - share.xlogy(expected)).sum().item()))
 
 
@@ -164,7 +167,8 @@ def modes(classes, n_classes):
 def _check_classes(name, classes, n_classes=None, n="N"):
     """Raise ValueError unless `classes` are int64 `(n,)` in 0 .. n_classes - 1."""
     if classes.dtype != torch.int64 or classes.ndim != 1 or len(classes) == 0 or n not in ("N", len(classes)):
-        raise ValueError(f"{name} of {classes.dtype} {tuple(classes.shape)} were given; torch.int64 ({n},) is expected")
+        raise ValueError(f"{name} of {classes.dtype} {tuple(classes.shape)} were given; torch.int64 ({n},) is "
+                         "expected")
     top = classes.max() if n_classes is None else n_classes - 1
     if classes.min() < 0 or classes.max() > top:
         raise ValueError(f"{name} from {classes.min()} to {classes.max()} were given; 0 to {top} is expected")

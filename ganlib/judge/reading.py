@@ -24,11 +24,11 @@ def extract(extractor, images, batch=250):
         output = extractor(part)
         kind = f"{output.dtype} {tuple(output.shape)}" if isinstance(output, torch.Tensor) else type(output).__name__
         if not isinstance(output, torch.Tensor) or not output.is_floating_point() or output.shape[:-1] != (len(part),):
-            raise ValueError(f"the extractor {name} returned {kind} for {len(part)} images; float (N, d), a row per "
-                             "image, is expected: end it with flatten(1), or with a mean over the places")  # fmt: skip
+            raise ValueError(f"the extractor {name} returned {kind} for {len(part)} images; float (N, d), a row "
+                             "per image, is expected: end it with flatten(1), or with a mean over the places")
         parts.append(output.float().cpu())
         if not parts[-1].isfinite().all():
             bad = (~parts[-1].isfinite()).any(1).sum()
-            raise ValueError(f"the extractor {name} returned values that are not finite for {bad} of {len(part)} "
-                             "images; look at these images, and at whether it is in evaluation mode")  # fmt: skip
+            raise ValueError(f"the extractor {name} returned values that are not finite for {bad} of "
+                             f"{len(part)} images; look at these images, and at whether it is in evaluation mode")
     return torch.cat(parts)

@@ -24,7 +24,8 @@ class Autosave:
 
     def __init__(self, gan, folder, seconds=60.0):
         if not seconds > 0:
-            raise ValueError(f"save_seconds={seconds} was given; more than 0 seconds between two saves are expected")
+            raise ValueError(f"save_seconds={seconds} was given; more than 0 seconds between two saves are "
+                             "expected")
         self.gan, self.folder, self.elsewhere, self.seconds = gan, Path(folder), stand_in(folder), seconds
         self.place, self.away, self.saved = Folder(self.folder), None, None
         self._wait(time.monotonic(), 0.0)

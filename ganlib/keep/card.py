@@ -14,13 +14,15 @@ def card(config, metrics, history, files):
     """
     values = metrics or next((row for row in reversed(history) if MAIN in row), {})
     floors = values.get("floors", {name: values.get(figure.line) for name, figure in FIGURES.items() if figure.line})
-    rows = [f"| {name} | {values[name]:.4g} | {'-' if floors.get(name) is None else format(floors[name], '.4g')} |"
+    rows = [f"| {name} | {values[name]:.4g} | "
+            f"{'-' if floors.get(name) is None else format(floors[name], '.4g')} |"
             for name in FIGURES if name in values]  # fmt: skip
     if rows and metrics:
         sha = f" (SHA-256 {values['sha256'][:12]})" if values.get("sha256") else ""
         conditions = (
-            f"{values['n_fake']:,} fakes ({values['weights']} weights, step {values['step']:,}) and "
-            f"{values['n_real']:,} real images of {values['reference']}; features: {values['extractor']}{sha}."
+            f"{values['n_fake']:,} fakes ({values['weights']} weights, step {values['step']:,}) "
+            f"and {values['n_real']:,} real images of {values['reference']}; features: "
+            f"{values['extractor']}{sha}."
         )
     elif rows:
         conditions = f"At step {values['step']:,} of the run, by `evaluate_every`: up to 2,000 fakes."
@@ -32,6 +34,7 @@ def card(config, metrics, history, files):
     settings = ", ".join(f"{key}={value}" for key, value in config["generator"].items() if key != "net")
     argument = ", labels" if config["input"]["labels"] else ""
     labels = f"labels = torch.arange(64) % {config['input']['labels']}\n" if argument else ""
+    length = f"{config['steps']:,} steps, {config['images_seen']:,} images seen"
     return f"""---
 license: {config["license"]}
 library_name: ganlib
@@ -42,7 +45,8 @@ tags: [gan, image-generation, synthetic-images]
 
 ![64 samples](samples.png)
 
-**{config["notice"]}** Say so where you show them; do not use them to deceive or to imitate a person.
+**{config["notice"]}** Say so where you show
+them; do not use them to deceive or to imitate a person.
 
 ## Use
 
@@ -59,7 +63,7 @@ Or open `index.html`, which draws in the browser. Files: {", ".join(files)}.
 
 - generator: {config["generator"]["net"]}({settings}); {config["weights"]}
 {trained}{classes}
-- {config["steps"]:,} steps, {config["images_seen"]:,} images seen, seed {config["seed"]}, {config["precision"]}
+- {length}, seed {config["seed"]}, {config["precision"]}
 - {config["library"]}
 - ONNX: {config["onnx"]}
 
@@ -69,6 +73,6 @@ Or open `index.html`, which draws in the browser. Files: {", ".join(files)}.
 
 ## Licence and data
 
-Licence: {config["license"]}. A generator can repeat its training images, the more so the fewer there were: the
-rights in those images, and in persons that they show, go along.
+Licence: {config["license"]}. A generator can repeat its training images, the more so the
+fewer there were: the rights in those images, and in persons that they show, go along.
 """

@@ -32,7 +32,8 @@ def save(folder, gan):
     """
     state = gan.state_dict()
     if bad := _not_finite(gan):
-        print(f"{folder}: step {gan.step:,} is not saved, since {bad} is not finite; what was saved before is kept")
+        print(f"{folder}: step {gan.step:,} is not saved, since {bad} is not finite; what was saved "
+              "before is kept")
         return False
     packed = io.BytesIO()  # torch.save to a full disk would not raise OSError
     torch.save({"format": FORMAT, "config": _config(gan), "machine": _machine(gan), "state": state}, packed)
@@ -112,7 +113,8 @@ def newest(folder, device="cpu"):
             damage.append(error)
             continue
         if damage:
-            print(f"{damage[0]}\n{folder}: taking the one before, {file.name}, of step {content['state']['step']:,}")
+            print(f"{damage[0]}\n{folder}: taking the one before, {file.name}, of step "
+                  f"{content['state']['step']:,}")
         return content
     if not damage:
         raise OSError(f"{folder} holds no run: there is no {FILE} in it; train one with "
@@ -140,14 +142,15 @@ def read(file, device="cpu"):
             raise EOFError("its content has another SHA-256 than it should have")
         content = torch.load(io.BytesIO(raw), map_location=device, weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        raise OSError(f"{file} cannot be read ({type(error).__name__}: {str(error)[:200]}); it is damaged or no "
-                      "checkpoint of ganlib. Move it away and run again to start anew") from error  # fmt: skip
+        raise OSError(f"{file} cannot be read ({type(error).__name__}: {str(error)[:200]}); it is damaged or "
+                      "no checkpoint of ganlib. Move it away and run again to start anew") from error  # fmt: skip
     saved = content.get("format") if isinstance(content, dict) else None
     if saved != FORMAT:
-        raise ValueError(f"{file} has format {saved}; this ganlib reads format {FORMAT}: use the release that wrote it")
+        raise ValueError(f"{file} has format {saved}; this ganlib reads format {FORMAT}: use the release that "
+                         "wrote it")
     if seal != SEAL:
-        raise OSError(f"{file} cannot be read (it ends without its checksum); it is damaged or not written by ganlib. "
-                      "Move it away and run again to start anew")  # fmt: skip
+        raise OSError(f"{file} cannot be read (it ends without its checksum); it is damaged or not written "
+                      "by ganlib. Move it away and run again to start anew")  # fmt: skip
     return content
 
 

@@ -21,7 +21,8 @@ from .onnx import onnx_file
 from .page import NoPage, page
 
 FORMAT = 1
-NOTICE = "Synthetic images: drawn by a generative adversarial network, not photographed, drawn or written by anybody."
+NOTICE = ("Synthetic images: drawn by a generative adversarial network, not photographed, drawn or "
+         "written by anybody.")
 
 
 def rebuild(folder):
@@ -36,7 +37,8 @@ def rebuild(folder):
     if "G" not in config:
         raise ValueError(f"the run in {folder} has several GANs; build them, then resume(folder, Several(...))")
     if "source" in config:
-        raise ValueError(f"G of the run in {folder} is fed {config['source']}, which a checkpoint does not hold; {how}")
+        raise ValueError(f"G of the run in {folder} is fed {config['source']}, which a checkpoint does not "
+                         f"hold; {how}")
     for name in ("G", "D"):
         if not isinstance(config[name], dict):
             raise ValueError(f"{name} of the run in {folder} is your own net; {how}")
@@ -121,8 +123,8 @@ def load_generator(folder):
     if stored != FORMAT:
         raise ValueError(f"{folder}/config.json has format {stored}; this ganlib reads format {FORMAT}")
     if (digest := hashlib.sha256(raw).hexdigest()) != config.get("sha256"):
-        raise OSError(f"{folder}/generator.safetensors is damaged: its SHA-256 is {digest}, {config.get('sha256')} is "
-                      "expected; export or download it again")  # fmt: skip
+        raise OSError(f"{folder}/generator.safetensors is damaged: its SHA-256 is {digest}, "
+                      f"{config.get('sha256')} is expected; export or download it again")  # fmt: skip
     try:
         G = build(config.get("generator"), "G")
         G.load_state_dict(tensors)
@@ -155,8 +157,8 @@ def _upload(folder, hub):
     try:
         from huggingface_hub import HfApi
     except ImportError:
-        raise ImportError(f"hub={hub!r} needs huggingface_hub: pip install huggingface_hub, then log in; the files are "
-                          f"in {folder}") from None  # fmt: skip
+        raise ImportError(f"hub={hub!r} needs huggingface_hub: pip install huggingface_hub, then log in; the "
+                          f"files are in {folder}") from None  # fmt: skip
     api = HfApi()
     api.create_repo(hub, exist_ok=True)
     print(f"uploaded: {api.upload_folder(repo_id=hub, folder_path=str(folder))}")

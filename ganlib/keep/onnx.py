@@ -33,15 +33,16 @@ def onnx_file(G):
                 G, inputs, dynamo=True, verbose=False, input_names=names[: len(inputs)], output_names=["images"],
                 dynamic_shapes=tuple({0: batch} for _ in inputs))  # fmt: skip
     except Exception as error:  # of any kind, where the versions of torch and onnx do not fit
-        return None, f"none: torch could not make it ({type(error).__name__}: {str(error).splitlines()[0][:160]})"
+        return None, (f"none: torch could not make it ({type(error).__name__}: "
+                     f"{str(error).splitlines()[0][:160]})")
     finally:
         log.setLevel(level)
     packed = io.BytesIO()
     program.save(packed)
     gap, runtime = _apart(G, packed.getvalue())
     if not gap <= PARITY:
-        raise RuntimeError(f"the ONNX file draws something else: {gap:.2g} from torch's images by {runtime}, at most "
-                           f"{PARITY} is expected")  # fmt: skip
+        raise RuntimeError(f"the ONNX file draws something else: {gap:.2g} from torch's images by {runtime}, at "
+                           f"most {PARITY} is expected")  # fmt: skip
     return packed.getvalue(), f"generator.onnx, at most {gap:.1e} from torch's images of 5 inputs ({runtime})"
 
 

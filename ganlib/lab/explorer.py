@@ -179,8 +179,8 @@ class Explorer:
         with torch.no_grad():
             drawn = latent.draw(self.source, self.samples[:1])
         if data.images.shape[1:] != drawn.shape[1:]:
-            raise ValueError(f"images of {tuple(data.images.shape[1:])} were given; {tuple(drawn.shape[1:])}, what G "
-                             "draws, are expected")  # fmt: skip
+            raise ValueError(f"images of {tuple(data.images.shape[1:])} were given; {tuple(drawn.shape[1:])}, "
+                             "what G draws, are expected")  # fmt: skip
         return torch.cat([self._see(as_float(part.to(self.weight.device))) for part in data.images.split(1000)])
 
     def _see(self, images):

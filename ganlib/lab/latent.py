@@ -97,7 +97,8 @@ def truncated(noise, threshold):
     threshold that is not above 0.
     """
     if not threshold > 0:
-        raise ValueError(f"threshold={threshold} was given; a number above 0 is expected (2 is mild, 0.5 is strong)")
+        raise ValueError(f"threshold={threshold} was given; a number above 0 is expected (2 is mild, 0.5 is "
+                         "strong)")
     below = torch.special.ndtr(torch.tensor(-float(threshold), dtype=torch.float64))
     # on the CPU, since not every device has float64
     inside = torch.special.ndtr(noise.cpu().double()) * (1 - 2 * below) + below
@@ -114,8 +115,8 @@ def interpolate(a, b, n=10, spherical=True):
     fewer points, or other shapes.
     """
     if n < 2 or a.ndim != 1 or a.shape != b.shape:
-        raise ValueError(f"{n} points from {tuple(a.shape)} to {tuple(b.shape)} were asked for; at least 2, between "
-                         "two vectors (latent_dim,), are expected: noise[0] where there is a row of them")  # fmt: skip
+        raise ValueError(f"{n} points from {tuple(a.shape)} to {tuple(b.shape)} were asked for; at least 2, "
+                         "between two vectors (latent_dim,), are expected: noise[0] where there is a row of them")
     share = torch.linspace(0, 1, n, dtype=a.dtype, device=a.device)[:, None]
     cosine = torch.dot(a, b) / (a.norm() * b.norm()).clamp_min(1e-12)
     angle = cosine.clamp(-1, 1).arccos()
@@ -193,8 +194,8 @@ def invert(source, image, label=None, steps=200, starts=8, lr=0.1, prior=1e-3):
         images = torch.cat([draw(net, z, y) for z, y in
                             zip(parts, [None] if labels is None else labels.split(500), strict=True)])  # fmt: skip
         if image.shape != (shape := images.shape[1:]):
-            raise ValueError(f"an image of {tuple(image.shape)} was given; {tuple(shape)}, what G draws, is expected: "
-                             f"ganlib.load(folder, size={shape[-1]}) brings files to that size")  # fmt: skip
+            raise ValueError(f"an image of {tuple(image.shape)} was given; {tuple(shape)}, what G draws, is "
+                             f"expected: ganlib.load(folder, size={shape[-1]}) brings files to that size")  # fmt: skip
         errors = (images - image).square().flatten(1).mean(1).view(-1, 500)
         offsets = 500 * torch.arange(len(errors), device=weight.device)[:, None]
         nearest = (errors.topk(min(starts, 500), largest=False).indices + offsets).flatten()

@@ -99,7 +99,8 @@ class Painter:
         mask = mask.tolist() if hasattr(mask, "tolist") else mask
         rows = [[str(cell) not in OFF for cell in row] for row in ([[0] * side] * side if mask is None else mask)]
         if len({len(row) for row in rows}) != 1:
-            raise ValueError(f"rows of {sorted({len(row) for row in rows})} cells were given; all alike are expected")
+            raise ValueError(f"rows of {sorted({len(row) for row in rows})} cells were given; all alike are "
+                             "expected")
         layout = widgets.Layout(width="20px", height="20px", padding="0px", margin="0px")
         self.cells = [[widgets.ToggleButton(value=on, layout=layout, button_style="warning" if on else "",
                                             tooltip=f"row {i + 1}, column {j + 1}") for j, on in enumerate(row)]

@@ -33,8 +33,9 @@ class Stepper:
         self.gan, self.data, self.objective, self.penalty, self.n = gan, data.near(gan.device), objective, penalty, n
         self.game = Game(objective, penalty=penalty)
         if gan.latent_dim is None or len(data.shape) not in (1, 3):
-            raise ValueError(f"the board shows noise, and images or points; G is fed {gan.source.name or 'noise'}, and "
-                             f"the data are {data.shape} each: play this game in a loop of its own")  # fmt: skip
+            raise ValueError("the board shows noise, and images or points; G is fed "
+                             f"{gan.source.name or 'noise'}, and the data are {data.shape} each: play this game "
+                             "in a loop of its own")  # fmt: skip
         self.game.check(gan, self.data)
         self.turn, self.said = -1, "the board is set: deal noise"
         self.d_moves = 0  # since the last whole step; each has other dropout masks

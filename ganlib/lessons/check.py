@@ -64,13 +64,16 @@ def _judged(task, attempt):
             message = (str(error).splitlines() or [""])[0][:200]
             return f"not yet. For {text} it stopped with {type(error).__name__}: {message}"
         if raw is None or raw is ...:
-            return f"not yet. For {text} it returns nothing: is `return` missing? {_say(expected)} is expected."
+            return (f"not yet. For {text} it returns nothing: is `return` missing? {_say(expected)} "
+                   "is expected.")
         try:
             numbers = _flat(raw)
         except (TypeError, ValueError, RuntimeError):
-            return f"not yet. For {text} it gives a {type(raw).__name__}; numbers are expected: {_say(expected)}"
+            return (f"not yet. For {text} it gives a {type(raw).__name__}; numbers are expected: "
+                   f"{_say(expected)}")
         if numbers.shape != expected.shape:
-            return f"not yet. For {text} it gives {shape(numbers)}; {shape(expected)} is expected: {task.shape}"
+            return (f"not yet. For {text} it gives {shape(numbers)}; {shape(expected)} is expected: "
+                   f"{task.shape}")
         if not torch.allclose(numbers, expected, rtol=CLOSE, atol=CLOSE):
             with contextlib.redirect_stdout(io.StringIO()):  # what it prints was shown before
                 slips = [hint for hint, slip in task.slips if _agree(task, attempt, slip)]

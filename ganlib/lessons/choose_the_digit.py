@@ -30,9 +30,11 @@ def _read():
 
 TASKS = {
     "projection": Task(_projected, lambda h, w, v, y: h @ w + (v[y] * h).sum(1), (
-        ("The label plays no part: add the product of each image's features with its own class's row, v[y].",
+        ("The label plays no part: add the product of each image's features with its own "
+         "class's row, v[y].",
          lambda h, w, v, y: h @ w),
-        ("That is the label's term alone: whether it is a picture at all, h @ w, is missing.",
+        ("That is the label's term alone: whether it is a picture at all, h @ w, is "
+         "missing.",
          lambda h, w, v, y: (v[y] * h).sum(1)),
         ("That has every class's row for every image: v[y] picks one.", lambda h, w, v, y: h @ w + (h @ v.T).sum(1)),
     ), shape=PER_PAIR),
@@ -41,11 +43,13 @@ TASKS = {
         ("The two ends are exchanged: t = 0 is a.", lambda a, b, t: _great(b, a, t)),
         ("The angle is wrong: divide the inner product by both lengths first.",
          lambda a, b, t: _great(a, b, t, torch.dot(a, b).arccos())),
-        ("The line was stretched to a mean length: the right length, but not even steps of the angle.",
+        ("The line was stretched to a mean length: the right length, but not even steps of "
+         "the angle.",
          lambda a, b, t: ((1 - t) * a + t * b) / ((1 - t) * a + t * b).norm() * ((1 - t) * a.norm() + t * b.norm())),
     ), shape="a vector like a and b"),
     "information": Task(_read, lambda logits, code: math.log(logits.shape[1]) - cross_entropy(logits, code), (
-        ("That is the cross-entropy alone: it is subtracted from log K, what there was to know.",
+        ("That is the cross-entropy alone: it is subtracted from log K, what there was to "
+         "know.",
          lambda logits, code: cross_entropy(logits, code)),
         ("That is in bits; natural logarithms are asked for.",
          lambda logits, code: (math.log(logits.shape[1]) - cross_entropy(logits, code)) / math.log(2)),

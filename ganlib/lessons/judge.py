@@ -47,7 +47,8 @@ TASKS = {
          lambda p: _entropy(p.mean(0)) - _entropy(p).mean()),
         ("The two are exchanged: the mean image is to be undecided, each single one sure.",
          lambda p: (_entropy(p).mean() - _entropy(p.mean(0))).exp()),
-        ("That looks at variety alone: a fake that is half a 3 and half a 5 would count as two.",
+        ("That looks at variety alone: a fake that is half a 3 and half a 5 would count as "
+         "two.",
          lambda p: _entropy(p.mean(0)).exp()),
     )),
     "half_width": Task(_share, lambda share, n: 1.96 * math.sqrt(share * (1 - share) / n), (

@@ -40,13 +40,16 @@ TASKS = {
          lambda a, w, n, h: _ema(a, w, n, h, 1 - 0.5 ** (n / h))),
         ("That falls to 1/e after half_life images; it is to fall to 1/2.",
          lambda a, w, n, h: _ema(a, w, n, h, math.exp(-n / h))),
-        ("A share of n / half_life is a straight line; after two half-lives a quarter is left, not nothing.",
+        ("A share of n / half_life is a straight line; after two half-lives a quarter is "
+         "left, not nothing.",
          lambda a, w, n, h: _ema(a, w, n, h, 1 - n / h)),
     ), shape="of the weights' shape"),
     "upsampled": Task(_transposed, lambda size, kernel, stride, padding: (size - 1) * stride - 2 * padding + kernel, (
-        ("That is an ordinary convolution, which makes images smaller; this one runs backwards.",
+        ("That is an ordinary convolution, which makes images smaller; this one runs "
+         "backwards.",
          lambda size, kernel, stride, padding: (size + 2 * padding - kernel) // stride + 1),
-        ("Size times stride is right for some kernels only: count the places of the first and the last kernel.",
+        ("Size times stride is right for some kernels only: count the places of the first "
+         "and the last kernel.",
          lambda size, kernel, stride, padding: size * stride),
         ("The padding is missing, and here it cuts off: twice, at both ends.",
          lambda size, kernel, stride, padding: (size - 1) * stride + kernel),
@@ -55,7 +58,8 @@ TASKS = {
         ("That is a straight line.", lambda start, end, at: start + (end - start) * at),
         ("That begins at the end's value: cos is 1 at the start.",
          lambda start, end, at: start + (end - start) * (1 + math.cos(math.pi * at)) / 2),
-        ("That is a quarter of a wave: it arrives at full speed. Half a wave, cos from 0 to pi, is level at both ends.",
+        ("That is a quarter of a wave: it arrives at full speed. Half a wave, cos from 0 "
+         "to pi, is level at both ends.",
          lambda start, end, at: end + (start - end) * math.cos(math.pi / 2 * at)),
     )),
 }  # fmt: skip

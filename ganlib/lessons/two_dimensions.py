@@ -59,7 +59,8 @@ PENALTY = "the penalty of each point, and last the gradient that D's first layer
 TASKS = {
     "modes_found": Task(
         _places, lambda fakes, centres, reach: int((torch.cdist(fakes, centres).amin(0) <= reach).sum()), (
-        ("That asks which centre is nearest, however far: a fake between the heaps belongs to none.",
+        ("That asks which centre is nearest, however far: a fake between the heaps belongs "
+         "to none.",
          lambda fakes, centres, reach: len(torch.cdist(fakes, centres).argmin(1).unique())),
         ("That is the number of good fakes: some of them share a mode.",
          lambda fakes, centres, reach: int((torch.cdist(fakes, centres).amin(1) <= reach).sum())),
@@ -73,7 +74,8 @@ TASKS = {
     ), shape=PER_PAIR),
     "pull": Task(_judge, _pull, (
         ("The sign is wrong: fakes move down their loss, against the gradient.", lambda D, x: _pull(D, x, sign=1)),
-        ("That is a quarter of it: with a mean over four fakes each one's pull shrinks; take the sum.",
+        ("That is a quarter of it: with a mean over four fakes each one's pull shrinks; "
+         "take the sum.",
          lambda D, x: _pull(D, x, lambda d: softplus(-d).mean())),
         ("That is the slope of D's logit; the loss is softplus(-logit).",
          lambda D, x: _pull(D, x, lambda d: -d.sum())),

@@ -44,8 +44,8 @@ TASKS = {
          lambda pixels: (pixels * 2).float() / 255 - 1),
     ), shape="like the bytes"),
     "noise_at": Task(lambda: [("seeds and steps", ())], _keyed, (
-        ("It depends on what was drawn before: a run that was cut off would go on with other noise. Give randn a "
-         "generator of its own.", lambda seed, step: torch.randn(4)),
+        ("It depends on what was drawn before: a run that was cut off would go on with "
+         "other noise. Give randn a generator of its own.", lambda seed, step: torch.randn(4)),
         ("Seed 1 at step 2 is seed 2 at step 1: a sum of the two mixes runs up.",
          lambda seed, step: torch.randn(4, generator=torch.Generator().manual_seed(seed + step))),
         ("Each step has the same noise: the step has to play a part.",

@@ -12,6 +12,7 @@ def asset(name, sha256):
     digest = hashlib.sha256(content).hexdigest()
     if digest != sha256:
         raise OSError(
-            f"ganlib/assets/{name} is corrupt: its SHA-256 is {digest}, {sha256} is expected; install ganlib again"
+            f"ganlib/assets/{name} is corrupt: its SHA-256 is {digest}, {sha256} is expected; "
+            "install ganlib again"
         )
     return content

@@ -41,7 +41,8 @@ def setup(seed=0, device=None, threads=None, precision="float32"):
     except RuntimeError:
         raise ValueError(f"device={device!r} was given; cuda, mps or cpu is expected") from None
     if device.type not in ("cpu", fastest.type):
-        raise ValueError(f"device={str(device)!r} was given, but this machine offers {fastest.type} only; leave it out")
+        raise ValueError(f"device={str(device)!r} was given, but this machine offers {fastest.type} only; leave "
+                         "it out")
     if precision == "fast":
         precision = "bf16" if device.type == "cpu" and _has_bf16() else "float32"
     if precision not in PRECISIONS:
@@ -70,10 +71,9 @@ def describe(device):
     rate = rate_of(choice.precision)
     minutes = OPERATIONS * 1e6 / (REACHED[choice.precision] * rate) / 60
     line = (
-        f"CPU: {processor()}, "
-        f"{torch.get_num_threads()} threads, {_memory():.0f} GiB, "
-        f"{choice.precision} at {rate / 1e9:,.0f} GFLOP/s. A million images of the classic recipe take about "
-        f"{max(1, round(minutes))} min."
+        f"CPU: {processor()}, {torch.get_num_threads()} threads, {_memory():.0f} GiB, "
+        f"{choice.precision} at {rate / 1e9:,.0f} GFLOP/s. A million images of the classic recipe "
+        f"take about {max(1, round(minutes))} min."
     )
     if "COLAB_RELEASE_TAG" in os.environ:
         line += " This Colab runtime has no GPU: Runtime > Change runtime type > T4 GPU, then Run all."

@@ -32,8 +32,8 @@ def replace(path, write, durable=True, size=0, former=None):
             raise
     except OSError as error:
         raise OSError(
-            f"cannot write {path} ({error}); choose a folder that can be written, with room on its disk. "
-            "What was saved before is as it was"
+            f"cannot write {path} ({error}); choose a folder that can be written, with room on its "
+            "disk. What was saved before is as it was"
         ) from error
     if durable and os.name == "posix":  # the new name is safe only when the folder is
         folder = os.open(path.parent, os.O_RDONLY)

@@ -54,8 +54,8 @@ def train(options):
     batch_size = chosen.batch_size if options.batch_size is None else options.batch_size
     length = options.steps * batch_size * processes.place()[1] * chosen.n_critic
     if chosen.images and options.until is None and not 0.8 < length / chosen.images < 1.25:
-        print(f"{chosen.name}: its schedules are planned for {chosen.images:,} images, this run has {length:,}; "
-              f"--plan {length} stretches them")  # fmt: skip
+        print(f"{chosen.name}: its schedules are planned for {chosen.images:,} images, this run has "
+              f"{length:,}; --plan {length} stretches them")  # fmt: skip
     gan = chosen.gan(options.seed).to(device)
     resume(options.out, gan)
     until = options.until or options.steps
@@ -76,8 +76,8 @@ def train(options):
 def sample(options):
     """Draw images from a trained run, as a grid (.png) or as numbers (.npy)."""
     if options.n < 1 or not options.out.endswith((".png", ".npy")):
-        raise ValueError(f"--n {options.n} --out {options.out} was given; at least 1 image, and a name that ends in "
-                         ".png or .npy, are expected")  # fmt: skip
+        raise ValueError(f"--n {options.n} --out {options.out} was given; at least 1 image, and a name that "
+                         "ends in .png or .npy, are expected")  # fmt: skip
     gan = exporting.rebuild(options.folder)
     if options.label is not None and not gan.classes:
         raise ValueError(f"--label {options.label} was given, and the run in {options.folder} is not conditional")
@@ -88,7 +88,8 @@ def sample(options):
         import numpy
 
         files.replace(Path(options.out), lambda out: numpy.save(out, images.numpy()))
-    print(f"{options.out}: {options.n} images drawn by the run in {options.folder} at step {gan.step:,}")
+    print(f"{options.out}: {options.n} images drawn by the run in {options.folder} at step "
+          f"{gan.step:,}")
     return 0
 
 
@@ -114,8 +115,8 @@ def _data_of(options, trained_on):
         source |= {key: value for key in ("size", "fit") if (value := getattr(options, key)) is not None}
     if source is None or ("fit" in source and not Path(source["name"]).exists()):
         gone = f"which were in {source['name']}" if source else "and does not say where they were"
-        raise ValueError(f"the run in {options.folder} was trained on the images {name!r}, {gone}; say where they are "
-                         "now: --data FOLDER --size PIXELS")  # fmt: skip
+        raise ValueError(f"the run in {options.folder} was trained on the images {name!r}, {gone}; say where "
+                         "they are now: --data FOLDER --size PIXELS")  # fmt: skip
     return load(**source)
 
 

@@ -43,10 +43,11 @@ def compile_step(step, gan, data, batch_size=100):
             batches = data.batches(gan.seed, gan.step, game.batches, batch_size, gan.dtype)
             compiled.capture(gan, batches.to(gan.device))
         except Exception as error:  # of any kind, raised by the step; the state is restored
-            reason = f"it cannot be captured ({type(error).__name__}: {str(error).splitlines()[0][:160]})"
+            reason = (f"it cannot be captured ({type(error).__name__}: "
+                     f"{str(error).splitlines()[0][:160]})")
         else:
-            print(f"step: one CUDA graph, captured in {time.monotonic() - start:.1f} s; {CHECKED} steps agree with the "
-                  "eager step", flush=True)  # fmt: skip
+            print(f"step: one CUDA graph, captured in {time.monotonic() - start:.1f} s; {CHECKED} "
+                  "steps agree with the eager step", flush=True)  # fmt: skip
             return compiled
     print(f"step: eager, as it is; {reason}", flush=True)
     return step
@@ -208,8 +209,8 @@ class Compiled:
         (replayed, eager), path = states, torch.dist(states[1], origin)
         gap = torch.dist(replayed, eager)
         if not torch.allclose(*figures, rtol=1e-2, atol=1e-3) or not gap <= 0.2 * path:
-            raise RuntimeError(f"replayed and eager steps disagree: {gap:.3g} apart after a way of {path:.3g}, first "
-                               f"figures {figures[0].tolist()} and {figures[1].tolist()}")  # fmt: skip
+            raise RuntimeError(f"replayed and eager steps disagree: {gap:.3g} apart after a way of {path:.3g}, "
+                               f"first figures {figures[0].tolist()} and {figures[1].tolist()}")  # fmt: skip
 
 
 def _shapes(batches):

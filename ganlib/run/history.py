@@ -156,10 +156,11 @@ class Records:
 
 
 def _reals(data, device):
-    """Return how many images of the data (64 at most) are compared with fakes, and their figures.
+    """Return how many reals (64 at most) are compared with fakes, and the figures of these.
     """
     if len(data) < 2:
-        raise ValueError(f"{data.name!r} has {len(data)} image; at least 2 are needed for fakes to differ as reals do")
+        raise ValueError(f"{data.name!r} has {len(data)} image; at least 2 are needed for fakes to differ as "
+                         "reals do")
     reals = data.floats(some_of(len(data), 64).to(data.images.device), device)
     return len(reals), _various(reals, "real_")
 

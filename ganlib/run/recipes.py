@@ -85,7 +85,8 @@ def recipe(name, shape=(1, 28, 28), classes=0, images=None):
     """
     one_of("recipe", name, list(RECIPES))
     if images is not None and not images >= 10:
-        raise ValueError(f"images={images} was given; how many images the run is planned for is expected, 10 or more")
+        raise ValueError(f"images={images} was given; how many images the run is planned for is expected, 10 or "
+                         "more")
     settings = RECIPES[name](tuple(shape), {"classes": classes} if classes else {}, images)
     chosen = Recipe(name=name, **settings)
     for player in ("G", "D"):
@@ -154,7 +155,8 @@ def _wgan_gp(shape, classes, images):
 
 def _sngan(shape, classes, images):
     return _plain(shape, classes, norm="spectral") | {
-        "source": "Miyato et al. 2018, section 4: hinge and spectral norm; conditional: Miyato & Koyama 2018",
+        "source": "Miyato et al. 2018, section 4: hinge and spectral norm; conditional: Miyato & "
+                  "Koyama 2018",
         "objective": losses.hinge,
         "n_critic": 5,
         "betas": (0.0, 0.9),
@@ -186,7 +188,8 @@ def _small(shape, classes, images):
     """
     images = images or 120_000
     return {
-        "source": "Huang et al. 2024 with the approximate R1 + R2 of Lin et al. 2025, on nets made for a CPU",
+        "source": "Huang et al. 2024 with the approximate R1 + R2 of Lin et al. 2025, on nets "
+                  "made for a CPU",
         "G": Net(nets.CompactGenerator, shape=shape, **classes),
         "D": Net(nets.CompactDiscriminator, shape=shape, **classes),
         "objective": losses.relativistic,
@@ -205,7 +208,8 @@ def _infogan(shape, classes, images):
     """
     small = _small(shape, {}, images)
     return small | {
-        "source": "Chen et al. 2016, ten classes and two continuous codes found without labels, in the game of `small`",
+        "source": "Chen et al. 2016, ten classes and two continuous codes found without labels, "
+                  "in the game of `small`",
         "G": small["G"].but(latent_dim=74, categorical=10),
         "D": small["D"].but(answers=12),
         "penalty": losses.approximate_r1_r2(1.0, 0.05),

@@ -33,7 +33,8 @@ def bench(device, recipes=("classic", "small"), batches=BATCHES, sizes=SIZES, se
     """
     best = peak(device, choice.precision)
     print(f"one large product of matrices: {best / 1e9:,.0f} GFLOP/s\n", flush=True)
-    print("| recipe | image | batch | images/s | MFLOP per image | GFLOP/s | share |\n|---|---|---|---|---|---|---|")
+    print("| recipe | image | batch | images/s | MFLOP per image | GFLOP/s | share "
+          "|\n|---|---|---|---|---|---|---|")
     rows, draws = [], torch.Generator().manual_seed(0)
     for name in recipes:
         for size, batch in dict.fromkeys([(28, batch) for batch in batches] + [(size, 50) for size in sizes]):
@@ -106,9 +107,10 @@ def planned_images(text, make, data, file, batch_size=None, first=True):
         if first:
             replace(file, lambda out: out.write(json.dumps(plan).encode()))
     if plan["plan"] != text:
-        raise ValueError(f"the run in {file.parent} was planned for {plan['plan']}, --plan {text} was given; use the "
-                         "same, or another --out")  # fmt: skip
-    print(f"{text} at {plan['images_per_second']:,.0f} images/s: planned for {plan['images']:,} images")
+        raise ValueError(f"the run in {file.parent} was planned for {plan['plan']}, --plan {text} was given; "
+                         "use the same, or another --out")  # fmt: skip
+    print(f"{text} at {plan['images_per_second']:,.0f} images/s: planned for {plan['images']:,} "
+          "images")
     return plan["images"], True
 
 

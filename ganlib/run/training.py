@@ -49,7 +49,8 @@ def train(gan, data, step=gan_step, *, until, view=None, folder=None, save_secon
     if evaluate_every is None and (needs := [rule.rule.needs for rule in rules if hasattr(rule.rule, "needs")]):
         raise ValueError(f"until waits for {needs[0]!r}, and nothing evaluates: give evaluate_every=...")
     if missing := [name for name in RUN if not hasattr(gan, name)]:
-        raise ValueError(f"a {type(gan).__name__} was given as the run; it has no {', '.join(missing)}: give a GAN")
+        raise ValueError(f"a {type(gan).__name__} was given as the run; it has no {', '.join(missing)}: give a "
+                         "GAN")
     game, data = as_game(step), data.near(gan.device)
     game.check(gan, data)
     rank, world = processes.place()
@@ -89,7 +90,7 @@ def train(gan, data, step=gan_step, *, until, view=None, folder=None, save_secon
 
 
 class Training:
-    """What `train` returns: an iterator over the steps. Nothing is trained until it is looped over.
+    """What `train` returns: an iterator over the steps. Nothing is trained before its first.
     """
 
     def __init__(self, gan, steps):
@@ -123,14 +124,15 @@ def _begin(gan, game, settings, play, records, rules, watchers, view):
         if view is not None:
             view.close(now)
         above = "that" if callable(done.rule) else repr(done.rule)
-        print(f"{now.reason}. To go on, raise `until` above {above} (in the notebooks STEPS, on the command line "
-              "--steps); to start anew, resume(..., fresh=True) (FRESH = True, another --out).")  # fmt: skip
+        print(f"{now.reason}. To go on, raise `until` above {above} (in the notebooks STEPS, on the "
+              "command line --steps); to start anew, resume(..., fresh=True) (FRESH = True, another "
+              "--out).")  # fmt: skip
         return
     yield from loop(gan, game, play, records, rules, watchers, _cost)
 
 
 def _cost(name, better):
-    """Return the cost of a figure's values, by the table of figures, which is loaded when needed.
+    """Return the cost of a figure's values, by the table of figures; it is loaded when needed.
     """
     from ..judge.figures import cost, direction
 
@@ -139,10 +141,10 @@ def _cost(name, better):
 
 
 def _same(then, now):
-    """Raise ValueError if a run was trained with other settings; where its data lie does not count.
+    """Raise ValueError if a run was trained with other settings; where its data are may change.
     """
     names = dict.fromkeys([*now, *then])
     if changed := [name for name in names if name != "loaded" and now.get(name) != then.get(name)]:
         before, after = (", ".join(f"{name} = {what.get(name)}" for name in changed) for what in (then, now))
-        raise ValueError(f"this run was trained with {before}, and is given {after} now; use the same, or start anew "
-                         "in another folder or with fresh=True (in the notebooks: FRESH = True)")  # fmt: skip
+        raise ValueError(f"this run was trained with {before}, and is given {after} now; use the same, or start "
+                         "anew in another folder or with fresh=True (in the notebooks: FRESH = True)")  # fmt: skip

@@ -5,8 +5,8 @@ import re
 from ..game.losses import guess_of
 
 LENGTH = re.compile(r"(\d[\d_]*\.?\d*) *([kM]?) *(steps?|images?|epochs?|s|min|h)?")
-EXPECTED = ('a number of steps (10_000), "1M images", "100 epochs", "60s", a callable of `now`, or a list of these '
-            "is expected")  # fmt: skip
+EXPECTED = ('a number of steps (10_000), "1M images", "100 epochs", "60s", a callable of `now`, or a list '
+            "of these is expected")  # fmt: skip
 PER = {"s": 1, "min": 60, "h": 3600}  # seconds
 
 
@@ -47,7 +47,7 @@ class Rule:
 
     @property
     def of_run(self):
-        """Whether it counts from the run's start, so that a run can be finished before it begins.
+        """Whether it counts from the run's start: a run can be finished before it begins.
         """
         return self.unit in ("step", "image") or hasattr(self.rule, "needs")
 
@@ -67,7 +67,7 @@ class Rule:
 
 
 def below(name, value):
-    """Return a rule for `until`: the run ends when the last evaluation's `name` is below `value`.
+    """Return a rule for `until`: end when the last evaluation's `name` is below `value`.
     """
 
     def rule(now):
@@ -91,8 +91,8 @@ def plateau(name="frechet_distance", patience=5, improvement=0.05, better=None):
     from ..judge.figures import cost, direction
 
     if patience < 1 or not 0 <= improvement < 1:
-        raise ValueError(f"patience={patience}, improvement={improvement} were given; at least 1 evaluation, and a "
-                         "share from 0 to below 1 are expected")  # fmt: skip
+        raise ValueError(f"patience={patience}, improvement={improvement} were given; at least 1 evaluation, "
+                         "and a share from 0 to below 1 are expected")  # fmt: skip
 
     way = direction(name, better)
 
@@ -136,9 +136,11 @@ def equilibrium(tolerance=0.1, rows=20):
 
     def check(reading):
         if guess_of(reading) is None:
+            objective = reading.get("objective", "of several GANs")
             raise ValueError(
-                f"the objective {reading.get('objective', 'of several GANs')} has no known value of D's loss at which "
-                'D cannot tell: a critic, or a step of your own, has its own scale. Use plateau("frechet_distance")'
+                f"the objective {objective} has no known value of D's loss at which D cannot tell: "
+                "a critic, or a step of your own, has its own scale. Use "
+                'plateau("frechet_distance")'
             )
 
     rule.check = check
@@ -146,12 +148,13 @@ def equilibrium(tolerance=0.1, rows=20):
 
 
 def _evaluated(history, name):
-    """Return the rows that have the figure `name`; ValueError where evaluations have only others.
+    """Return the rows that have the figure `name`; ValueError if evaluations have only others.
     """
     rows = [row for row in history if name in row]
     judged = [row for row in history if "frechet_distance" in row]
     if judged and not rows:
         raise ValueError(
-            f"{name!r} is not among the figures of this run's evaluations; there are {', '.join(judged[-1])}"
+            f"{name!r} is not among the figures of this run's evaluations; there are "
+            f"{', '.join(judged[-1])}"
         )
     return rows

@@ -35,7 +35,8 @@ def paths(gan, n=24, objective=None, fakes=None, real=None):
         with torch.no_grad():
             fakes = gan.G(gan.noise(n, "arrows")) if fakes is None else fakes
             if objective.paired and (real is None or len(real) != len(fakes)):
-                raise ValueError(f"{objective.name} compares each fake with a real point; give real ({len(fakes)}, 2)")
+                raise ValueError(f"{objective.name} compares each fake with a real point; give real "
+                                 f"({len(fakes)}, 2)")
         moving = fakes.detach().clone().requires_grad_(True)
         with torch.enable_grad():
             d_real = gan.D(real).detach() if objective.paired else None

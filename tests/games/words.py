@@ -27,10 +27,10 @@ class Writer(nn.Module):
 
     def __init__(self, words):
         super().__init__()
-        self.read, self.draw = Reader(words), nn.Sequential(nn.Linear(20, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8)))
+        self.read, self.draw = Reader(words), nn.Sequential(nn.Linear(20, 64), nn.Tanh())
 
     def forward(self, z, labels):
-        return self.draw(torch.cat([z, self.read(labels)], 1))
+        return self.draw(torch.cat([z, self.read(labels)], 1)).unflatten(1, (1, 8, 8))
 
 
 class Judge(nn.Module):
