@@ -23,12 +23,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from ganlib.game.contract import shared_out
 
 import ganlib
 from benchmarks import drawn
 from ganlib import metrics
 from ganlib.data import Images
+from ganlib.game.contract import shared_out
 from ganlib.judge.features import digit_classifier, extract, train_classifier
 from ganlib.run.speed import planned_rate
 
