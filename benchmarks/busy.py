@@ -35,7 +35,9 @@ print(100 * steps / (time.perf_counter() - start))
 def rate(threads, spin, precision, seconds):
     settings = dict(os.environ) | ({} if spin is None else {"GOMP_SPINCOUNT": str(spin)})
     command = [sys.executable, "-c", CHILD, str(threads), precision, str(seconds)]
-    return float(subprocess.run(command, env=settings, capture_output=True, text=True, check=True).stdout)
+    return float(
+        subprocess.run(command, env=settings, capture_output=True, text=True, check=True).stdout
+    )
 
 
 def main():
@@ -48,7 +50,9 @@ def main():
             other = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if busy else None
             time.sleep(0.5)
             for way in ways:
-                found.setdefault((way, busy), []).append(rate(*way, options.precision, options.seconds))
+                found.setdefault((way, busy), []).append(
+                    rate(*way, options.precision, options.seconds)
+                )
             if other:
                 other.kill()
                 other.wait()
@@ -60,7 +64,9 @@ def main():
     print("| threads | spin | quiet | one core busy |\n|---|---|---|---|")
     for way in ways:
         quiet, busy = (statistics.median(found[way, busy]) / base for busy in (False, True))
-        print(f"| {way[0]} | {'default' if way[1] is None else way[1]} | {quiet:.0%} | {busy:.0%} |")
+        print(
+            f"| {way[0]} | {'default' if way[1] is None else way[1]} | {quiet:.0%} | {busy:.0%} |"
+        )
 
 
 if __name__ == "__main__":

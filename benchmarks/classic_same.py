@@ -43,20 +43,31 @@ def play(way, seed, steps):
             with torch.no_grad():
                 return game.G(noise).view(n, 1, 28, 28)
     else:
-        gan = ganlib.GAN(ganlib.nets.MLPGenerator(), ganlib.nets.MLPDiscriminator(), seed=seed, precision=way)
+        gan = ganlib.GAN(
+            ganlib.nets.MLPGenerator(), ganlib.nets.MLPDiscriminator(), seed=seed, precision=way
+        )
         sample = gan.sample
 
         def step(i):
             return ganlib.gan_step(gan, digits.batches(seed, i))["d_loss"]
 
     losses = [step(i) for i in range(steps)]
-    loss, diversity = torch.stack(losses[-500:]).max().item(), sample(64, stream="look").std(0).mean().item()
+    loss, diversity = (
+        torch.stack(losses[-500:]).max().item(),
+        sample(64, stream="look").std(0).mean().item(),
+    )
     fakes = torch.cat([extract(classifier, sample(1000, stream=f"same/{i}")) for i in range(10)])
     known = reference(classifier.sha256)
     floor = metrics.frechet_distance(known["test"], known["train"])
     distance = metrics.frechet_distance(known["test"], fakes) / floor
-    return {"way": way, "seed": seed, "d_loss": round(loss, 4), "diversity": round(diversity, 4),
-            "stuck": loss < 0.05 and diversity < 0.1, "distance": round(distance)}  # fmt: skip
+    return {
+        "way": way,
+        "seed": seed,
+        "d_loss": round(loss, 4),
+        "diversity": round(diversity, 4),
+        "stuck": loss < 0.05 and diversity < 0.1,
+        "distance": round(distance),
+    }
 
 
 def fisher(a, n, b, m):
@@ -77,7 +88,11 @@ def main():
     options = parser.parse_args()
     rows = []
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(play, way, seed, options.steps) for seed in range(options.seeds) for way in WAYS]
+        jobs = [
+            pool.submit(play, way, seed, options.steps)
+            for seed in range(options.seeds)
+            for way in WAYS
+        ]
         for job in jobs:
             rows.append(job.result())
             print("RESULT", json.dumps(rows[-1]), flush=True)
@@ -86,8 +101,14 @@ def main():
     stuck = {way: sum(row["stuck"] for row in rows if row["way"] == way) for way in WAYS}
     for way in WAYS:
         found = sorted(row["distance"] for row in rows if row["way"] == way and not row["stuck"])
-        p = "" if way == "plain" else f"{fisher(stuck['plain'], options.seeds, stuck[way], options.seeds):.2f}"
-        spread = f"{statistics.median(found):,.0f} ({found[0]:,} to {found[-1]:,})" if found else "none"
+        p = (
+            ""
+            if way == "plain"
+            else f"{fisher(stuck['plain'], options.seeds, stuck[way], options.seeds):.2f}"
+        )
+        spread = (
+            f"{statistics.median(found):,.0f} ({found[0]:,} to {found[-1]:,})" if found else "none"
+        )
         print(f"| {way} | {stuck[way]} of {options.seeds} | {p} | {spread} |")
 
 

@@ -22,7 +22,11 @@ import ganlib
 def stuck(now):
     """The rule of notebooks/01_first_gan.ipynb."""
     rows = now.history[-20:]
-    return now.every(50) and now.step >= 2000 and all(row["d_loss"] < 0.05 and row["diversity"] < 0.1 for row in rows)
+    return (
+        now.every(50)
+        and now.step >= 2000
+        and all(row["d_loss"] < 0.05 and row["diversity"] < 0.1 for row in rows)
+    )
 
 
 def main():
@@ -44,9 +48,15 @@ def main():
             pass
         seconds = time.monotonic() - start
         last = {
-            key: statistics.mean(row[key] for row in gan.history[-10:]) for key in ("d_loss", "diversity", "p_fake")
+            key: statistics.mean(row[key] for row in gan.history[-10:])
+            for key in ("d_loss", "diversity", "p_fake")
         }
-        row = {"seed": seed, "step": gan.step, "end": now.reason, "images/s": round(gan.images_seen / seconds)} | last
+        row = {
+            "seed": seed,
+            "step": gan.step,
+            "end": now.reason,
+            "images/s": round(gan.images_seen / seconds),
+        } | last
         print("RESULT", json.dumps(row), flush=True)
 
 

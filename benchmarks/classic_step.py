@@ -31,9 +31,14 @@ class Plain:
 
         self.G = mlp((100, 128, 256, 512, 1024, 784), list, nn.Tanh())
         self.D = mlp((784, 1024, 512, 256, 1), lambda: [nn.Dropout(0.3)], nn.Sigmoid())
-        self.opt_G, self.opt_D = (torch.optim.Adam(net.parameters(), lr=2e-4) for net in (self.G, self.D))
+        self.opt_G, self.opt_D = (
+            torch.optim.Adam(net.parameters(), lr=2e-4) for net in (self.G, self.D)
+        )
         self.bce, self.noise = nn.BCELoss(), partial(torch.randn, 100, 100, device=device)
-        self.ones, self.zeros = torch.ones(100, 1, device=device), torch.zeros(100, 1, device=device)
+        self.ones, self.zeros = (
+            torch.ones(100, 1, device=device),
+            torch.zeros(100, 1, device=device),
+        )
 
     def move(self, real):
         self.opt_D.zero_grad()
@@ -68,7 +73,9 @@ def plain(mnist):
 
 def lean(data, precision):
     """One call, one `gan_step` with its batches."""
-    gan = ganlib.GAN(ganlib.nets.MLPGenerator(), ganlib.nets.MLPDiscriminator(), precision=precision)
+    gan = ganlib.GAN(
+        ganlib.nets.MLPGenerator(), ganlib.nets.MLPDiscriminator(), precision=precision
+    )
     return lambda: ganlib.gan_step(gan, data.batches(gan.seed, gan.step))
 
 

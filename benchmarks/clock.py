@@ -41,8 +41,14 @@ def sets(name, mnist, tune):
         return train, test, train_classifier(train)
     train = ganlib.load("mnist", root=mnist)
     if tune:
-        last = Images(train.images[50_000:], train.labels[50_000:], train.classes, "mnist, the last 10,000")
-        return Images(train.images[:50_000], train.labels[:50_000], train.classes, "mnist"), last, digit_classifier()
+        last = Images(
+            train.images[50_000:], train.labels[50_000:], train.classes, "mnist, the last 10,000"
+        )
+        return (
+            Images(train.images[:50_000], train.labels[:50_000], train.classes, "mnist"),
+            last,
+            digit_classifier(),
+        )
     return train, ganlib.load("mnist", root=mnist, split="test"), digit_classifier()
 
 
@@ -82,21 +88,32 @@ def main():
             found = planned_rate(make, train, seconds, seconds=10)
             made = make(round(0.95 * found * seconds))
             gan, start = made.gan(seed), time.monotonic()
-            for _ in ganlib.train(gan, train, made.step, until=f"{made.images} images", batch_size=made.batch_size):
+            for _ in ganlib.train(
+                gan, train, made.step, until=f"{made.images} images", batch_size=made.batch_size
+            ):
                 pass
             took = time.monotonic() - start
             fakes = torch.cat([extract(extractor, draw(gan, i)) for i in range(10)])
             quality = metrics.precision_recall(reference[:5000], fakes[:5000])
-            row = {"data": train.name, "conditional": bool(classes), "seconds": seconds, "seed": seed,
-                   "took": round(took), "batch": made.batch_size,
-                   "images": gan.images_seen,
-                   "distance / floor": round(metrics.frechet_distance(reference, fakes) / floor, 2),
-                   "precision": round(quality.precision, 3), "recall": round(quality.recall, 3)}  # fmt: skip
+            row = {
+                "data": train.name,
+                "conditional": bool(classes),
+                "seconds": seconds,
+                "seed": seed,
+                "took": round(took),
+                "batch": made.batch_size,
+                "images": gan.images_seen,
+                "distance / floor": round(metrics.frechet_distance(reference, fakes) / floor, 2),
+                "precision": round(quality.precision, 3),
+                "recall": round(quality.recall, 3),
+            }
             rows.append(row)
             print("RESULT", json.dumps(row), flush=True)
             if options.out:
                 Path(options.out).mkdir(parents=True, exist_ok=True)
-                ganlib.show(gan.sample(64)).save(Path(options.out) / f"{options.data}-{seconds:g}s-{seed}.png")
+                ganlib.show(gan.sample(64)).save(
+                    Path(options.out) / f"{options.data}-{seconds:g}s-{seed}.png"
+                )
     print("\n| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
     for row in rows:
         print("| " + " | ".join(str(value) for value in row.values()) + " |")

@@ -41,10 +41,15 @@ class Generator(nn.Module):
         self.first = nn.Linear(100, 128 * 8 * 8)
         self.layers = nn.Sequential(
             nn.BatchNorm2d(128),
-            doubling(128, 128), nn.BatchNorm2d(128, 0.8), nn.LeakyReLU(0.2, inplace=True),
-            doubling(128, 64), nn.BatchNorm2d(64, 0.8), nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(64, 1, 3, 1, 1), nn.Tanh(),
-        )  # fmt: skip
+            doubling(128, 128),
+            nn.BatchNorm2d(128, 0.8),
+            nn.LeakyReLU(0.2, inplace=True),
+            doubling(128, 64),
+            nn.BatchNorm2d(64, 0.8),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(64, 1, 3, 1, 1),
+            nn.Tanh(),
+        )
 
     def forward(self, z, labels=None):
         return self.layers(self.first(z).view(-1, 128, 8, 8))
@@ -66,7 +71,9 @@ class Discriminator(nn.Module):
 
 def plain(images):
     G, D = Generator(Upsampled), Discriminator()
-    opt_G, opt_D = (torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (G, D))
+    opt_G, opt_D = (
+        torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (G, D)
+    )
     bce, ones, zeros = nn.BCELoss(), torch.ones(BATCH), torch.zeros(BATCH)
     places = iter(range(10**9))
 
@@ -88,12 +95,16 @@ def plain(images):
 def lean(data, precision):
     G = Generator(ganlib.nets.ResizeConv2d)
     gan = ganlib.GAN(G, Discriminator(), lr=2e-4, betas=(0.5, 0.999), precision=precision)
-    return lambda: ganlib.gan_step(gan, data.batches(gan.seed, gan.step, 1, BATCH), shared_fakes=True)
+    return lambda: ganlib.gan_step(
+        gan, data.batches(gan.seed, gan.step, 1, BATCH), shared_fakes=True
+    )
 
 
 def same():
     """Both G's are one function of their weights."""
-    ours, theirs = (Generator(doubling).double() for doubling in (ganlib.nets.ResizeConv2d, Upsampled))
+    ours, theirs = (
+        Generator(doubling).double() for doubling in (ganlib.nets.ResizeConv2d, Upsampled)
+    )
     theirs.load_state_dict(ours.state_dict())
     z = torch.randn(8, 100, dtype=torch.float64)
     assert torch.allclose(ours(z), theirs(z), rtol=0, atol=1e-12)

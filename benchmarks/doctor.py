@@ -23,8 +23,17 @@ from ganlib.data import as_float, as_uint8
 from ganlib.judge.features import digit_classifier
 
 HISTORIES = Path(__file__).with_name("doctor_histories.json.gz")
-ILL = {"d_wins", "g_wins", "total_collapse", "partial_collapse", "oscillation", "vanishing_gradients", "lr_too_high",
-       "not_finite", "memorising"}  # fmt: skip
+ILL = {
+    "d_wins",
+    "g_wins",
+    "total_collapse",
+    "partial_collapse",
+    "oscillation",
+    "vanishing_gradients",
+    "lr_too_high",
+    "not_finite",
+    "memorising",
+}
 
 
 class Enlarged(torch.nn.Module):
@@ -37,7 +46,9 @@ class Enlarged(torch.nn.Module):
 
     def forward(self, images):
         return self.net(
-            torch.nn.functional.interpolate(images, size=28, mode="bilinear") if images.shape[-1] != 28 else images
+            torch.nn.functional.interpolate(images, size=28, mode="bilinear")
+            if images.shape[-1] != 28
+            else images
         )
 
 
@@ -59,13 +70,26 @@ def play(task):
     def evaluate(gan, _):
         return ganlib.evaluate(gan, data, n=500, extractor=extractor, held_out=held_out, quiet=True)
 
-    for now in ganlib.train(gan, data, step, until=run.steps, batch_size=batch, record_every=max(5, run.steps // 40),
-                            evaluate_every=run.evaluate_every, evaluate=evaluate):  # fmt: skip
+    for now in ganlib.train(
+        gan,
+        data,
+        step,
+        until=run.steps,
+        batch_size=batch,
+        record_every=max(5, run.steps // 40),
+        evaluate_every=run.evaluate_every,
+        evaluate=evaluate,
+    ):
         pass
     if pictures:
         ganlib.show(gan.sample(64), 16).save(Path(pictures) / f"{run.name.replace('/', '_')}.png")
-    rounded = [{key: float(f"{value:.4g}") if isinstance(value, float) else value for key, value in row.items()}
-               for row in gan.history]  # fmt: skip
+    rounded = [
+        {
+            key: float(f"{value:.4g}") if isinstance(value, float) else value
+            for key, value in row.items()
+        }
+        for row in gan.history
+    ]
     print(f"{run.name}: {now.reason}, {time.monotonic() - start:.0f} s", flush=True)
     return run.name, rounded
 
@@ -94,11 +118,18 @@ def judge(half):
         ours = [run for run in chosen if run.kind == kind]
         right = sum(said[run.name].name in run.answers for run in ours)
         counts = [sum(said[run.name].name == name for run in ours) for name in names]
-        print(f"| {kind} | {len(ours)} | {right} | " + " | ".join(str(count or "") for count in counts) + " |")
+        print(
+            f"| {kind} | {len(ours)} | {right} | "
+            + " | ".join(str(count or "") for count in counts)
+            + " |"
+        )
     right = sum(said[run.name].name in run.answers for run in chosen)
     healthy = [run for run in chosen if run.kind in ("healthy", "undertrained", "done")]
     ill = sum(said[run.name].name in ILL for run in healthy)
-    for what, count, n in (("right", right, len(chosen)), ("healthy runs called ill", ill, len(healthy))):
+    for what, count, n in (
+        ("right", right, len(chosen)),
+        ("healthy runs called ill", ill, len(healthy)),
+    ):
         low, high = wilson(count, n)
         print(
             f"\n{what}: {count} of {n}, {100 * count / n:.1f} % "
@@ -116,11 +147,17 @@ def main():
     if options.what == "judge":
         return judge(options.half)
     histories = json.loads(gzip.decompress(HISTORIES.read_bytes())) if HISTORIES.exists() else {}
-    tasks = [(run.name, options.pictures) for run in runs() if options.only in run.name and run.name not in histories]
+    tasks = [
+        (run.name, options.pictures)
+        for run in runs()
+        if options.only in run.name and run.name not in histories
+    ]
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         for name, history in pool.imap_unordered(play, tasks):
             histories[name] = history
-            HISTORIES.write_bytes(gzip.compress(json.dumps(histories, sort_keys=True).encode(), mtime=0))
+            HISTORIES.write_bytes(
+                gzip.compress(json.dumps(histories, sort_keys=True).encode(), mtime=0)
+            )
 
 
 if __name__ == "__main__":

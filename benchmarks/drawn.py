@@ -10,9 +10,23 @@ import torch
 
 import ganlib
 
-FONTS = [f"DejaVu{name}.ttf" for name in (
-    "Sans", "Sans-Bold", "Sans-Oblique", "Sans-BoldOblique", "SansMono", "SansMono-Bold", "SansMono-Oblique",
-    "SansMono-BoldOblique", "Serif", "Serif-Bold", "Serif-Italic", "Serif-BoldItalic")]  # fmt: skip
+FONTS = [
+    f"DejaVu{name}.ttf"
+    for name in (
+        "Sans",
+        "Sans-Bold",
+        "Sans-Oblique",
+        "Sans-BoldOblique",
+        "SansMono",
+        "SansMono-Bold",
+        "SansMono-Oblique",
+        "SansMono-BoldOblique",
+        "Serif",
+        "Serif-Bold",
+        "Serif-Italic",
+        "Serif-BoldItalic",
+    )
+]
 
 
 def glyphs(n, seed):
@@ -28,8 +42,14 @@ def glyphs(n, seed):
         page = Image.new("L", (56, 56))
         font, place = fonts[draws.integers(len(fonts))], tuple(28 + draws.uniform(-3, 3, 2))
         ImageDraw.Draw(page).text(place, letters[label], 255, font, anchor="mm")
-        turn, slant, size = draws.uniform(-0.2, 0.2), draws.uniform(-0.2, 0.2), draws.uniform(0.85, 1.15)
-        turned = numpy.array([[numpy.cos(turn), -numpy.sin(turn)], [numpy.sin(turn), numpy.cos(turn)]])
+        turn, slant, size = (
+            draws.uniform(-0.2, 0.2),
+            draws.uniform(-0.2, 0.2),
+            draws.uniform(0.85, 1.15),
+        )
+        turned = numpy.array(
+            [[numpy.cos(turn), -numpy.sin(turn)], [numpy.sin(turn), numpy.cos(turn)]]
+        )
         warp = turned @ numpy.array([[1, slant], [0, 1]]) / size
         x, y = numpy.array([28, 28]) - warp @ numpy.array([28, 28])
         page = page.transform((56, 56), Image.AFFINE, (*warp[0], x, *warp[1], y), Image.BILINEAR)

@@ -45,21 +45,46 @@ def ours(made, data, captured, precision="float32"):
 
 
 def main():
-    options = arguments(__doc__, mnist=(str, None, "torchvision's root folder of MNIST"),
-                        epochs=(int, 100, "of 60,000 images, by the clock; 0 for none"))  # fmt: skip
+    options = arguments(
+        __doc__,
+        mnist=(str, None, "torchvision's root folder of MNIST"),
+        epochs=(int, 100, "of 60,000 images, by the clock; 0 for none"),
+    )
     device = ganlib.setup(0)
     if device.type != "cuda":
-        print("There is no GPU here: these are a CPU's figures, and a captured step is the eager one.")
+        print(
+            "There is no GPU here: these are a CPU's figures, and a captured step is the eager one."
+        )
     digits = ganlib.load("mnist", root=options.mnist) if options.mnist else ganlib.load("digits")
-    padded = ganlib.Images(nn.functional.pad(digits.images, (2, 2, 2, 2)), name="digits, 32x32").to(device)
-    here, classic, r3gan = digits.to(device), ganlib.recipe("classic"), ganlib.recipe("r3gan", (1, 32, 32))
+    padded = ganlib.Images(nn.functional.pad(digits.images, (2, 2, 2, 2)), name="digits, 32x32").to(
+        device
+    )
+    here, classic, r3gan = (
+        digits.to(device),
+        ganlib.recipe("classic"),
+        ganlib.recipe("r3gan", (1, 32, 32)),
+    )
     precision = torch.get_float32_matmul_precision()
     games = (
-        (classic, 100, {"plain loop": plain(digits, device), "eager": ours(classic, here, False),
-                        "captured": ours(classic, here, True)}),
-        (r3gan, r3gan.batch_size, {"eager": ours(r3gan, padded, False), "captured": ours(r3gan, padded, True),
-                                   "captured, bf16": ours(r3gan, padded, True, "bf16")}),
-    )  # fmt: skip
+        (
+            classic,
+            100,
+            {
+                "plain loop": plain(digits, device),
+                "eager": ours(classic, here, False),
+                "captured": ours(classic, here, True),
+            },
+        ),
+        (
+            r3gan,
+            r3gan.batch_size,
+            {
+                "eager": ours(r3gan, padded, False),
+                "captured": ours(r3gan, padded, True),
+                "captured, bf16": ours(r3gan, padded, True, "bf16"),
+            },
+        ),
+    )
     for made, images, variants in games:
         print(f"\n{made.name}")
         compare({name: (step, precision) for name, step in variants.items()}, options, images)

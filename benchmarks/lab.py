@@ -26,7 +26,9 @@ def timed(name, act, repeats, aim=None):
         act(i)
         taken.append(1000 * (time.perf_counter() - start))
     aim = "" if aim is None else f" (aim {aim})"
-    print(f"{name:42} {statistics.median(taken):7.0f} ms, at most {max(taken):5.0f}{aim}", flush=True)
+    print(
+        f"{name:42} {statistics.median(taken):7.0f} ms, at most {max(taken):5.0f}{aim}", flush=True
+    )
 
 
 def main():
@@ -39,7 +41,12 @@ def main():
     pair = nets.MLPGenerator(2, (2,), (64, 64)), nets.MLPDiscriminator((2,), (64, 64), dropout=0.0)
     points, toy = plane.Points(plane.ring()), ganlib.GAN(*pair, seed=0)
     timed("a frame of the plane", lambda i: plane.frame(toy, points), repeats, 50)
-    timed("the same, relativistic", lambda i: plane.frame(toy, points, losses.relativistic), repeats, 50)
+    timed(
+        "the same, relativistic",
+        lambda i: plane.frame(toy, points, losses.relativistic),
+        repeats,
+        50,
+    )
 
     explorer = lab.Explorer(ganlib.recipe("small", classes=10).gan(0), digits)
     panel, grid = explorer.panel(), explorer.grid_panel()
@@ -53,7 +60,12 @@ def main():
         return act
 
     timed("explorer: another noise", moves(panel, "sample", range(500)), repeats, 300)
-    timed("explorer: along a direction", moves(panel, "direction_1", [i / 10 for i in range(40)]), repeats, 300)
+    timed(
+        "explorer: along a direction",
+        moves(panel, "direction_1", [i / 10 for i in range(40)]),
+        repeats,
+        300,
+    )
     timed("explorer: another class", moves(panel, "label", range(10)), repeats, 300)
     timed("explorer: the grid of 49", moves(grid, "x", [i / 10 for i in range(40)]), repeats, 300)
 

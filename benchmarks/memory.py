@@ -26,7 +26,11 @@ def resident():
 
 
 def main():
-    options = arguments(__doc__, steps=(int, 3000, "of the classic run"), long=(int, 100_000, "steps of the tiny run"))
+    options = arguments(
+        __doc__,
+        steps=(int, 3000, "of the classic run"),
+        long=(int, 100_000, "steps of the tiny run"),
+    )
     torch.ones(1000, 1000) @ torch.ones(1000, 1000)  # torch's own threads and buffers
     before = resident()
     import ganlib
@@ -46,12 +50,17 @@ def main():
         f"peak of the run: {peak - before:,.0f} MiB more"
     )
     nets = ganlib.nets
-    gan = ganlib.GAN(nets.MLPGenerator(8, widths=(16,)), nets.MLPDiscriminator(widths=(16,)), seed=0)
+    gan = ganlib.GAN(
+        nets.MLPGenerator(8, widths=(16,)), nets.MLPDiscriminator(widths=(16,)), seed=0
+    )
     for now in ganlib.train(gan, digits, until=options.long, batch_size=4):
         if now.every(max(1, options.long // 10)):
             gc.collect()
             ctypes.CDLL(None).malloc_trim(0)  # what is free but kept by the allocator is no growth
-            print(f"step {now.step:7,}: {resident():,.0f} MiB, {len(now.history):,} rows of history", flush=True)
+            print(
+                f"step {now.step:7,}: {resident():,.0f} MiB, {len(now.history):,} rows of history",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -51,21 +51,35 @@ def timed(spent, name, function):
 
 
 def main():
-    options = arguments(__doc__, recipe=(str, "classic", "which"), steps=(int, 6000, "of the run"),
-                        starts=(int, 5, "how many starts"), every=(int, 0, "steps between two saves"))  # fmt: skip
+    options = arguments(
+        __doc__,
+        recipe=(str, "classic", "which"),
+        steps=(int, 6000, "of the run"),
+        starts=(int, 5, "how many starts"),
+        every=(int, 0, "steps between two saves"),
+    )
     ganlib.setup(0, precision="fast")
     digits, made = ganlib.load("digits"), ganlib.recipe(options.recipe)
     gan, spent = made.gan(0), {}
     history.Records.add = timed(spent, "rows of the history", history.Records.add)
-    history.Records.saw = timed(spent, "watching for figures that are not finite", history.Records.saw)
+    history.Records.saw = timed(
+        spent, "watching for figures that are not finite", history.Records.saw
+    )
     save = timed(spent, "checkpoints", ganlib.save)
     autosave.save = timed(spent, "checkpoints", autosave.save)
     with tempfile.TemporaryDirectory() as folder:
         view = ganlib.LiveView(total=options.steps, folder=folder)
         view.update = timed(spent, "live view, with the doctor", view.update)
         start = time.perf_counter()
-        for now in training.train(gan, digits, made.step, until=options.steps, view=view, batch_size=made.batch_size,
-                                  folder=None if options.every else folder):  # fmt: skip
+        for now in training.train(
+            gan,
+            digits,
+            made.step,
+            until=options.steps,
+            view=view,
+            batch_size=made.batch_size,
+            folder=None if options.every else folder,
+        ):
             if options.every and now.every(options.every):
                 save(folder, gan)
         whole = time.perf_counter() - start
@@ -76,11 +90,15 @@ def main():
     for name, seconds in spent.items():
         print(f"| {name} | {seconds:.2f} | {seconds / whole:.2%} |")
     print(f"| all of these | {sum(spent.values()):.2f} | {sum(spent.values()) / whole:.2%} |")
-    run = partial(subprocess.run, [sys.executable, "-c", START], capture_output=True, text=True, check=True)
+    run = partial(
+        subprocess.run, [sys.executable, "-c", START], capture_output=True, text=True, check=True
+    )
     times = [[float(x) for x in run().stdout.split()] for _ in range(options.starts)]
     loaded, first = (statistics.median(column) for column in zip(*times, strict=True))
-    print(f"\nimport ganlib after torch and torchvision: {loaded:.2f} s; "
-          f"to the end of the first step: {first:.2f} s (medians of {options.starts})")  # fmt: skip
+    print(
+        f"\nimport ganlib after torch and torchvision: {loaded:.2f} s; "
+        f"to the end of the first step: {first:.2f} s (medians of {options.starts})"
+    )
 
 
 if __name__ == "__main__":

@@ -25,12 +25,22 @@ from ganlib.run.recipes import RECIPES
 
 def features(data, classifier):
     device = classifier.logits.weight.device
-    return torch.cat([extract(classifier, data.floats(part, device)) for part in torch.arange(10_000).split(1000)])
+    return torch.cat(
+        [
+            extract(classifier, data.floats(part, device))
+            for part in torch.arange(10_000).split(1000)
+        ]
+    )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recipes", nargs="*", default=[name for name in RECIPES if name != "acgan"], choices=RECIPES)
+    parser.add_argument(
+        "--recipes",
+        nargs="*",
+        default=[name for name in RECIPES if name != "acgan"],
+        choices=RECIPES,
+    )
     parser.add_argument("--mnist", help="a folder with MNIST in torchvision's layout")
     parser.add_argument("--data", default="digits", choices=["digits", "mnist"])
     parser.add_argument("--marks", nargs="*", type=float, default=[30.0, 60.0], metavar="SECONDS")
@@ -39,10 +49,18 @@ def main():
     parser.add_argument("--out", help="a folder for pictures")
     options = parser.parse_args()
     classifier = digit_classifier(ganlib.setup(0, precision=options.precision))
-    test = ganlib.load("mnist", root=options.mnist, split="test") if options.mnist else ganlib.load("digits")
+    test = (
+        ganlib.load("mnist", root=options.mnist, split="test")
+        if options.mnist
+        else ganlib.load("digits")
+    )
     data = ganlib.load(options.data, root=options.mnist or "data")
     reference = features(test, classifier)
-    floor = metrics.frechet_distance(reference, features(data, classifier)) if options.mnist else float("nan")
+    floor = (
+        metrics.frechet_distance(reference, features(data, classifier))
+        if options.mnist
+        else float("nan")
+    )
     print(f"floor: 10,000 of {data.name} against {test.name}: {floor:.4f}", flush=True)
     rows = []
     for name in options.recipes:
@@ -58,11 +76,15 @@ def main():
                 if clock < marks[0]:
                     continue
                 trained, mark = clock, marks.pop(0)
-                fakes = [extract(classifier, gan.sample(1000, stream=f"distance/{i}")) for i in range(10)]
+                fakes = [
+                    extract(classifier, gan.sample(1000, stream=f"distance/{i}")) for i in range(10)
+                ]
                 row[f"{mark:g} s"] = round(metrics.frechet_distance(reference, torch.cat(fakes)), 3)
                 if options.out:
                     Path(options.out).mkdir(parents=True, exist_ok=True)
-                    ganlib.show(gan.sample(64)).save(Path(options.out) / f"{name}-{seed}-{mark:g}s.png")
+                    ganlib.show(gan.sample(64)).save(
+                        Path(options.out) / f"{name}-{seed}-{mark:g}s.png"
+                    )
                 if not marks:
                     break
                 start = time.monotonic()
@@ -72,7 +94,11 @@ def main():
     print("\n| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
     for row in rows:
         print(
-            "| " + " | ".join(f"{value:,}" if isinstance(value, int) else str(value) for value in row.values()) + " |"
+            "| "
+            + " | ".join(
+                f"{value:,}" if isinstance(value, int) else str(value) for value in row.values()
+            )
+            + " |"
         )
 
 

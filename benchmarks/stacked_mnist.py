@@ -68,8 +68,12 @@ def main():
     parser.add_argument("--recipe", default="small", choices=RECIPES)
     parser.add_argument("--game", choices=GAMES, nargs="*", help="the recipe's own by default")
     parser.add_argument("--mnist", help="a folder with MNIST in torchvision's layout")
-    parser.add_argument("--images", default="200k", help="images that D sees, and what schedules are stretched to")
-    parser.add_argument("--seconds", type=float, help="a limit beside --images, in seconds of training")
+    parser.add_argument(
+        "--images", default="200k", help="images that D sees, and what schedules are stretched to"
+    )
+    parser.add_argument(
+        "--seconds", type=float, help="a limit beside --images, in seconds of training"
+    )
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--samples", type=int, default=26_000)
     parser.add_argument("--precision", default="fast")
@@ -80,11 +84,16 @@ def main():
     data, n, device = stacked(digits), options.samples, ganlib.setup(0, precision=options.precision)
     classifier = digit_classifier(device)
     real = score(lambda i, count: data.floats(torch.arange(i, i + count), device), n, classifier)
-    print(f"{data.name}, {n:,} samples: real images {real.count} modes, KL {real.kl:.4f}; "
-          f"an ideal sampler {999 / 2 / n:.4f} on average", flush=True)  # fmt: skip
+    print(
+        f"{data.name}, {n:,} samples: real images {real.count} modes, KL {real.kl:.4f}; "
+        f"an ideal sampler {999 / 2 / n:.4f} on average",
+        flush=True,
+    )
     rows = []
-    planned = int(float(options.images.removesuffix("k").removesuffix("M"))
-                  * {"k": 1e3, "M": 1e6}.get(options.images[-1], 1))  # fmt: skip
+    planned = int(
+        float(options.images.removesuffix("k").removesuffix("M"))
+        * {"k": 1e3, "M": 1e6}.get(options.images[-1], 1)
+    )
     for game in options.game or [None]:
         for seed in range(options.seeds):
             device = ganlib.setup(seed, precision=options.precision, threads=options.threads)
@@ -99,11 +108,21 @@ def main():
             for _ in ganlib.train(gan, data, made.step, until=until, batch_size=made.batch_size):
                 pass
             seconds = time.monotonic() - start
-            found = score(lambda i, count, gan=gan: gan.sample(count, stream=f"modes/{i}"), n, classifier)
+            found = score(
+                lambda i, count, gan=gan: gan.sample(count, stream=f"modes/{i}"), n, classifier
+            )
             last = gan.history[-1]
-            row = {"recipe": options.recipe, "game": game or f"{made.objective}, {made.penalty}", "seed": seed,
-                   "images": gan.images_seen, "seconds": round(seconds), "modes": found.count, "KL": round(found.kl, 4),
-                   "d_loss": round(last["d_loss"], 3), "diversity": round(last["diversity"], 3)}  # fmt: skip
+            row = {
+                "recipe": options.recipe,
+                "game": game or f"{made.objective}, {made.penalty}",
+                "seed": seed,
+                "images": gan.images_seen,
+                "seconds": round(seconds),
+                "modes": found.count,
+                "KL": round(found.kl, 4),
+                "d_loss": round(last["d_loss"], 3),
+                "diversity": round(last["diversity"], 3),
+            }
             rows.append(row)
             print("RESULT", json.dumps(row), flush=True)
             if options.out:

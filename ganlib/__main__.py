@@ -20,25 +20,48 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog=program, description=__doc__.splitlines()[0])
     parts = parser.add_subparsers(dest="command", required=True)
     defaults = {"formatter_class": argparse.ArgumentDefaultsHelpFormatter}
-    add = parts.add_parser("train", help="train a recipe, or go on with the run in a folder", **defaults)
-    add.add_argument("--data", default="digits",
-                     help=f"{', '.join(LOADERS)}; a folder, .zip or .tar of images")  # fmt: skip
+    add = parts.add_parser(
+        "train", help="train a recipe, or go on with the run in a folder", **defaults
+    )
+    add.add_argument(
+        "--data", default="digits", help=f"{', '.join(LOADERS)}; a folder, .zip or .tar of images"
+    )
     add.add_argument("--size", type=int, help="pixels, for images of your own: 64, say")
     add.add_argument("--fit", default="crop", choices=FITS, help="how they become squares")
     add.add_argument("--augment", choices=["diff_augment", "ada"], help="for little data")
-    add.add_argument("--fallback", choices=["digits"], help="go on with the digits where a download fails")
-    add.add_argument("--recipe", default="classic", help=", ".join(RECIPES))
-    add.add_argument("--conditional", action="store_true", help="ask for images by class, where the data have labels")
-    add.add_argument("--plan", metavar="LENGTH", help='stretch the schedules to so many images, "40k images"; or to a '
-                     'time: "60s" is measured once as images, kept in FOLDER/plan.json, and ends the run')  # fmt: skip
-    add.add_argument("--steps", type=int, default=10_000, help="steps, counted from the run's beginning")
     add.add_argument(
-        "--until", metavar="LIMIT", help='instead of --steps: "1M images", "100 epochs", "60s", 5000 (steps), ...'
+        "--fallback", choices=["digits"], help="go on with the digits where a download fails"
     )
-    add.add_argument("--seed", type=int, default=0, help="decides weights, noise and the order of the data")
-    add.add_argument("--batch-size", type=int, help="images per step (and process); the recipe's own by default")
+    add.add_argument("--recipe", default="classic", help=", ".join(RECIPES))
     add.add_argument(
-        "--precision", default="float32", help="float32, bf16, or fast: bf16 where the CPU has units for it"
+        "--conditional",
+        action="store_true",
+        help="ask for images by class, where the data have labels",
+    )
+    add.add_argument(
+        "--plan",
+        metavar="LENGTH",
+        help='stretch the schedules to so many images, "40k images"; or to a '
+        'time: "60s" is measured once as images, kept in FOLDER/plan.json, and ends the run',
+    )
+    add.add_argument(
+        "--steps", type=int, default=10_000, help="steps, counted from the run's beginning"
+    )
+    add.add_argument(
+        "--until",
+        metavar="LIMIT",
+        help='instead of --steps: "1M images", "100 epochs", "60s", 5000 (steps), ...',
+    )
+    add.add_argument(
+        "--seed", type=int, default=0, help="decides weights, noise and the order of the data"
+    )
+    add.add_argument(
+        "--batch-size", type=int, help="images per step (and process); the recipe's own by default"
+    )
+    add.add_argument(
+        "--precision",
+        default="float32",
+        help="float32, bf16, or fast: bf16 where the CPU has units for it",
     )
     add.add_argument(
         "--evaluate-every",
@@ -46,36 +69,72 @@ def main(arguments=None):
         metavar="STEPS",
         help="judge 2,000 fakes so often; keeps the best run in FOLDER/best",
     )
-    add.add_argument("--save-seconds", type=float, default=60.0, help="seconds between two checkpoints")
+    add.add_argument(
+        "--save-seconds", type=float, default=60.0, help="seconds between two checkpoints"
+    )
     add.add_argument("--device", help="cuda, mps or cpu; the fastest there is by default")
     add.add_argument("--out", default="runs/first", metavar="FOLDER", help="the run's folder")
     add.set_defaults(run=commands.train)
     add = parts.add_parser("sample", help="draw images from a trained run", **defaults)
     add.add_argument("folder", help="the run's folder")
     add.add_argument("--n", type=int, default=64, help="how many images")
-    add.add_argument("--label", type=int, help="the class to draw, of a conditional run; each in turn by default")
-    add.add_argument("--out", default="grid.png", help="grid.png, or samples.npy: uint8 (N, C, H, W)")
+    add.add_argument(
+        "--label", type=int, help="the class to draw, of a conditional run; each in turn by default"
+    )
+    add.add_argument(
+        "--out", default="grid.png", help="grid.png, or samples.npy: uint8 (N, C, H, W)"
+    )
     add.set_defaults(run=commands.sample)
-    add = parts.add_parser("evaluate", help="judge a trained run: one table, and a diagnosis", **defaults)
+    add = parts.add_parser(
+        "evaluate", help="judge a trained run: one table, and a diagnosis", **defaults
+    )
     add.add_argument("folder", help="the run's folder")
-    add.add_argument("--data", help="the data set to compare with; the one that it was trained on by default")
-    add.add_argument("--size", type=int, help="pixels, for images of your own; as in the run by default")
-    add.add_argument("--fit", choices=FITS, help="how they become squares; as in the run by default")
-    add.add_argument("--n", type=int, help="how many fakes; 10,000, or as many as there are real images, by default")
-    add.add_argument("--extractor", help=f"{', '.join(EXTRACTORS)}; the digit classifier for digits by default")
+    add.add_argument(
+        "--data", help="the data set to compare with; the one that it was trained on by default"
+    )
+    add.add_argument(
+        "--size", type=int, help="pixels, for images of your own; as in the run by default"
+    )
+    add.add_argument(
+        "--fit", choices=FITS, help="how they become squares; as in the run by default"
+    )
+    add.add_argument(
+        "--n",
+        type=int,
+        help="how many fakes; 10,000, or as many as there are real images, by default",
+    )
+    add.add_argument(
+        "--extractor", help=f"{', '.join(EXTRACTORS)}; the digit classifier for digits by default"
+    )
     add.set_defaults(run=commands.evaluate)
-    add = parts.add_parser("export", help="write a trained run's generator for others, with a page", **defaults)
+    add = parts.add_parser(
+        "export", help="write a trained run's generator for others, with a page", **defaults
+    )
     add.add_argument("folder", help="the run's folder")
     add.add_argument("--to", required=True, metavar="FOLDER", help="where to")
     add.add_argument("--name", help="what it is called; the run's folder by default")
     add.add_argument("--license", default="unknown", help="under which you share it")
     add.add_argument("--hub", metavar="USER/NAME", help="upload it to the Hugging Face Hub as well")
     add.set_defaults(run=commands.export)
-    add = parts.add_parser("bench", help="how fast this machine trains: a table and a plot", **defaults)
-    add.add_argument("--recipe", nargs="*", default=["classic", "small"], choices=RECIPES, help="which to measure")
-    add.add_argument("--precision", default="fast", help="float32, bf16, or fast: bf16 where the CPU has units for it")
+    add = parts.add_parser(
+        "bench", help="how fast this machine trains: a table and a plot", **defaults
+    )
+    add.add_argument(
+        "--recipe",
+        nargs="*",
+        default=["classic", "small"],
+        choices=RECIPES,
+        help="which to measure",
+    )
+    add.add_argument(
+        "--precision",
+        default="fast",
+        help="float32, bf16, or fast: bf16 where the CPU has units for it",
+    )
     add.add_argument("--device", help="cuda, mps or cpu; the fastest there is by default")
-    add.add_argument("--seconds", type=float, default=1.0, help="of each measurement; there are nine a recipe")
+    add.add_argument(
+        "--seconds", type=float, default=1.0, help="of each measurement; there are nine a recipe"
+    )
     add.add_argument("--out", default="bench.png", help="a file for the plot")
     add.set_defaults(run=commands.bench)
     options = parser.parse_args(arguments)

@@ -9,7 +9,9 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-os.environ["OMP_NUM_THREADS"] = "1"  # the nets of the tests are small, and the machines shared; processes inherit it
+os.environ["OMP_NUM_THREADS"] = (
+    "1"  # the nets of the tests are small, and the machines shared; processes inherit it
+)
 torch.set_num_threads(1)
 
 import ganlib  # noqa: E402
@@ -52,8 +54,15 @@ def browser():
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]  # fmt: skip
+    flags = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
     with playwright.sync_playwright() as p:
         try:
             started = p.chromium.launch(executable_path=chromium, args=flags)

@@ -16,12 +16,22 @@ CHOOSE, JUDGE, OWN = (NAMED[name] for name in ("choose_the_digit", "judge", "you
 SHORT = {"STEPS": 60, "BATCH": 20}
 LATER = {"IMAGES": 300, "SAMPLES": 200}
 # what makes any notebook short, by the names that they share
-SHORTEST = LATER | {"STEPS": 60, "SEEDS": 1, "BAKE_IMAGES": 100, "BAKE_OFF": "sngan, small", "SICK_STEPS": 16}
+SHORTEST = LATER | {
+    "STEPS": 60,
+    "SEEDS": 1,
+    "BAKE_IMAGES": 100,
+    "BAKE_OFF": "sngan, small",
+    "SICK_STEPS": 16,
+}
 
 
 def shortest(path):
     """The parameters that make a notebook as short as it goes: those of SHORTEST that it has."""
-    return {name: value for name, value in SHORTEST.items() if name in papermill.inspect_notebook(str(path))}
+    return {
+        name: value
+        for name, value in SHORTEST.items()
+        if name in papermill.inspect_notebook(str(path))
+    }
 
 
 def read(path):
@@ -35,7 +45,9 @@ def cells(path, tag):
 def run(command, folder, **environment):
     """Run a command as on a user's machine: ganlib is not importable from elsewhere."""
     bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | environment
-    return subprocess.run(list(map(str, command)), cwd=folder, env=bare, capture_output=True, text=True)
+    return subprocess.run(
+        list(map(str, command)), cwd=folder, env=bare, capture_output=True, text=True
+    )
 
 
 def mill(notebook, out, folder, python=sys.executable, **parameters):
@@ -45,12 +57,30 @@ def mill(notebook, out, folder, python=sys.executable, **parameters):
 
 def nbval(folder):
     """Run folder's out.ipynb again by nbval, which compares what each cell printed."""
-    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-cell-timeout=300", "-p", "no:cacheprovider", "-q"]
-    done = run([*command, f"--rootdir={folder}", "-c", os.devnull, folder / "out.ipynb"], ROOT, PYTHONPATH=str(ROOT))
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval",
+        "--nbval-cell-timeout=300",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+    ]
+    done = run(
+        [*command, f"--rootdir={folder}", "-c", os.devnull, folder / "out.ipynb"],
+        ROOT,
+        PYTHONPATH=str(ROOT),
+    )
     assert done.returncode == 0, done.stdout[-5000:]
     assert re.search(r"\d+ passed", done.stdout)
 
 
 def text_of(path):
     """All that a notebook's cells printed."""
-    return "".join(o.text for cell in read(path).cells for o in cell.get("outputs", []) if o.output_type == "stream")
+    return "".join(
+        o.text
+        for cell in read(path).cells
+        for o in cell.get("outputs", [])
+        if o.output_type == "stream"
+    )

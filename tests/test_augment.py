@@ -47,7 +47,9 @@ def test_translation_shifts_and_fills_with_grey():
     for shift in (rows, columns):
         assert sorted(set(shift.tolist())) == [-2, -1, 0, 1, 2]
     assert len(set(zip(rows.tolist(), columns.tolist(), strict=True))) == 25
-    full = augment.translation(torch.ones(400, 1, 16, 16), draws())  # the same draws: what came in is 0
+    full = augment.translation(
+        torch.ones(400, 1, 16, 16), draws()
+    )  # the same draws: what came in is 0
     filled = (16 - rows.abs()) * (16 - columns.abs())
     assert torch.equal(full.sum((1, 2, 3)).long(), filled)
 
@@ -59,7 +61,9 @@ def test_cutout_is_one_square():
     for one in hole:
         places = one.nonzero()
         height, width = places.amax(0) - places.amin(0) + 1
-        assert len(places) == height * width and height <= 8 and width <= 8  # a rectangle; cut by the edge, or not
+        assert (
+            len(places) == height * width and height <= 8 and width <= 8
+        )  # a rectangle; cut by the edge, or not
     assert (hole.flatten(1).sum(1) == 64).double().mean() > 0.25
 
 
@@ -79,7 +83,9 @@ def test_the_hue_turns_around_grey():
     x = torch.rand(4, 3, 2, 2, dtype=torch.float64)
     third = torch.full((4,), 2 * math.pi / 3, dtype=torch.float64)
     turned = augment._hue(x, third)
-    assert torch.allclose(turned, x.roll(1, 1)) or torch.allclose(turned, x.roll(-1, 1))  # a permutation of colours
+    assert torch.allclose(turned, x.roll(1, 1)) or torch.allclose(
+        turned, x.roll(-1, 1)
+    )  # a permutation of colours
     assert torch.allclose(augment._hue(turned, 2 * third), x)
 
 
@@ -89,7 +95,9 @@ def test_ada_at_probability_0_changes_nothing_and_at_1_everything(x):
     assert changed.shape == x.shape and (changed - x).abs().flatten(1).mean(1).min() > 0.05
     half = augment.ada.transform(x.repeat(200, 1, 1, 1), torch.tensor(0.02), draws())
     unchanged = (half - x.repeat(200, 1, 1, 1)).abs().flatten(1).amax(1) < 1e-9
-    assert unchanged.double().mean() == pytest.approx(0.98**12, abs=0.05)  # twelve changes, some of them to the same
+    assert unchanged.double().mean() == pytest.approx(
+        0.98**12, abs=0.05
+    )  # twelve changes, some of them to the same
 
 
 @pytest.mark.parametrize("value", [augment.diff_augment, augment.ada], ids=lambda value: value.name)
@@ -107,7 +115,9 @@ def test_twice_differentiable_and_a_function_of_its_draws(value, channels, x):
 
 def conv_gan(seed=0):
     torch.manual_seed(0)
-    return ganlib.GAN(nets.ConvGenerator(8, widths=(8, 8)), nets.ConvDiscriminator(widths=(8, 8)), seed=seed)
+    return ganlib.GAN(
+        nets.ConvGenerator(8, widths=(8, 8)), nets.ConvDiscriminator(widths=(8, 8)), seed=seed
+    )
 
 
 def test_a_step_shows_d_changed_reals_and_fakes_in_both_moves(digits):
@@ -118,8 +128,14 @@ def test_a_step_shows_d_changed_reals_and_fakes_in_both_moves(digits):
         return 0 * x
 
     value = augment.Augmentation("spy", spy)
-    stats = ganlib.gan_step(conv_gan(), digits.batches(0, 0, 2, 10), losses.relativistic, augment=value)
-    assert seen == [(20, False, 1.0), (10, True, 1.0), (10, False, 1.0)]  # D: both; G: its fakes, and the reals
+    stats = ganlib.gan_step(
+        conv_gan(), digits.batches(0, 0, 2, 10), losses.relativistic, augment=value
+    )
+    assert seen == [
+        (20, False, 1.0),
+        (10, True, 1.0),
+        (10, False, 1.0),
+    ]  # D: both; G: its fakes, and the reals
     assert stats["d_real"] == pytest.approx(stats["d_fake"].item(), abs=1e-6)
 
 
@@ -127,7 +143,10 @@ def test_a_step_shows_d_changed_reals_and_fakes_in_both_moves(digits):
 def test_reproducible_and_cut_anywhere(value, digits, tmp_path):
     from functools import partial
 
-    step = partial(ganlib.gan_step, augment=augment.Augmentation(value.name, value.transform, value.target, ramp=200))
+    step = partial(
+        ganlib.gan_step,
+        augment=augment.Augmentation(value.name, value.transform, value.target, ramp=200),
+    )
     whole, again, cut, rest = (conv_gan() for _ in range(4))
     for gan, until in ((whole, 10), (again, 10), (cut, 5)):
         for _ in ganlib.train(gan, digits, step, until=until, batch_size=10):
@@ -136,15 +155,21 @@ def test_reproducible_and_cut_anywhere(value, digits, tmp_path):
     ganlib.resume(tmp_path, rest)
     for _ in ganlib.train(rest, digits, step, until=10, batch_size=10):
         pass
-    assert same(whole.state_dict(), again.state_dict()) and same(whole.state_dict(), rest.state_dict())
-    assert (whole.adaptive[0] > 0).item() == (value.target is not None and whole.history[-1]["d_real"] != 0)
+    assert same(whole.state_dict(), again.state_dict()) and same(
+        whole.state_dict(), rest.state_dict()
+    )
+    assert (whole.adaptive[0] > 0).item() == (
+        value.target is not None and whole.history[-1]["d_real"] != 0
+    )
 
 
 def test_the_finite_difference_shares_the_augmentation(digits):
     """Where D is flat its penalty is small, although the augmentation changes its logits a lot."""
     gan = conv_gan()
     real = digits.batches(0, 0, size=50).images[0]
-    exact = ganlib.discriminator_step(conv_gan(), real, penalty=losses.r1_r2(1.0), augment=augment.diff_augment)
+    exact = ganlib.discriminator_step(
+        conv_gan(), real, penalty=losses.r1_r2(1.0), augment=augment.diff_augment
+    )
     approximate = ganlib.discriminator_step(
         gan, real, penalty=losses.approximate_r1_r2(1.0, 0.01), augment=augment.diff_augment
     )
@@ -161,7 +186,9 @@ def test_the_penalty_is_that_of_the_unaugmented_image(digits):
         for m in gan.D.modules():
             if isinstance(m, torch.nn.LeakyReLU):
                 m.negative_slope = 1.0  # a linear D
-        return ganlib.discriminator_step(gan, real, penalty=losses.r1(1.0), augment=value)["penalty"].item()
+        return ganlib.discriminator_step(gan, real, penalty=losses.r1(1.0), augment=value)[
+            "penalty"
+        ].item()
 
     assert penalty(2.0) == pytest.approx(4 * penalty(1.0), rel=1e-4)
 

@@ -27,9 +27,19 @@ def test_the_operations_of_the_classic_recipe_are_those_counted_by_hand(digits):
 
 
 def test_a_table_and_a_plot(tmp_path, capsys):
-    rows = bench(torch.device("cpu"), ["classic"], batches=(2, 4), sizes=(14, 28), seconds=0.01, out=tmp_path / "b.png")
+    rows = bench(
+        torch.device("cpu"),
+        ["classic"],
+        batches=(2, 4),
+        sizes=(14, 28),
+        seconds=0.01,
+        out=tmp_path / "b.png",
+    )
     assert [(row["size"], row["batch"]) for row in rows] == [(28, 2), (28, 4), (14, 50), (28, 50)]
-    assert all(row["images/s"] > 0 for row in rows) and (tmp_path / "b.png").read_bytes()[:4] == b"\x89PNG"
+    assert (
+        all(row["images/s"] > 0 for row in rows)
+        and (tmp_path / "b.png").read_bytes()[:4] == b"\x89PNG"
+    )
     out = capsys.readouterr().out
     assert "GFLOP/s" in out and "| classic | 14x14 | 50 |" in out
 
@@ -50,7 +60,9 @@ def test_a_rate_leaves_no_trace(digits):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("a, b, p", [(3, 7, 0.178895), (0, 5, 0.032508), (8, 1, 0.005477), (4, 4, 1.0)])
+@pytest.mark.parametrize(
+    "a, b, p", [(3, 7, 0.178895), (0, 5, 0.032508), (8, 1, 0.005477), (4, 4, 1.0)]
+)
 def test_fishers_exact_test(a, b, p):
     """Against scipy.stats.fisher_exact([[a, 10 - a], [b, 10 - b]])."""
     assert fisher(a, 10, b, 10) == pytest.approx(p, rel=1e-4)

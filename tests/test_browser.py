@@ -29,10 +29,23 @@ def jupyterlab(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", f"--port={port}", "--ip=127.0.0.1",
-               "--IdentityProvider.token=", f"--LabApp.user_settings_dir={tmp_path / 'settings'}",
-               f"--LabApp.workspaces_dir={tmp_path / 'workspaces'}", "--LabApp.news_url="]  # fmt: skip
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "JUPYTER_CONFIG_DIR": str(tmp_path / "config")}
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--allow-root",
+        "--no-browser",
+        f"--port={port}",
+        "--ip=127.0.0.1",
+        "--IdentityProvider.token=",
+        f"--LabApp.user_settings_dir={tmp_path / 'settings'}",
+        f"--LabApp.workspaces_dir={tmp_path / 'workspaces'}",
+        "--LabApp.news_url=",
+    ]
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
+    }
     with open(tmp_path / "lab.log", "w") as log:
         server = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
     try:
@@ -79,29 +92,44 @@ def test_the_picture_changes_is_never_missing_and_the_stop_button_works(browser,
     nbformat.write(notebook, folder / "first.ipynb")
     page = run_all(browser, f"{address}/first.ipynb")
     training = page.locator(".jp-CodeCell", has_text="for now in ganlib.train(gan").first
-    picture, line = training.locator(".jp-OutputArea-output img"), training.locator(".jp-OutputArea-output pre")
+    picture, line = (
+        training.locator(".jp-OutputArea-output img"),
+        training.locator(".jp-OutputArea-output pre"),
+    )
     picture.first.wait_for(timeout=120_000)
     training.scroll_into_view_if_needed()
 
     seen, missing, end = [], 0, time.monotonic() + 120
     while len(set(seen)) < 5 and time.monotonic() < end:
-        source = page.evaluate("(cell) => { const i = cell.querySelector('.jp-OutputArea-output img');"
-                               "return i && i.complete && i.naturalWidth ? i.src : null; }",
-                               training.element_handle())  # fmt: skip
+        source = page.evaluate(
+            "(cell) => { const i = cell.querySelector('.jp-OutputArea-output img');"
+            "return i && i.complete && i.naturalWidth ? i.src : null; }",
+            training.element_handle(),
+        )
         missing += source is None
         seen.append(source)
         time.sleep(0.02)
-    assert len(set(seen)) >= 4, f"{len(set(seen))} different pictures"  # it changed at least three times
+    assert len(set(seen)) >= 4, (
+        f"{len(set(seen))} different pictures"
+    )  # it changed at least three times
     assert missing == 0, f"{missing} of {len(seen)} looks found no picture"
     assert picture.count() == 1 and "D(real)" in line.first.inner_text()
 
     page.get_by_title("Interrupt the kernel").first.click()
-    page.wait_for_function("(cell) => /interrupted at step [\\d,]+; run again to go on/.test(cell.innerText)",
-                           arg=training.element_handle(), timeout=30_000)  # fmt: skip
+    page.wait_for_function(
+        "(cell) => /interrupted at step [\\d,]+; run again to go on/.test(cell.innerText)",
+        arg=training.element_handle(),
+        timeout=30_000,
+    )
     # the next cells run: the timeline appears, and no cell ends in an error
     after = page.locator(".jp-CodeCell", has_text="ganlib.timeline(RUN, columns").first
     after.locator(".jp-OutputArea-output img").first.wait_for(timeout=60_000)
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert (
+        page.locator(
+            ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']"
+        ).count()
+        == 0
+    )
     assert (folder / "runs" / "first" / "checkpoint.pt").exists()
 
     # running the cell again goes on where it stopped
@@ -111,10 +139,15 @@ def test_the_picture_changes_is_never_missing_and_the_stop_button_works(browser,
     page.wait_for_function(
         "([cell, step]) => { const m = /step ([\\d,]+) \\/.*left/.exec(cell.innerText);"
         "return m && Number(m[1].replaceAll(',', '')) > step; }",
-        arg=[training.element_handle(), step], timeout=60_000)  # fmt: skip
+        arg=[training.element_handle(), step],
+        timeout=60_000,
+    )
     page.get_by_title("Interrupt the kernel").first.click()
-    page.wait_for_function("(cell) => /interrupted at step/.test(cell.innerText)",
-                           arg=training.element_handle(), timeout=30_000)  # fmt: skip
+    page.wait_for_function(
+        "(cell) => /interrupted at step/.test(cell.innerText)",
+        arg=training.element_handle(),
+        timeout=30_000,
+    )
     if shots := os.environ.get("GANLIB_SCREENSHOTS"):
         training.scroll_into_view_if_needed()
         page.screenshot(path=os.path.join(shots, "lab.png"))
@@ -155,23 +188,35 @@ def cell_of(notebook, tag):
 def test_every_control_of_the_lab_answers(browser, lab):
     """Cells of notebooks 01, 02, 04 with controls: each is driven and changes what it should."""
     address, folder = lab
-    first = [cell.source for cell in nbformat.read(ROOT / "notebooks/01_first_gan.ipynb", as_version=4).cells
-             if cell.source.startswith("board = lab.Stepper(")]  # fmt: skip
-    sources = [LAB, first[0].splitlines()[0], cell_of("01_first_gan", "stepper"),
-               cell_of("04_choose_the_digit", "explorer"), cell_of("04_choose_the_digit", "explorer-grid"),
-               cell_of("02_two_dimensions", "painter")]  # fmt: skip
+    first = [
+        cell.source
+        for cell in nbformat.read(ROOT / "notebooks/01_first_gan.ipynb", as_version=4).cells
+        if cell.source.startswith("board = lab.Stepper(")
+    ]
+    sources = [
+        LAB,
+        first[0].splitlines()[0],
+        cell_of("01_first_gan", "stepper"),
+        cell_of("04_choose_the_digit", "explorer"),
+        cell_of("04_choose_the_digit", "explorer-grid"),
+        cell_of("02_two_dimensions", "painter"),
+    ]
     notebook = nbformat.v4.new_notebook()
     learn = "if 'painted' in globals():\n" + textwrap.indent(LEARN, "    ")
     notebook.cells = [nbformat.v4.new_code_cell(source) for source in [*sources, learn]]
-    notebook.metadata = {"kernelspec": {"display_name": "Python 3", "name": "python3"},
-                         "language_info": {"name": "python"}}  # fmt: skip
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
     nbformat.write(notebook, folder / "lab.ipynb")
     page = run_all(browser, f"{address}/lab.ipynb")
     cells = page.locator(".jp-CodeCell")
 
     def picture(cell):
-        return cell.evaluate("(cell) => { const all = cell.querySelectorAll('img.widget-image');"
-                             "return all.length ? all[all.length - 1].src : null; }")  # fmt: skip
+        return cell.evaluate(
+            "(cell) => { const all = cell.querySelectorAll('img.widget-image');"
+            "return all.length ? all[all.length - 1].src : null; }"
+        )
 
     def changes(cell, act, what):
         before = picture(cell)
@@ -193,7 +238,11 @@ def test_every_control_of_the_lab_answers(browser, lab):
     names = ["sample", "label", "direction 1", "direction 5", "mix", "truncation"]
     for name in names:
         key = "ArrowLeft" if name == "truncation" else "ArrowRight"
-        changes(explorer, lambda name=name, key=key: [slider(explorer, name).press(key) for _ in range(4)], name)
+        changes(
+            explorer,
+            lambda name=name, key=key: [slider(explorer, name).press(key) for _ in range(4)],
+            name,
+        )
     changes(explorer, explorer.get_by_label("spherical").click, "spherical")
     changes(explorer, explorer.get_by_role("button", name="walk as GIF").click, "walk as GIF")
     explorer.get_by_text("written: walk.gif").wait_for(timeout=20_000)
@@ -216,8 +265,18 @@ def test_every_control_of_the_lab_answers(browser, lab):
     said.wait_for(timeout=60_000)
     on, good = re.search(r"cells on: (\d+) \| ([\d.]+)", said.inner_text()).groups()
     assert int(on) == 16 and float(good) > 0.7, said.inner_text()
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert (
+        page.locator(
+            ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']"
+        ).count()
+        == 0
+    )
     if shots := os.environ.get("GANLIB_SCREENSHOTS"):
-        for name, cell in (("stepper", stepper), ("explorer", explorer), ("grid", grid), ("painter", painter)):
+        for name, cell in (
+            ("stepper", stepper),
+            ("explorer", explorer),
+            ("grid", grid),
+            ("painter", painter),
+        ):
             cell.scroll_into_view_if_needed()
             cell.screenshot(path=os.path.join(shots, f"{name}.png"))

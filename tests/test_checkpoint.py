@@ -58,7 +58,12 @@ def test_resume_says_where_it_goes_on(small, digits, tmp_path, capsys):
 
 
 def other(**change):
-    settings = {"G": {"widths": (16, 32)}, "D": {"widths": (32, 16)}, "seed": 0, "lr": 2e-4} | change
+    settings = {
+        "G": {"widths": (16, 32)},
+        "D": {"widths": (32, 16)},
+        "seed": 0,
+        "lr": 2e-4,
+    } | change
     G, D = nets.MLPGenerator(8, **settings["G"]), nets.MLPDiscriminator(**settings["D"])
     return ganlib.GAN(G, D, seed=settings["seed"], lr=settings["lr"])
 
@@ -121,7 +126,9 @@ def test_a_failed_write_leaves_the_old_checkpoint_and_no_litter(small, digits, t
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     gan = train(small(), digits, 3)
     try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))  # a disk that is full half-way
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (len(before) // 2, limits[1])
+        )  # a disk that is full half-way
         with pytest.raises(OSError, match=r"cannot write .*checkpoint.pt .*as it was"):
             ganlib.save(tmp_path, gan)
     finally:
@@ -171,7 +178,10 @@ def test_a_killed_process_leaves_a_loadable_checkpoint(small, digits, tmp_path, 
     reached, when = 0, random.Random(0)
     for _ in range(moments):
         process = subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT / "tests", stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", code, str(tmp_path)],
+            cwd=ROOT / "tests",
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for line in process.stdout:
             if line.strip().isdigit():
@@ -182,7 +192,10 @@ def test_a_killed_process_leaves_a_loadable_checkpoint(small, digits, tmp_path, 
         gan = small()
         assert ganlib.resume(tmp_path, gan) and gan.step > reached
         reached = gan.step
-    assert {p.name for p in tmp_path.iterdir()} <= {checkpoint.FILE, checkpoint.FORMER}  # killed between two moves: one
+    assert {p.name for p in tmp_path.iterdir()} <= {
+        checkpoint.FILE,
+        checkpoint.FORMER,
+    }  # killed between two moves: one
     whole = small()
     for _ in ganlib.train(whole, digits, until=reached, batch_size=10):
         pass

@@ -79,7 +79,11 @@ def play(gan, data, step, steps=20):
 GAMES = {
     "classic": {},
     "schedules": {"lr": Linear(((0, 1e-3), (400, 1e-4))), "ema": Linear(((0, 0), (300, 200)))},
-    "penalty": {"penalty": losses.r1_r2(Cosine(2.0, 0.1, 300)), "objective": losses.relativistic, "ema": 100.0},
+    "penalty": {
+        "penalty": losses.r1_r2(Cosine(2.0, 0.1, 300)),
+        "objective": losses.relativistic,
+        "ema": 100.0,
+    },
     "finite difference": {"penalty": losses.approximate_r1_r2(1.0), "n_critic": 2},
     "shared fakes": {"shared_fakes": True, "objective": losses.relativistic},
     "ada": {"augment": replace(augment.ada, ramp=300), "lr": 1e-3},
@@ -92,9 +96,13 @@ def test_twenty_captured_steps_equal_the_eager_ones(game, small, digits, capture
 
     Where schedules are read from tensors, which are float32 as the fused Adam wants them, to 1e-6.
     """
-    close = partial(torch.allclose, rtol=0, atol=1e-6 if game in ("schedules", "penalty") else 1e-10)
+    close = partial(
+        torch.allclose, rtol=0, atol=1e-6 if game in ("schedules", "penalty") else 1e-10
+    )
     settings = {name: GAMES[game][name] for name in ("lr", "ema") if name in GAMES[game]}
-    step = partial(ganlib.gan_step, **{name: x for name, x in GAMES[game].items() if name not in settings})
+    step = partial(
+        ganlib.gan_step, **{name: x for name, x in GAMES[game].items() if name not in settings}
+    )
     eager, replayed = (small(dtype=torch.float64, **settings) for _ in range(2))
     theirs = play(eager, digits, step)
     ours = play(replayed, digits, captured(step, replayed, digits))
@@ -116,7 +124,10 @@ def test_capturing_changes_nothing(small, digits, captured):
     before = copy.deepcopy(gan.state_dict())
     captured(ganlib.gan_step, gan, digits)
     after = gan.state_dict()
-    assert same({k: v for k, v in after.items() if "opt" not in k}, {k: v for k, v in before.items() if "opt" not in k})
+    assert same(
+        {k: v for k, v in after.items() if "opt" not in k},
+        {k: v for k, v in before.items() if "opt" not in k},
+    )
     assert same(after["opt_G"]["state"], before["opt_G"]["state"]) and gan.capture is None
 
 
@@ -142,7 +153,9 @@ def test_the_figures_of_a_step_stay(small, digits, captured):
     assert same(first, kept)
 
 
-def test_a_graph_that_plays_something_else_is_found_out(small, digits, captured, monkeypatch, capsys):
+def test_a_graph_that_plays_something_else_is_found_out(
+    small, digits, captured, monkeypatch, capsys
+):
     gan = small()
     before = copy.deepcopy(gan.state_dict())
     monkeypatch.setattr(Imitation, "replay", lambda self: None)
@@ -162,13 +175,18 @@ def test_a_step_that_cannot_be_captured_is_returned(small, digits, captured, mon
     before = copy.deepcopy(gan.state_dict())
     assert ganlib.compile_step(ganlib.gan_step, gan, digits, 20) is ganlib.gan_step
     out = capsys.readouterr().out
-    assert "cannot be captured (RuntimeError: operation not permitted" in out and len(out.splitlines()) == 1
+    assert (
+        "cannot be captured (RuntimeError: operation not permitted" in out
+        and len(out.splitlines()) == 1
+    )
     assert same(gan.state_dict(), before) and gan.capture is None
 
 
 def test_on_a_cpu_the_step_is_returned_with_the_reason(small, digits, capsys):
     assert ganlib.compile_step(ganlib.gan_step, small(), digits) is ganlib.gan_step
-    assert capsys.readouterr().out.startswith("step: eager, as it is; there are no CUDA graphs on cpu")
+    assert capsys.readouterr().out.startswith(
+        "step: eager, as it is; there are no CUDA graphs on cpu"
+    )
 
 
 def test_a_broken_step_is_named_by_playing_eagerly(small, digits, captured):
@@ -185,13 +203,17 @@ def test_a_broken_step_is_named_by_playing_eagerly(small, digits, captured):
 @pytest.mark.parametrize("game", GAMES)
 def test_on_a_gpu_captured_steps_equal_the_eager_ones(game, small, digits):
     settings = {name: GAMES[game][name] for name in ("lr", "ema") if name in GAMES[game]}
-    step = partial(ganlib.gan_step, **{name: x for name, x in GAMES[game].items() if name not in settings})
+    step = partial(
+        ganlib.gan_step, **{name: x for name, x in GAMES[game].items() if name not in settings}
+    )
     eager, replayed = (small(dtype=torch.float64, **settings).to("cuda") for _ in range(2))
     play(eager, digits, step)
     made = ganlib.compile_step(step, replayed, digits, 20)
     assert made is not step
     play(replayed, digits, made)
-    assert torch.allclose(cuda_graph._moving(replayed), cuda_graph._moving(eager), rtol=0, atol=1e-8)
+    assert torch.allclose(
+        cuda_graph._moving(replayed), cuda_graph._moving(eager), rtol=0, atol=1e-8
+    )
 
 
 def test_a_cycle_of_two_gans_is_captured_as_one_step(captured):

@@ -11,8 +11,11 @@ import ganlib
 from ganlib import losses, nets
 from ganlib.nets import compact, layers, r3gan
 
-PAIRS = [(nets.ConvGenerator, nets.ConvDiscriminator), (nets.ResidualGenerator, nets.ResidualDiscriminator),
-         (nets.CompactGenerator, nets.CompactDiscriminator)]  # fmt: skip
+PAIRS = [
+    (nets.ConvGenerator, nets.ConvDiscriminator),
+    (nets.ResidualGenerator, nets.ResidualDiscriminator),
+    (nets.CompactGenerator, nets.CompactDiscriminator),
+]
 kinds = pytest.mark.parametrize("Gen, Dis", PAIRS, ids=["conv", "residual", "compact"])
 
 
@@ -32,7 +35,9 @@ def test_any_size_and_both_channel_counts(Gen, Dis, size, channels):
 
 
 @kinds
-@pytest.mark.parametrize("shape", [(1, 30, 30), (0, 28, 28), (1, 28, 32), (3, 12, 12), (1, 3, 3), (1, 0, 0)])
+@pytest.mark.parametrize(
+    "shape", [(1, 30, 30), (0, 28, 28), (1, 28, 32), (3, 12, 12), (1, 3, 3), (1, 0, 0)]
+)
 def test_sizes_that_no_net_supports(Gen, Dis, shape):
     for net in (Gen, Dis):
         with pytest.raises(ValueError, match=r"4 or 7 times a power of two.*28, 32.*pad or resize"):
@@ -42,7 +47,9 @@ def test_sizes_that_no_net_supports(Gen, Dis, shape):
 @kinds
 def test_widths_of_another_number(Gen, Dis):
     for net in (Gen, Dis):
-        with pytest.raises(ValueError, match=r"widths=\(8, 8, 8, 8\) was given; . widths, one for each size"):
+        with pytest.raises(
+            ValueError, match=r"widths=\(8, 8, 8, 8\) was given; . widths, one for each size"
+        ):
             net(shape=(1, 28, 28), widths=(8, 8, 8, 8))
 
 
@@ -53,11 +60,26 @@ def test_the_dcgan_pair_is_that_of_the_paper():
     """
     G = nets.ConvGenerator(shape=(3, 64, 64), widths=(1024, 512, 256, 128))
     layers = [m for m in G.layers if isinstance(m, nn.ConvTranspose2d)]
-    assert [(m.in_channels, m.out_channels) for m in layers] == [(1024, 512), (512, 256), (256, 128), (128, 3)]
-    assert all((m.kernel_size, m.stride) == ((4, 4), (2, 2)) for m in layers) and isinstance(G.layers[-1], nn.Tanh)
-    assert sum(p.numel() for p in G.parameters()) == 12_658_435  # by hand: 100*16384 + 16*sum(in*out) + norms + 3
+    assert [(m.in_channels, m.out_channels) for m in layers] == [
+        (1024, 512),
+        (512, 256),
+        (256, 128),
+        (128, 3),
+    ]
+    assert all((m.kernel_size, m.stride) == ((4, 4), (2, 2)) for m in layers) and isinstance(
+        G.layers[-1], nn.Tanh
+    )
+    assert (
+        sum(p.numel() for p in G.parameters()) == 12_658_435
+    )  # by hand: 100*16384 + 16*sum(in*out) + norms + 3
     D = nets.ConvDiscriminator(shape=(3, 64, 64), widths=(128, 256, 512, 1024), norm="batch")
-    assert [type(m).__name__ for m in D.layers[:5]] == ["Conv2d", "LeakyReLU", "Conv2d", "BatchNorm2d", "LeakyReLU"]
+    assert [type(m).__name__ for m in D.layers[:5]] == [
+        "Conv2d",
+        "LeakyReLU",
+        "Conv2d",
+        "BatchNorm2d",
+        "LeakyReLU",
+    ]
     for net in (G, D):
         for m in net.modules():
             if isinstance(m, (nn.ConvTranspose2d, nn.Conv2d)):
@@ -80,7 +102,9 @@ def test_folding_is_torchs_own():
 def test_a_resize_convolution_is_doubling_and_then_a_convolution(bias, size):
     """Values, and gradients of the image, the weights and the bias, against torch's two layers."""
     ours = nets.ResizeConv2d(3, 6, bias).double()
-    theirs = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(3, 6, 3, 1, 1, bias=bias)).double()
+    theirs = nn.Sequential(
+        nn.Upsample(scale_factor=2), nn.Conv2d(3, 6, 3, 1, 1, bias=bias)
+    ).double()
     theirs[1].load_state_dict(ours.state_dict())
     outcomes = []
     for net, layout in (
@@ -88,23 +112,38 @@ def test_a_resize_convolution_is_doubling_and_then_a_convolution(bias, size):
         (ours, torch.contiguous_format),
         (theirs, torch.contiguous_format),
     ):
-        x = torch.randn(2, 3, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+        x = torch.randn(
+            2, 3, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(1)
+        )
         x = x.to(memory_format=layout).requires_grad_()
         out = net(x)
-        out.mul(torch.linspace(-1, 1, out.numel(), dtype=torch.float64).view(out.shape)).sum().backward()
+        out.mul(
+            torch.linspace(-1, 1, out.numel(), dtype=torch.float64).view(out.shape)
+        ).sum().backward()
         outcomes.append([out, x.grad, *[weight.grad.clone() for weight in net.parameters()]])
         net.zero_grad()
     for other in outcomes[1:]:
-        assert all(torch.allclose(a, b, rtol=0, atol=1e-12) for a, b in zip(outcomes[0], other, strict=True))
+        assert all(
+            torch.allclose(a, b, rtol=0, atol=1e-12)
+            for a, b in zip(outcomes[0], other, strict=True)
+        )
 
 
 @pytest.mark.parametrize("extra", [0, 1, 2])
 def test_the_compact_generator_doubles_before_the_first_convolution_of_a_size(extra):
     """The same G with torch's own doubling draws the same images."""
     G = nets.CompactGenerator(8, (3, 32, 32), (16, 12, 8), extra).double()
-    plain = nn.Sequential(*(nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(m.in_channels, m.out_channels, 3, 1, 1,
-                            bias=m.bias is not None)) if isinstance(m, nets.ResizeConv2d) else copy.deepcopy(m)
-                            for m in G.layers)).double()  # fmt: skip
+    plain = nn.Sequential(
+        *(
+            nn.Sequential(
+                nn.Upsample(scale_factor=2),
+                nn.Conv2d(m.in_channels, m.out_channels, 3, 1, 1, bias=m.bias is not None),
+            )
+            if isinstance(m, nets.ResizeConv2d)
+            else copy.deepcopy(m)
+            for m in G.layers
+        )
+    ).double()
     doubled = [i for i, m in enumerate(G.layers) if isinstance(m, nets.ResizeConv2d)]
     assert len(doubled) == 3 and doubled[-1] == len(G.layers) - 2
     for i in doubled:
@@ -117,7 +156,10 @@ def test_the_compact_generator_treats_neighbouring_pixels_alike():
     """The same at all places gives the same pixel everywhere within: no pattern of doublings."""
     G = nets.CompactGenerator(shape=(3, 32, 32))
     inner = G.layers[-2](torch.randn(1, 32, 1, 1).expand(1, 32, 16, 16))[:, :, 2:-2, 2:-2]
-    assert torch.allclose(inner, inner[:, :, :1, :1].expand_as(inner), atol=1e-6) and inner.abs().max() > 1e-3
+    assert (
+        torch.allclose(inner, inner[:, :, :1, :1].expand_as(inner), atol=1e-6)
+        and inner.abs().max() > 1e-3
+    )
 
 
 def test_the_compact_pair_counted_by_hand():
@@ -126,7 +168,13 @@ def test_the_compact_pair_counted_by_hand():
     D's image is folded into four channels.
     """
     G, D = nets.CompactGenerator(), nets.CompactDiscriminator()
-    weights = [64 * 64 * 49, 64, 64, *(9 * a * b + 2 * b for a, b in ((64, 64), (64, 32), (32, 32))), 9 * 32 + 1]
+    weights = [
+        64 * 64 * 49,
+        64,
+        64,
+        *(9 * a * b + 2 * b for a, b in ((64, 64), (64, 32), (32, 32))),
+        9 * 32 + 1,
+    ]
     assert sum(p.numel() for p in G.parameters()) == sum(weights)
     weights = [9 * a * b + b for a, b in ((4, 32), (32, 32), (32, 64), (64, 64))] + [64 * 49 + 1]
     assert sum(p.numel() for p in D.parameters()) == sum(weights)
@@ -156,7 +204,9 @@ def test_resampling_is_bilinear():
     assert y.shape == (2, 3, 12, 12)
     assert torch.allclose(y[:, :, ::2, ::2], x)
     assert torch.allclose(y[:, :, 1:-1:2, ::2], (x[:, :, 1:] + x[:, :, :-1]) / 2)
-    assert torch.allclose(y[:, :, :-1, :-1], interpolate(x, (11, 11), mode="bilinear", align_corners=True))
+    assert torch.allclose(
+        y[:, :, :-1, :-1], interpolate(x, (11, 11), mode="bilinear", align_corners=True)
+    )
     z = down(x)
     window = x[:, :, 1:4, 1:4] * torch.tensor([1.0, 2, 1]).outer(torch.tensor([1.0, 2, 1])) / 16
     assert z.shape == (2, 3, 3, 3) and torch.allclose(z[:, :, 1, 1], window.sum((2, 3)))
@@ -189,15 +239,22 @@ def test_the_projection_is_that_of_the_paper():
     verdict = layers.Verdict(6, classes=4).double()
     h, y = torch.randn(5, 6, dtype=torch.float64), torch.tensor([0, 3, 1, 1, 2])
     psi = h @ verdict.linear.weight[0] + verdict.linear.bias
-    assert torch.allclose(verdict(h, y), psi + torch.stack([h[i] @ verdict.embedding.weight[y[i]] for i in range(5)]))
+    assert torch.allclose(
+        verdict(h, y), psi + torch.stack([h[i] @ verdict.embedding.weight[y[i]] for i in range(5)])
+    )
 
 
 @kinds
 def test_missing_and_impossible_labels(Gen, Dis, digits):
     G, D = Gen(classes=5), Dis(classes=5)
     images = torch.zeros(2, 1, 28, 28)
-    for labels, message in ((None, "no labels were given"), (torch.tensor([0, 5]), "labels from 0 to 5 were given")):
-        with pytest.raises(ValueError, match=message + r".*G is conditional on 5 classes.*from 0 to 4"):
+    for labels, message in (
+        (None, "no labels were given"),
+        (torch.tensor([0, 5]), "labels from 0 to 5 were given"),
+    ):
+        with pytest.raises(
+            ValueError, match=message + r".*G is conditional on 5 classes.*from 0 to 4"
+        ):
             G(torch.randn(2, G.latent_dim), labels)
         with pytest.raises(ValueError, match=message + ".*D is conditional on 5 classes"):
             D(images, labels)
@@ -213,7 +270,10 @@ def test_missing_and_impossible_labels(Gen, Dis, digits):
 
 def test_samples_by_class():
     torch.manual_seed(0)
-    gan = ganlib.GAN(nets.ConvGenerator(8, widths=(8, 8), classes=3), nets.ConvDiscriminator(widths=(8, 8), classes=3))
+    gan = ganlib.GAN(
+        nets.ConvGenerator(8, widths=(8, 8), classes=3),
+        nets.ConvDiscriminator(widths=(8, 8), classes=3),
+    )
     grid = gan.class_grid(rows=4)
     assert grid.shape == (12, 1, 28, 28)
     for row in range(4):
@@ -248,7 +308,9 @@ def test_mutual_information_is_the_closed_form():
     answers, z = torch.randn(7, 5, dtype=torch.float64), torch.randn(7, 9, dtype=torch.float64)
     p = answers[:, :3].exp() / answers[:, :3].exp().sum(1, keepdim=True)
     code = z[:, :3].max(1).indices
-    normal = torch.distributions.Normal(answers[:, 3:], 1.0).log_prob(z[:, 3:5]).sum(1) + math.log(2 * math.pi)
+    normal = torch.distributions.Normal(answers[:, 3:], 1.0).log_prob(z[:, 3:5]).sum(1) + math.log(
+        2 * math.pi
+    )
     expected = -torch.stack([p[i, code[i]].log() for i in range(7)]) - 0.3 * normal
     assert torch.allclose(question.loss(answers, z, None), expected)
 
@@ -259,7 +321,10 @@ def test_a_question_joins_both_losses_and_trains_its_head(digits):
     results = {}
     for question in (losses.mutual_information(4, 1), None):
         torch.manual_seed(0)
-        G, D = nets.ConvGenerator(12, widths=(8, 8), categorical=4), nets.ConvDiscriminator(widths=(8, 8), answers=5)
+        G, D = (
+            nets.ConvGenerator(12, widths=(8, 8), categorical=4),
+            nets.ConvDiscriminator(widths=(8, 8), answers=5),
+        )
         gan = ganlib.GAN(G, D, lr=2e-3, betas=(0.5, 0.99), seed=0)
         head = D.verdict.answers.weight.clone()
         rows = []
@@ -278,7 +343,10 @@ def test_the_question_is_in_both_gradients(digits):
     gans = []
     for _ in range(2):
         torch.manual_seed(0)
-        G, D = nets.ConvGenerator(12, widths=(8, 8), categorical=4), nets.ConvDiscriminator(widths=(8, 8), answers=5)
+        G, D = (
+            nets.ConvGenerator(12, widths=(8, 8), categorical=4),
+            nets.ConvDiscriminator(widths=(8, 8), answers=5),
+        )
         gans.append(ganlib.GAN(G, D, seed=0).to(dtype=torch.float64))
     ours, hand = gans
     real = digits.batches(0, 0, size=10, dtype=torch.float64).images[0]
@@ -293,16 +361,24 @@ def test_the_question_is_in_both_gradients(digits):
     z = hand.noise(10, "G")
     logits, answers = hand.D(hand.G(z), read=True)
     hand.opt_G.zero_grad()
-    (losses.non_saturating.g_loss(None, logits).mean() + 0.7 * question.loss(answers, z, None).mean()).backward()
+    (
+        losses.non_saturating.g_loss(None, logits).mean()
+        + 0.7 * question.loss(answers, z, None).mean()
+    ).backward()
     hand.opt_G.step()
     for net in ("D", "G"):
-        for a, b in zip(getattr(ours, net).parameters(), getattr(hand, net).parameters(), strict=True):
+        for a, b in zip(
+            getattr(ours, net).parameters(), getattr(hand, net).parameters(), strict=True
+        ):
             assert torch.allclose(a, b, rtol=0, atol=1e-11)
 
 
 def test_the_auxiliary_classifier_reads_reals_and_fakes(digits):
     torch.manual_seed(0)
-    G, D = nets.ConvGenerator(12, widths=(8, 8), classes=10), nets.ConvDiscriminator(widths=(16, 16), answers=10)
+    G, D = (
+        nets.ConvGenerator(12, widths=(8, 8), classes=10),
+        nets.ConvDiscriminator(widths=(16, 16), answers=10),
+    )
     gan = ganlib.GAN(G, D, lr=2e-3, betas=(0.5, 0.99), seed=0)
     question = losses.auxiliary_classifier()
     for _ in range(60):
@@ -313,18 +389,45 @@ def test_the_auxiliary_classifier_reads_reals_and_fakes(digits):
 
 
 def test_a_question_about_labels_that_are_not_there(digits):
-    gan = ganlib.GAN(nets.ConvGenerator(12, widths=(8, 8)), nets.ConvDiscriminator(widths=(8, 8), answers=10))
+    gan = ganlib.GAN(
+        nets.ConvGenerator(12, widths=(8, 8)), nets.ConvDiscriminator(widths=(8, 8), answers=10)
+    )
     with pytest.raises(ValueError, match="images without labels; give data that has labels"):
-        ganlib.discriminator_step(gan, digits.batches(0, 0).images[0], question=losses.auxiliary_classifier())
+        ganlib.discriminator_step(
+            gan, digits.batches(0, 0).images[0], question=losses.auxiliary_classifier()
+        )
 
 
-@pytest.mark.parametrize("G, D, question, message", [
-    ({}, {}, losses.mutual_information(), "asks for 10 classes of codes, and G has 0; build it with categorical=10"),
-    ({"categorical": 10}, {}, losses.mutual_information(), "has no head for it; build it with answers=q"),
-    ({"categorical": 10}, {"answers": 11}, losses.mutual_information(), r"D gives 11 answers; 10 \+ 2"),
-    ({}, {"answers": 9}, losses.auxiliary_classifier(), "D gives 9 answers, and labels go up to 9"),
-    ({}, None, losses.auxiliary_classifier(), "takes no read=True"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "G, D, question, message",
+    [
+        (
+            {},
+            {},
+            losses.mutual_information(),
+            "asks for 10 classes of codes, and G has 0; build it with categorical=10",
+        ),
+        (
+            {"categorical": 10},
+            {},
+            losses.mutual_information(),
+            "has no head for it; build it with answers=q",
+        ),
+        (
+            {"categorical": 10},
+            {"answers": 11},
+            losses.mutual_information(),
+            r"D gives 11 answers; 10 \+ 2",
+        ),
+        (
+            {},
+            {"answers": 9},
+            losses.auxiliary_classifier(),
+            "D gives 9 answers, and labels go up to 9",
+        ),
+        ({}, None, losses.auxiliary_classifier(), "takes no read=True"),
+    ],
+)
 def test_a_question_that_the_nets_cannot_answer(G, D, question, message, digits):
     D = nets.MLPDiscriminator() if D is None else nets.ConvDiscriminator(widths=(8, 8), **D)
     gan = ganlib.GAN(nets.ConvGenerator(12, widths=(8, 8), **G), D)
@@ -344,7 +447,9 @@ def test_spectral_norm_by_name(digits):
         pass
     D.eval()
     for layer in [D.layers[0], D.layers[2], D.verdict.linear, D.verdict.embedding]:
-        assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1.0, abs=0.15)
+        assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(
+            1.0, abs=0.15
+        )
     with pytest.raises(ValueError, match="norm='group'"):
         nets.ConvDiscriminator(norm="group")
 
@@ -382,7 +487,11 @@ def test_the_finite_difference_survives_bf16(Gen, Dis, digits):
         gan = ganlib.GAN(Gen(), Dis(), seed=0, precision=precision)
         assert gan.judge(torch.zeros(2, 1, 28, 28), "x", exact=True).dtype == torch.float32
         real = digits.batches(0, 0).images[0]
-        values.append(ganlib.discriminator_step(gan, real, penalty=losses.approximate_r1_r2(1.0))["penalty"].item())
+        values.append(
+            ganlib.discriminator_step(gan, real, penalty=losses.approximate_r1_r2(1.0))[
+                "penalty"
+            ].item()
+        )
     assert values[1] == pytest.approx(values[0], rel=0.2) and values[0] > 0
 
 
@@ -405,7 +514,9 @@ def test_a_d_with_bf16_logits_is_refused_with_the_reason(digits):
 def test_an_objective_of_the_wrong_shape(digits, small):
     real = digits.batches(0, 0, size=10).images[0]
     mean = losses.Objective("mean", lambda r, f: (f - r).mean(), lambda r, f: -f.mean())
-    with pytest.raises(ValueError, match=r"mean.d_loss returned \(\) for 10 images; one loss per image, \(10,\)"):
+    with pytest.raises(
+        ValueError, match=r"mean.d_loss returned \(\) for 10 images; one loss per image, \(10,\)"
+    ):
         ganlib.discriminator_step(small(), real, mean)
     with pytest.raises(ValueError, match=r"mean.g_loss returned \(\) for 10 images"):
         ganlib.generator_step(small(), real, mean)

@@ -22,7 +22,9 @@ def test_setup_seeds_and_says_one_line(capsys):
     assert torch.equal(*numbers) and torch.initial_seed() == 3
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
-    assert lines[0].startswith("CPU: ") and "GiB, float32 at" in lines[0] and "take about" in lines[0]
+    assert (
+        lines[0].startswith("CPU: ") and "GiB, float32 at" in lines[0] and "take about" in lines[0]
+    )
 
 
 def test_the_gan_takes_seed_and_precision_from_setup():
@@ -39,7 +41,8 @@ def test_threads_are_set():
 
 
 @pytest.mark.parametrize(
-    "flags, precision", [("fpu sse avx512_bf16", "bf16"), ("fpu amx_bf16", "bf16"), ("fpu avx512f", "float32")]
+    "flags, precision",
+    [("fpu sse avx512_bf16", "bf16"), ("fpu amx_bf16", "bf16"), ("fpu avx512f", "float32")],
 )
 def test_fast_is_bf16_only_where_the_cpu_has_it(monkeypatch, flags, precision):
     monkeypatch.setattr(device, "_cpuinfo", lambda field: flags)
@@ -47,7 +50,9 @@ def test_fast_is_bf16_only_where_the_cpu_has_it(monkeypatch, flags, precision):
     assert device.choice.precision == precision
 
 
-@pytest.mark.parametrize("name, message", [("gpu", "cuda, mps or cpu is expected"), ("meta", "'meta' .* offers")])
+@pytest.mark.parametrize(
+    "name, message", [("gpu", "cuda, mps or cpu is expected"), ("meta", "'meta' .* offers")]
+)
 def test_a_device_that_is_not_there(name, message):
     with pytest.raises(ValueError, match=message):
         ganlib.setup(device=name)
@@ -64,7 +69,11 @@ def test_medium_is_used_only_where_it_keeps_float32s_accuracy(monkeypatch, round
     real = trials.linear
 
     def linear(x, weight):
-        if rounding and x.dtype == torch.float32 and torch.get_float32_matmul_precision() == "medium":
+        if (
+            rounding
+            and x.dtype == torch.float32
+            and torch.get_float32_matmul_precision() == "medium"
+        ):
             return real(x.bfloat16(), weight.bfloat16()).float()
         return real(x.double(), weight.double()).to(x.dtype)
 
@@ -100,20 +109,30 @@ def test_a_run_on_a_gpu_is_reproducible_and_resumes(small, digits, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(*runs, strict=True))
 
 
-@pytest.mark.parametrize("rates, chosen", [({4: 100, 3: 90, 2: 60, 1: 30}, 4), ({4: 27, 3: 28, 2: 60, 1: 30}, 2),
-                                           ({4: 100, 3: 105, 2: 60, 1: 30}, 4)])  # fmt: skip
+@pytest.mark.parametrize(
+    "rates, chosen",
+    [
+        ({4: 100, 3: 90, 2: 60, 1: 30}, 4),
+        ({4: 27, 3: 28, 2: 60, 1: 30}, 2),
+        ({4: 100, 3: 105, 2: 60, 1: 30}, 4),
+    ],
+)
 def test_fewer_threads_only_where_they_do_clearly_more(monkeypatch, capsys, rates, chosen):
     monkeypatch.setattr(trials, "rate_of", lambda *_: 1e9 * rates[torch.get_num_threads()])
     torch.set_num_threads(4)
     threads, why = trials.threads_to_use("float32")
     assert threads == chosen and torch.get_num_threads() == 4
-    assert why == "" if chosen == 4 else "4 threads reach 27 GFLOP/s now and 2 60, so 2 it is" in why
+    assert (
+        why == "" if chosen == 4 else "4 threads reach 27 GFLOP/s now and 2 60, so 2 it is" in why
+    )
 
 
 def test_setup_says_and_sets_the_threads_that_it_chose(monkeypatch, capsys):
     monkeypatch.setattr(device, "threads_to_use", lambda precision: (1, "others are busy"))
     torch.set_num_threads(2)
     ganlib.setup(device="cpu")
-    assert torch.get_num_threads() == 1 and capsys.readouterr().out.startswith("others are busy\nCPU: ")
+    assert torch.get_num_threads() == 1 and capsys.readouterr().out.startswith(
+        "others are busy\nCPU: "
+    )
     ganlib.setup(device="cpu", threads=2)
     assert torch.get_num_threads() == 2 and "others" not in capsys.readouterr().out

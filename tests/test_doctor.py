@@ -12,10 +12,18 @@ from benchmarks.doctor_runs import runs
 from ganlib.judge import doctor
 
 FINE = {
-    "objective": "losses.non_saturating", "d_loss": 1.2, "d_real": 0.5, "d_fake": -0.5, "grad_norm_g": 1.0,
-    "update_d": 0.01, "update_g": 0.01, "diversity": 0.35, "real_diversity": 0.36, "variety": 12.0,
+    "objective": "losses.non_saturating",
+    "d_loss": 1.2,
+    "d_real": 0.5,
+    "d_fake": -0.5,
+    "grad_norm_g": 1.0,
+    "update_d": 0.01,
+    "update_g": 0.01,
+    "diversity": 0.35,
+    "real_diversity": 0.36,
+    "variety": 12.0,
     "real_variety": 13.0,
-}  # fmt: skip
+}
 
 
 def history(n=30, **changes):
@@ -37,41 +45,73 @@ def evaluated(*distances, **more):
     return rows
 
 
-@pytest.mark.parametrize("rows, name, number", [
-    (history(), "healthy", f"{100 * 12 / 13:.3g} %"),
-    (history(5), "undertrained", "only 5 rows"),
-    ([row | {"step": i, "grad_norm_g": 0.004, "d_loss": 1.386} for i, row in enumerate(history(9))], "undertrained",
-     "only 9 rows"),  # eight steps: nobody has learned anything
-    (history(variety=5.2), "undertrained", "40 %"),
-    (history(variety=lambda i: 0.5 + 0.5 * i), "undertrained", "%"),
-    (history(d_loss=0.05), "d_wins", f"{100 * 0.05 / (2 * math.log(2)):.3g} %"),
-    (history(d_loss=0.01, grad_norm_g=3e-7), "vanishing_gradients", "3e-07"),
-    (history(grad_norm_g=0.0), "vanishing_gradients", "0"),
-    (history(d_loss=3.0, d_real=-1.0, d_fake=1.0, variety=2.6), "g_wins", "100 %"),
-    (history(d_loss=2 * math.log(2), grad_norm_g=0.004), "g_wins", "0.004"),
-    (history(diversity=0.001, variety=0.01), "total_collapse", "0.278 %"),
-    (history(diversity=0.03, variety=1.5), "total_collapse", "8.33 %"),
-    (history(diversity=0.03, variety=1.5, d_loss=0.01), "d_wins", "%"),
-    (history(variety=0.13), "partial_collapse", "1 %"),
-    (history(variety=lambda i: 0.01 if i > 26 else 3.0, diversity=lambda i: 0.001 if i > 26 else 0.2), "total_collapse",
-     "0.278 %"),  # it hops from one picture to the next, and was between two of them for most of the rows
-    (history(d_loss=lambda i: 1.4 + math.sin(i), d_real=lambda i: -2 * math.sin(i)), "oscillation", "%"),
-    (history(update_d=lambda i: 0.9 if i == 3 else 0.01, variety=0.5), "lr_too_high", "90 %"),
-    (history(update_d=lambda i: 0.9 if i == 0 else 0.01), "healthy", "%"),  # it came to nothing
-    (evaluated(9.0, memorised=0.93, precision=0.6), "memorising", "93 %"),
-    (evaluated(90.0, memorised=0.93, precision=0.01), "healthy", "%"),  # static has a nearest image too
-    (evaluated(9.0, 7.0, 5.0, 4.1, 4.0, 4.2, 4.1, 4.0), "done", "between 4 and 4.2"),
-    (evaluated(9.0, 7.0, 5.0), "undertrained", "from 7 to 5"),
-    (history() + [FINE | {"step": 9, "not_finite": "at step 8, in the output of G.layers.2 (Linear)"}], "not_finite",
-     "at step 8, in the output of G.layers.2"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "rows, name, number",
+    [
+        (history(), "healthy", f"{100 * 12 / 13:.3g} %"),
+        (history(5), "undertrained", "only 5 rows"),
+        (
+            [
+                row | {"step": i, "grad_norm_g": 0.004, "d_loss": 1.386}
+                for i, row in enumerate(history(9))
+            ],
+            "undertrained",
+            "only 9 rows",
+        ),  # eight steps: nobody has learned anything
+        (history(variety=5.2), "undertrained", "40 %"),
+        (history(variety=lambda i: 0.5 + 0.5 * i), "undertrained", "%"),
+        (history(d_loss=0.05), "d_wins", f"{100 * 0.05 / (2 * math.log(2)):.3g} %"),
+        (history(d_loss=0.01, grad_norm_g=3e-7), "vanishing_gradients", "3e-07"),
+        (history(grad_norm_g=0.0), "vanishing_gradients", "0"),
+        (history(d_loss=3.0, d_real=-1.0, d_fake=1.0, variety=2.6), "g_wins", "100 %"),
+        (history(d_loss=2 * math.log(2), grad_norm_g=0.004), "g_wins", "0.004"),
+        (history(diversity=0.001, variety=0.01), "total_collapse", "0.278 %"),
+        (history(diversity=0.03, variety=1.5), "total_collapse", "8.33 %"),
+        (history(diversity=0.03, variety=1.5, d_loss=0.01), "d_wins", "%"),
+        (history(variety=0.13), "partial_collapse", "1 %"),
+        (
+            history(
+                variety=lambda i: 0.01 if i > 26 else 3.0,
+                diversity=lambda i: 0.001 if i > 26 else 0.2,
+            ),
+            "total_collapse",
+            "0.278 %",
+        ),  # it hops from one picture to the next, and was between two of them for most of the rows
+        (
+            history(d_loss=lambda i: 1.4 + math.sin(i), d_real=lambda i: -2 * math.sin(i)),
+            "oscillation",
+            "%",
+        ),
+        (history(update_d=lambda i: 0.9 if i == 3 else 0.01, variety=0.5), "lr_too_high", "90 %"),
+        (history(update_d=lambda i: 0.9 if i == 0 else 0.01), "healthy", "%"),  # it came to nothing
+        (evaluated(9.0, memorised=0.93, precision=0.6), "memorising", "93 %"),
+        (
+            evaluated(90.0, memorised=0.93, precision=0.01),
+            "healthy",
+            "%",
+        ),  # static has a nearest image too
+        (evaluated(9.0, 7.0, 5.0, 4.1, 4.0, 4.2, 4.1, 4.0), "done", "between 4 and 4.2"),
+        (evaluated(9.0, 7.0, 5.0), "undertrained", "from 7 to 5"),
+        (
+            history()
+            + [FINE | {"step": 9, "not_finite": "at step 8, in the output of G.layers.2 (Linear)"}],
+            "not_finite",
+            "at step 8, in the output of G.layers.2",
+        ),
+    ],
+)
 def test_each_diagnosis_names_its_number(rows, name, number):
     found = ganlib.diagnose(rows)
     assert (found.name, number in found.evidence) == (name, True), found
-    assert str(found) == f"{doctor.TITLES[name]}: {found.evidence}.\nNext: {found.advice}." and found.advice
+    assert (
+        str(found) == f"{doctor.TITLES[name]}: {found.evidence}.\nNext: {found.advice}."
+        and found.advice
+    )
 
 
-@pytest.mark.parametrize("objective, guess", [("relativistic", math.log(2)), ("hinge", 2), ("least_squares", 0.5)])
+@pytest.mark.parametrize(
+    "objective, guess", [("relativistic", math.log(2)), ("hinge", 2), ("least_squares", 0.5)]
+)
 def test_each_objective_is_read_in_its_own_scale(objective, guess):
     for share, name in ((0.8, "healthy"), (0.05, "d_wins")):
         rows = history(d_loss=share * guess, objective=f"losses.{objective}")
@@ -102,7 +142,9 @@ def test_the_labelled_runs():
     wrong = [run.name for run in labelled if said[run.name] not in run.answers]
     assert len(wrong) <= 0.03 * len(labelled), wrong
     assert not [
-        run.name for run in labelled if run.kind in ("healthy", "undertrained", "done") and said[run.name] in ILL
+        run.name
+        for run in labelled
+        if run.kind in ("healthy", "undertrained", "done") and said[run.name] in ILL
     ]
     assert {name for run in labelled for name in run.answers} | {"unread"} == set(doctor.TITLES)
 
@@ -111,7 +153,10 @@ def test_points_and_clips_get_no_diagnosis():
     """But for figures that are not finite: the thresholds were set on images."""
     row = {"step": 500, "axes": 1, "d_loss": 0.01}
     found = ganlib.diagnose([row] * 30)
-    assert found.name == "unread" and "no diagnosis: these are no images, but have 1 axes each" in str(found)
+    assert (
+        found.name == "unread"
+        and "no diagnosis: these are no images, but have 1 axes each" in str(found)
+    )
     assert ganlib.diagnose([row, row | {"not_finite": "at step 3"}]).name == "not_finite"
 
 
@@ -130,10 +175,16 @@ def test_of_several_gans_the_worst_is_said_with_its_name():
 
 
 def test_the_live_view_shows_the_verdict(small, digits, capsys):
-    for _ in ganlib.train(small(), digits, until=40, batch_size=10, record_every=2, view=ganlib.LiveView(every=0)):
+    for _ in ganlib.train(
+        small(), digits, until=40, batch_size=10, record_every=2, view=ganlib.LiveView(every=0)
+    ):
         pass
     lines = capsys.readouterr().out.splitlines()
-    verdicts = [line for line in lines if any(line.startswith(f"   {title}:") for title in doctor.TITLES.values())]
+    verdicts = [
+        line
+        for line in lines
+        if any(line.startswith(f"   {title}:") for title in doctor.TITLES.values())
+    ]
     assert verdicts and lines[-1] == "ended: 40 steps"
 
 
@@ -146,5 +197,7 @@ def test_the_runs_can_be_played_again():
     torch.set_float32_matmul_precision(precision)
     stored = json.loads(gzip.decompress(HISTORIES.read_bytes()))[name]
     assert [row["step"] for row in rows] == [row["step"] for row in stored]
-    assert rows[0]["d_loss"] == pytest.approx(stored[0]["d_loss"], rel=0.01), "the first step, before machines differ"
+    assert rows[0]["d_loss"] == pytest.approx(stored[0]["d_loss"], rel=0.01), (
+        "the first step, before machines differ"
+    )
     assert (ROOT / "benchmarks" / "LOG.md").exists()

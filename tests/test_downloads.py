@@ -69,7 +69,14 @@ def server(monkeypatch):
     threading.Thread(target=http.serve_forever, daemon=True).start()
     monkeypatch.setattr(downloads, "PAUSE", 0.0)
     monkeypatch.setattr(downloads, "PATIENCE", 0.5)
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+    for name in (
+        "http_proxy",
+        "https_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
+    ):
         monkeypatch.delenv(name, raising=False)
 
     def mirrors(*ways):
@@ -99,13 +106,21 @@ def test_a_mirror_that_misbehaves_is_passed_over_and_what_came_is_kept(server, t
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_where_all_misbehave_it_says_so_and_leaves_nothing_that_is_taken_for_data(server, tmp_path, way, capsys):
+def test_where_all_misbehave_it_says_so_and_leaves_nothing_that_is_taken_for_data(
+    server, tmp_path, way, capsys
+):
     asked = server(way)
-    with pytest.raises(OSError, match=rf"(?s)'mnist' could not be loaded .*tried http://127.0.0.1:\d+/{way}/.*digits"):
+    with pytest.raises(
+        OSError,
+        match=rf"(?s)'mnist' could not be loaded .*tried http://127.0.0.1:\d+/{way}/.*digits",
+    ):
         ganlib.load("mnist", root=tmp_path)
     assert len(asked) >= 2, "asked again"
     data = ganlib.load("mnist", root=tmp_path, fallback="digits")
-    assert len(data) == 10_000 and "Going on with the embedded 10,000 digits" in capsys.readouterr().out
+    assert (
+        len(data) == 10_000
+        and "Going on with the embedded 10,000 digits" in capsys.readouterr().out
+    )
     server("good")
     assert torch.equal(ganlib.load("mnist", root=tmp_path).images[:, 0], IMAGES)
 

@@ -14,7 +14,9 @@ from ganlib.keep.card import card
 
 def make(ema=None, **settings):
     torch.manual_seed(0)
-    gan = ganlib.GAN(nets.ConvGenerator(8, widths=(8, 8), **settings), nets.MLPDiscriminator(), seed=3, ema=ema)
+    gan = ganlib.GAN(
+        nets.ConvGenerator(8, widths=(8, 8), **settings), nets.MLPDiscriminator(), seed=3, ema=ema
+    )
     with torch.no_grad():
         next(gan.G.parameters()).mul_(3)
     return gan
@@ -35,15 +37,25 @@ def evaluation_order(data):
 def test_each_figure_is_that_of_the_metrics(digits, seen):
     """Against the metrics on features that are extracted here."""
     fake, train = seen
-    real, others = (features.reference(digit_classifier().sha256)[split][:400] for split in ("test", "train"))
+    real, others = (
+        features.reference(digit_classifier().sha256)[split][:400] for split in ("test", "train")
+    )
     found = ganlib.evaluate(make(), digits, n=400, quiet=True)
     for figures, x in ((found, fake), (found["floors"], others)):
-        assert figures["frechet_distance"] == pytest.approx(metrics.frechet_distance(real, x), rel=1e-6)
+        assert figures["frechet_distance"] == pytest.approx(
+            metrics.frechet_distance(real, x), rel=1e-6
+        )
         assert figures["kid"] == pytest.approx(metrics.kid(real, x, size=200).value, rel=1e-5)
-        assert [figures[name] for name in ("precision", "recall")] == pytest.approx(metrics.precision_recall(real, x))
-        assert [figures[name] for name in ("density", "coverage")] == pytest.approx(metrics.density_coverage(real, x))
+        assert [figures[name] for name in ("precision", "recall")] == pytest.approx(
+            metrics.precision_recall(real, x)
+        )
+        assert [figures[name] for name in ("density", "coverage")] == pytest.approx(
+            metrics.density_coverage(real, x)
+        )
         logits = digit_classifier().logits(x)
-        assert figures["inception_score"] == pytest.approx(metrics.inception_score(logits), rel=1e-5)
+        assert figures["inception_score"] == pytest.approx(
+            metrics.inception_score(logits), rel=1e-5
+        )
     assert found["floor"] == found["floors"]["frechet_distance"] < found["frechet_distance"] / 100
     assert set(found["intervals"]) == set(found["floors"]) - {"class_diversity"}
     assert all(low <= found[name] <= high for name, (low, high) in found["intervals"].items())
@@ -52,7 +64,10 @@ def test_each_figure_is_that_of_the_metrics(digits, seen):
     shares = metrics.class_histogram(digit_classifier().logits(fake).argmax(1), 10).shares
     assert found["classes"] == pytest.approx(shares) and sum(found["classes"]) == pytest.approx(1)
     assert (found["n_real"], found["n_fake"], found["seed"], found["step"]) == (400, 400, 3, 0)
-    assert found["extractor"] == "digit-classifier.safetensors" and found["sha256"] == features.DIGITS[1]
+    assert (
+        found["extractor"] == "digit-classifier.safetensors"
+        and found["sha256"] == features.DIGITS[1]
+    )
 
 
 def test_random_generators_nets_and_modes_stay(digits):
@@ -64,18 +79,24 @@ def test_random_generators_nets_and_modes_stay(digits):
     found = ganlib.evaluate(gan, digits, n=300, quiet=True)
     assert torch.equal(before, torch.get_rng_state()) and same(state, gan.state_dict())
     assert modes == [module.training for module in gan.G.modules()]
-    assert found == ganlib.evaluate(gan, digits, n=300, quiet=True), "the same again, with what is kept of the reals"
+    assert found == ganlib.evaluate(gan, digits, n=300, quiet=True), (
+        "the same again, with what is kept of the reals"
+    )
     raw = ganlib.evaluate(gan, digits, n=300, ema=False, quiet=True)
     assert (found["weights"], raw["weights"]) == ("EMA", "raw")
 
 
 def test_a_module_of_ones_own_is_run_in_evaluation_mode(digits):
-    net = torch.nn.Sequential(torch.nn.AvgPool2d(7), torch.nn.Flatten(), torch.nn.BatchNorm1d(16), torch.nn.Dropout())
+    net = torch.nn.Sequential(
+        torch.nn.AvgPool2d(7), torch.nn.Flatten(), torch.nn.BatchNorm1d(16), torch.nn.Dropout()
+    )
     state = copy.deepcopy(net.state_dict())
     found = ganlib.evaluate(make(), digits, n=200, extractor=net, quiet=True)
     assert found["extractor"] == "Sequential" and found["sha256"] is None and "classes" not in found
     assert same(dict(state), dict(net.state_dict())) and net.training
-    assert found["reference"] == "'digits'" and "memorised" not in found, "a half of the data; nothing is held out"
+    assert found["reference"] == "'digits'" and "memorised" not in found, (
+        "a half of the data; nothing is held out"
+    )
 
 
 def test_real_images_in_the_fakes_place_score_the_floor(digits):
@@ -91,10 +112,16 @@ def test_real_images_in_the_fakes_place_score_the_floor(digits):
         def forward(self, z, labels=None):
             return as_float(self.pool[(z[:, 0] * 7919).frac().abs().mul(len(self.pool)).long()])
 
-    gan = ganlib.GAN(Copies(digits.images[evaluation_order(digits)[:1000]]), nets.MLPDiscriminator(), seed=0)
+    gan = ganlib.GAN(
+        Copies(digits.images[evaluation_order(digits)[:1000]]), nets.MLPDiscriminator(), seed=0
+    )
     data = digits.subset(evaluation_order(digits)[:1000])
     found = ganlib.evaluate(gan, data, n=1000, quiet=True)
-    assert found["memorised"] > 0.99 and found["precision"] > 0.75 and found["inception_score"] > 9 * 0.75
+    assert (
+        found["memorised"] > 0.99
+        and found["precision"] > 0.75
+        and found["inception_score"] > 9 * 0.75
+    )
     assert found["frechet_distance"] < 5 * found["floor"]
     low, high = found["intervals"]["frechet_distance"]
     assert low < found["frechet_distance"] < high
@@ -108,10 +135,15 @@ def test_the_interval_of_the_distance_covers_fresh_samples(digits):
     gan, classifier = make(), digit_classifier()
     real = features.reference(classifier.sha256)["test"][:300]
     found = ganlib.evaluate(gan, digits, n=300, quiet=True)
-    fresh = [metrics.frechet_distance(real, extract(classifier, gan.sample(300, stream=f"{i}"))) for i in range(8)]
+    fresh = [
+        metrics.frechet_distance(real, extract(classifier, gan.sample(300, stream=f"{i}")))
+        for i in range(8)
+    ]
     low, high = found["intervals"]["frechet_distance"]
     assert low < torch.tensor(fresh).mean() < high
-    assert torch.tensor(fresh).std() < (high - low) / 3.92 * 2  # the bootstrap also draws the real images again
+    assert (
+        torch.tensor(fresh).std() < (high - low) / 3.92 * 2
+    )  # the bootstrap also draws the real images again
 
 
 def test_a_conditional_g_is_asked_for_the_labels_of_the_data(digits):
@@ -122,7 +154,9 @@ def test_a_conditional_g_is_asked_for_the_labels_of_the_data(digits):
     assert torch.equal(labels, digits.labels[evaluation_order(digits)[:300]])
     classifier = digit_classifier()
     logits = classifier.logits(extract(classifier, gan.sample(300, labels, stream="evaluation/0")))
-    assert found["accuracy"] == pytest.approx((logits.argmax(1) == labels).double().mean().item(), abs=0.01)
+    assert found["accuracy"] == pytest.approx(
+        (logits.argmax(1) == labels).double().mean().item(), abs=0.01
+    )
     assert found["cross_entropy"] == pytest.approx(metrics.cross_entropy(logits, labels), rel=0.01)
     assert "accuracy" not in found["floors"]
 
@@ -131,12 +165,21 @@ def test_it_prints_one_table(digits, capsys):
     found = ganlib.evaluate(make(), digits, n=200)
     said = capsys.readouterr().out
     assert said == f"{found}\n" and len(said.splitlines()) == 16
-    assert "200 fakes (raw weights, step 0, seed 3) and 200 real images of MNIST's test digits" in said
+    assert (
+        "200 fakes (raw weights, step 0, seed 3) and 200 real images of MNIST's test digits" in said
+    )
     assert "SHA-256 d797e4b3a9a1" in said and "95 % interval" in said
     row = next(line for line in said.splitlines() if line.startswith("frechet_distance"))
     low, high = found["intervals"]["frechet_distance"]
-    assert row.split() == ["frechet_distance", f"{found['frechet_distance']:.4g}", f"{low:.4g}", "to", f"{high:.4g}",
-                           f"{found['floor']:.4g}", "lower"]  # fmt: skip
+    assert row.split() == [
+        "frechet_distance",
+        f"{found['frechet_distance']:.4g}",
+        f"{low:.4g}",
+        "to",
+        f"{high:.4g}",
+        f"{found['floor']:.4g}",
+        "lower",
+    ]
 
 
 def test_images_of_ones_own_are_judged_against_a_half_or_what_was_held_out(digits):
@@ -145,23 +188,44 @@ def test_images_of_ones_own_are_judged_against_a_half_or_what_was_held_out(digit
     assert found["n_real"] == 350 and found["reference"] == "'mine'" and found["floor"] > 0
     rest = ganlib.Images(digits.images[700:1500], name="rest")
     found = ganlib.evaluate(make(), own, extractor="digits", held_out=rest, quiet=True)
-    assert found["n_real"] == 800 and found["reference"] == "'rest', held out" and "memorised" in found
-    other = ganlib.evaluate(make(), own, 128, "digits", held_out=ganlib.Images(digits.images[:400] // 2), quiet=True)
-    again = ganlib.evaluate(make(), own, 128, "digits", held_out=ganlib.Images(digits.images[700:1500]), quiet=True)
+    assert (
+        found["n_real"] == 800 and found["reference"] == "'rest', held out" and "memorised" in found
+    )
+    other = ganlib.evaluate(
+        make(), own, 128, "digits", held_out=ganlib.Images(digits.images[:400] // 2), quiet=True
+    )
+    again = ganlib.evaluate(
+        make(), own, 128, "digits", held_out=ganlib.Images(digits.images[700:1500]), quiet=True
+    )
     assert other["floor"] > 5 * again["floor"], "two sets of one name are two sets"
     assert found["floor"] is None, "700 images cannot stand in the place of 800 fakes"
 
 
-@pytest.mark.parametrize("what, settings, message", [
-    ("mine", {}, "'mine' is neither of 'digits' and 'mnist'.*"
-                 "efficientnet-lite0.*train_classifier.*\"digits\" if they"),
-    ("digits", {"n": 64}, "n=64: at least 128"),
-    ("digits", {"n": 20_000}, "n=20000 was given, and there are 10000 real images"),
-    ("mine", {"extractor": "digits", "n": 6000}, "5000 real images.*one half of them is for the floor"),
-    ("mine", {"extractor": "digit"}, "unknown extractor 'digit'; .*did you mean 'digits'"),
-    ("digits", {"extractor": lambda x: x}, "the extractor function returned torch.float32 .*a row per"),
-    ("digits", {"extractor": lambda x: x.flatten(1) / 0}, "not finite"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "what, settings, message",
+    [
+        (
+            "mine",
+            {},
+            "'mine' is neither of 'digits' and 'mnist'.*"
+            'efficientnet-lite0.*train_classifier.*"digits" if they',
+        ),
+        ("digits", {"n": 64}, "n=64: at least 128"),
+        ("digits", {"n": 20_000}, "n=20000 was given, and there are 10000 real images"),
+        (
+            "mine",
+            {"extractor": "digits", "n": 6000},
+            "5000 real images.*one half of them is for the floor",
+        ),
+        ("mine", {"extractor": "digit"}, "unknown extractor 'digit'; .*did you mean 'digits'"),
+        (
+            "digits",
+            {"extractor": lambda x: x},
+            "the extractor function returned torch.float32 .*a row per",
+        ),
+        ("digits", {"extractor": lambda x: x.flatten(1) / 0}, "not finite"),
+    ],
+)
 def test_bad_input(digits, what, settings, message):
     with pytest.raises(ValueError, match=message):
         ganlib.evaluate(make(), ganlib.Images(digits.images, name=what, known=what), **settings)
@@ -169,14 +233,21 @@ def test_bad_input(digits, what, settings, message):
 
 def test_a_conditional_g_needs_labels(digits):
     with pytest.raises(ValueError, match="'digits' has no labels for it"):
-        ganlib.evaluate(make(classes=10), ganlib.Images(digits.images, name="digits", known="digits"), n=200)
+        ganlib.evaluate(
+            make(classes=10), ganlib.Images(digits.images, name="digits", known="digits"), n=200
+        )
 
 
 def test_the_reference_is_of_one_extractor_and_whole(monkeypatch):
-    with pytest.raises(ValueError, match="made by the extractor d797e4b3a9a1, the fakes are read by 0123"):
+    with pytest.raises(
+        ValueError, match="made by the extractor d797e4b3a9a1, the fakes are read by 0123"
+    ):
         features.reference("0123")
     stored = features.reference(features.DIGITS[1])
-    assert {split: tuple(x.shape) for split, x in stored.items()} == {"train": (10_000, 64), "test": (10_000, 64)}
+    assert {split: tuple(x.shape) for split, x in stored.items()} == {
+        "train": (10_000, 64),
+        "test": (10_000, 64),
+    }
     monkeypatch.setattr(features, "REFERENCE", (features.REFERENCE[0], "0" * 64))
     with pytest.raises(OSError, match="corrupt"):
         features.reference(features.DIGITS[1])
@@ -201,11 +272,34 @@ def test_the_table_of_figures_is_what_is_measured(digits):
     FIGURES["spread"] = new
     try:
         found = ganlib.evaluate(make(), digits.subset(slice(None)), 128, quiet=True)
-        assert found["spread"] > 0 and found["intervals"]["spread"] == (found["spread"] - 0.98, found["spread"] + 0.98)
-        assert "spread" in found["floors"] and "higher" in str(found).partition("spread")[2].splitlines()[0]
-        assert "| spread |" in card({"license": "x", "name": "x", "notice": "x", "onnx": "x", "class_names": [],
-                                     "trained_on": {}, "generator": {"net": "G"}, "weights": "G", "steps": 1,
-                                     "images_seen": 1, "seed": 1, "precision": "float32", "library": "x",
-                                     "input": {"labels": None}}, found, [], [])  # fmt: skip
+        assert found["spread"] > 0 and found["intervals"]["spread"] == (
+            found["spread"] - 0.98,
+            found["spread"] + 0.98,
+        )
+        assert (
+            "spread" in found["floors"]
+            and "higher" in str(found).partition("spread")[2].splitlines()[0]
+        )
+        assert "| spread |" in card(
+            {
+                "license": "x",
+                "name": "x",
+                "notice": "x",
+                "onnx": "x",
+                "class_names": [],
+                "trained_on": {},
+                "generator": {"net": "G"},
+                "weights": "G",
+                "steps": 1,
+                "images_seen": 1,
+                "seed": 1,
+                "precision": "float32",
+                "library": "x",
+                "input": {"labels": None},
+            },
+            found,
+            [],
+            [],
+        )
     finally:
         del FIGURES["spread"]

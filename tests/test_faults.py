@@ -51,14 +51,21 @@ def test_one_flipped_bit_anywhere_is_seen_and_the_file_before_is_taken(two, smal
     folder, early = two
     file, gan = folder / checkpoint.FILE, small()
     whole = file.read_bytes()
-    places = [round(i * (len(whole) - 1) / 46) for i in range(47)] + [len(whole) - 64, len(whole) - 70, len(whole) - 79]
+    places = [round(i * (len(whole) - 1) / 46) for i in range(47)] + [
+        len(whole) - 64,
+        len(whole) - 70,
+        len(whole) - 79,
+    ]
     for i, place in enumerate(places):
         broken = bytearray(whole)
         broken[place] ^= 1 << i % 8
         file.write_bytes(broken)
         assert ganlib.resume(folder, gan) and gan.step == 3
         said = capsys.readouterr().out
-        assert f"{file} cannot be read" in said and f"taking the one before, {checkpoint.FORMER}, of step 3" in said
+        assert (
+            f"{file} cannot be read" in said
+            and f"taking the one before, {checkpoint.FORMER}, of step 3" in said
+        )
     assert len(places) == 50 and same(gan.state_dict(), early.state_dict())
 
 
@@ -93,7 +100,9 @@ def test_a_full_disk_is_refused_before_anything_is_written(two, small, digits, m
     folder, _ = two
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
-    with pytest.raises(OSError, match=r"cannot write .*the disk is full: 0.0 MB free, \d.\d MB needed.*as it was"):
+    with pytest.raises(
+        OSError, match=r"cannot write .*the disk is full: 0.0 MB free, \d.\d MB needed.*as it was"
+    ):
         ganlib.save(folder, train(small(), digits, 2)[0])
     assert before == {p.name: p.read_bytes() for p in folder.iterdir()}
 
@@ -103,7 +112,9 @@ def tiny_disk(tmp_path):
     """A file system with room for two checkpoints of `small`, not for a third."""
     place = tmp_path / "disk"
     place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1600k", "tmpfs", place], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1600k", "tmpfs", place], capture_output=True
+    ).returncode:
         pytest.skip("no file system may be mounted here")
     yield place
     subprocess.run(["umount", place], check=True)
@@ -119,7 +130,9 @@ def test_a_disk_that_is_really_full(tiny_disk, small, digits, tmp_path, monkeypa
     again = small()
     assert ganlib.resume(tiny_disk / "run", again) and same(again.state_dict(), gan.state_dict())
     with pytest.raises(OSError, match="as it was"):
-        files.replace(tiny_disk / "file", lambda out: out.write(b"x" * 10**6))  # no size was told: the write fails
+        files.replace(
+            tiny_disk / "file", lambda out: out.write(b"x" * 10**6)
+        )  # no size was told: the write fails
     assert sorted(p.name for p in tiny_disk.iterdir()) == ["ballast", "run"]
 
 
@@ -134,7 +147,9 @@ def test_what_is_not_finite_is_not_saved(two, small, digits, capsys):
     assert ganlib.resume(folder, again) and again.step == 6
 
 
-def test_a_step_that_stops_being_finite_is_named_and_the_last_good_state_is_what_is_saved(small, digits, tmp_path):
+def test_a_step_that_stops_being_finite_is_named_and_the_last_good_state_is_what_is_saved(
+    small, digits, tmp_path
+):
     """NaN at step 7, between the rows of steps 5 and 10, in D's second layer."""
 
     def step(gan, batches):
@@ -147,7 +162,9 @@ def test_a_step_that_stops_being_finite_is_named_and_the_last_good_state_is_what
 
     step.batches = 1
     gan = small()
-    for now in ganlib.train(gan, digits, step, until=20, batch_size=10, record_every=5, folder=tmp_path):
+    for now in ganlib.train(
+        gan, digits, step, until=20, batch_size=10, record_every=5, folder=tmp_path
+    ):
         pass
     assert "not finite at step 7" in now.reason and "the weights D." in now.reason and gan.step == 5
     again, whole = small(), train(small(), digits, 5)[0]
@@ -169,7 +186,9 @@ def test_saving_goes_by_the_clock(small, digits, tmp_path, monkeypatch):
     for cost, steps in ((0.1, [14, 27, 40, 50]), (0.5, [14, 50])):
         gan = small()
         saved.clear()
-        for _ in ganlib.train(gan, digits, until=50, batch_size=10, record_every=5, folder=tmp_path, save_seconds=12.5):
+        for _ in ganlib.train(
+            gan, digits, until=50, batch_size=10, record_every=5, folder=tmp_path, save_seconds=12.5
+        ):
             clock.now += 1
         assert [step for step, _ in saved] == steps, saved
 
@@ -185,7 +204,9 @@ def test_a_loop_that_is_left_is_saved_and_one_that_fails_is_not(small, digits, t
         raise RuntimeError("half-way")
 
     with pytest.raises(RuntimeError, match="half-way"):
-        for _ in ganlib.train(small(), digits, step, until=50, batch_size=10, folder=tmp_path / "failed"):
+        for _ in ganlib.train(
+            small(), digits, step, until=50, batch_size=10, folder=tmp_path / "failed"
+        ):
             pass
     assert not (tmp_path / "failed").exists()
 
@@ -200,26 +221,37 @@ def test_a_drive_that_disappears_stops_nothing(small, digits, tmp_path, monkeypa
     drive, folder = tmp_path / "drive", tmp_path / "drive" / "run"
     drive.mkdir()
     view, gan = ganlib.LiveView(folder=folder, every=0, picture_every=5), small()
-    for now in ganlib.train(gan, digits, until=40, batch_size=10, record_every=5, folder=folder, view=view):
+    for now in ganlib.train(
+        gan, digits, until=40, batch_size=10, record_every=5, folder=folder, view=view
+    ):
         if now.step in (10, 30):
             drive.rename(tmp_path / "away")
         if now.step == 25:
             (tmp_path / "away").rename(drive)
     said = capsys.readouterr().out
     elsewhere = checkpoint.stand_in(folder)
-    assert now.reason == "40 steps" and not drive.exists(), "nobody makes a folder in the place of the drive"
-    assert said.count(f"saving goes on in {elsewhere}") == 2 and said.count("can be written again; saved there") == 1
+    assert now.reason == "40 steps" and not drive.exists(), (
+        "nobody makes a folder in the place of the drive"
+    )
+    assert (
+        said.count(f"saving goes on in {elsewhere}") == 2
+        and said.count("can be written again; saved there") == 1
+    )
     assert 1 <= said.count("no pictures are kept until it can be written again") <= 2
     (tmp_path / "away").rename(drive)
     again = small()
     assert ganlib.resume(folder, again) and same(again.state_dict(), gan.state_dict())
     assert f"going on from step 40 (400 images); saved in {elsewhere}" in capsys.readouterr().out
     train(again, digits, 45, folder=folder)
-    assert not elsewhere.exists(), "it is older now, and would come back where the folder is deleted"
+    assert not elsewhere.exists(), (
+        "it is older now, and would come back where the folder is deleted"
+    )
     assert ganlib.resume(folder, small()) and "going on from step 45" in capsys.readouterr().out
 
 
-def test_a_drive_that_goes_right_after_the_first_save_is_not_made_anew(small, digits, tmp_path, monkeypatch, capsys):
+def test_a_drive_that_goes_right_after_the_first_save_is_not_made_anew(
+    small, digits, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     drive = tmp_path / "drive"
     drive.mkdir()
@@ -235,7 +267,9 @@ def test_a_drive_that_goes_right_after_the_first_save_is_not_made_anew(small, di
     assert ganlib.resume(drive / "new" / "run", gan) and gan.step == 7
 
 
-def test_a_save_that_is_refused_leaves_the_stand_in_where_it_is(small, digits, tmp_path, monkeypatch):
+def test_a_save_that_is_refused_leaves_the_stand_in_where_it_is(
+    small, digits, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "run"
     ganlib.save(checkpoint.stand_in(folder), train(small(), digits, 9)[0])
@@ -243,10 +277,14 @@ def test_a_save_that_is_refused_leaves_the_stand_in_where_it_is(small, digits, t
     with torch.no_grad():
         next(broken.G.parameters())[0, 0] = torch.nan
     Autosave(broken, folder).save()
-    assert not folder.exists() and checkpoint.newest(checkpoint.stand_in(folder))["state"]["step"] == 9
+    assert (
+        not folder.exists() and checkpoint.newest(checkpoint.stand_in(folder))["state"]["step"] == 9
+    )
 
 
-def test_a_damaged_folder_hides_no_stand_in_that_is_whole(two, small, digits, tmp_path, monkeypatch, capsys):
+def test_a_damaged_folder_hides_no_stand_in_that_is_whole(
+    two, small, digits, tmp_path, monkeypatch, capsys
+):
     folder, _ = two
     monkeypatch.chdir(tmp_path)
     ganlib.save(checkpoint.stand_in(folder), train(small(), digits, 9)[0])
@@ -264,7 +302,9 @@ def test_looking_at_a_run_that_is_being_saved_does_not_disturb_it(two):
     assert checkpoint.newest(folder)["state"]["step"] == 6 and half.exists()
 
 
-def test_a_save_that_is_impossible_everywhere_is_said_and_the_run_goes_on(small, digits, tmp_path, monkeypatch, capsys):
+def test_a_save_that_is_impossible_everywhere_is_said_and_the_run_goes_on(
+    small, digits, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs").write_text("a file where a folder should be")
     _, now = train(small(), digits, 10, folder="runs/first")
@@ -272,7 +312,8 @@ def test_a_save_that_is_impossible_everywhere_is_said_and_the_run_goes_on(small,
 
 
 @pytest.mark.parametrize(
-    "which, status, word", [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+    "which, status, word",
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
 )
 def test_a_signal_ends_a_run_cleanly_and_the_same_command_goes_on(tmp_path, which, status, word):
     """Saved by the clock only every hour: what is there was saved because of the signal."""
@@ -290,7 +331,11 @@ def test_a_signal_ends_a_run_cleanly_and_the_same_command_goes_on(tmp_path, whic
         "3600",
     ]
     process = subprocess.Popen(
-        [*command, "--out", out], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "--out", out],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     while not (out / "latest.png").exists():
         time.sleep(0.02)
@@ -314,7 +359,9 @@ def test_looking_changes_nothing(small, digits):
     ganlib.judge.evaluation.quick(gan, digits)
     gan.sample(5, ema=False)
     ganlib.LiveView().update(Now(gan), force=True)
-    assert torch.equal(before, torch.get_rng_state()) and all(same(kept[name], gan.state_dict()[name]) for name in kept)
+    assert torch.equal(before, torch.get_rng_state()) and all(
+        same(kept[name], gan.state_dict()[name]) for name in kept
+    )
 
 
 def test_a_folder_may_be_a_relative_name_or_a_path(small, digits, tmp_path, monkeypatch):

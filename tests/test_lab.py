@@ -36,18 +36,30 @@ def test_a_control_redraws_and_an_error_is_said_not_raised():
             raise ValueError("7 <is> unlucky")
         return Picture(Image.new("L", (10 + number, 10), int(255 * share)), f"{kind} {ticked}")
 
-    panel = lab.Panel(draw, {"stop": lambda: "stopped", "go": lambda: (draw(2, 0, "x", True), "gone")},
-                      number=(3, 0, 9), share=(0.5, 0.0, 1.0), kind=["red", "blue"], ticked=False)  # fmt: skip
+    panel = lab.Panel(
+        draw,
+        {"stop": lambda: "stopped", "go": lambda: (draw(2, 0, "x", True), "gone")},
+        number=(3, 0, 9),
+        share=(0.5, 0.0, 1.0),
+        kind=["red", "blue"],
+        ticked=False,
+    )
     assert panel.values == {"number": 3, "share": 0.5, "kind": "red", "ticked": False}
     assert panel.picture.value == panel.start.data and panel.picture.format == "png"
-    for name, value, text in (("number", 4, "red False"), ("share", 0.75, "red False"), ("kind", "blue", "blue False"),
-                              ("ticked", True, "blue True")):  # fmt: skip
+    for name, value, text in (
+        ("number", 4, "red False"),
+        ("share", 0.75, "red False"),
+        ("kind", "blue", "blue False"),
+        ("ticked", True, "blue True"),
+    ):
         before = panel.picture.value, panel.shown.text
         panel.controls[name].value = value
         assert (panel.picture.value, panel.shown.text) != before and panel.shown.text == text
     assert opened(panel.shown).getpixel((0, 0)) == 191 and opened(panel.shown).width == 14
     panel.controls["number"].value = 7
-    assert panel.line.value == "ValueError: 7 &lt;is&gt; unlucky" and opened(panel.shown).width == 14
+    assert (
+        panel.line.value == "ValueError: 7 &lt;is&gt; unlucky" and opened(panel.shown).width == 14
+    )
     panel.controls["number"].value = 1
     assert panel.line.value == "" and opened(panel.shown).width == 11
     panel.buttons["stop"].click()
@@ -67,7 +79,11 @@ def displayed(value, monkeypatch):
 
 def test_a_static_picture_stands_before_the_controls(monkeypatch, small, digits, conditional):
     painter = lab.Painter(["#.", ".#"])
-    for thing in (lab.Stepper(small(), digits, n=10), lab.Explorer(conditional, directions=1), painter):
+    for thing in (
+        lab.Stepper(small(), digits, n=10),
+        lab.Explorer(conditional, directions=1),
+        painter,
+    ):
         static, widget = displayed(thing, monkeypatch)
         assert isinstance(static, Picture) and hasattr(widget, "children")
 
@@ -77,14 +93,22 @@ def test_what_is_painted_is_the_mask():
     assert painter.mask == [[0, 0, 1], [1, 0, 0]]
     painter.cells[1][1].value = True
     assert painter.mask == [[0, 0, 1], [1, 1, 0]] and painter.cells[1][1].button_style == "warning"
-    assert plane.painted(painter.mask).sample(100, torch.Generator().manual_seed(0)).abs().max() <= 1
+    assert (
+        plane.painted(painter.mask).sample(100, torch.Generator().manual_seed(0)).abs().max() <= 1
+    )
     picture = opened(painter.picture())
-    assert picture.size == (30, 20) and picture.getpixel((15, 15)) == (224, 122, 32) != picture.getpixel((5, 5))
+    assert picture.size == (30, 20) and picture.getpixel((15, 15)) == (
+        224,
+        122,
+        32,
+    ) != picture.getpixel((5, 5))
     painter.widget.children[1].click()
     assert not any(map(any, painter.mask)) and painter.cells[1][1].button_style == ""
     assert len(lab.Painter().cells) == len(lab.Painter().cells[0]) == 16
     assert lab.Painter([[0, 1], [1, 0]]).mask == [[0, 1], [1, 0]]
-    assert lab.Painter(torch.eye(2)).mask == lab.Painter(torch.eye(2).bool()).mask == [[1, 0], [0, 1]]
+    assert (
+        lab.Painter(torch.eye(2)).mask == lab.Painter(torch.eye(2).bool()).mask == [[1, 0], [0, 1]]
+    )
     with pytest.raises(ValueError, match=r"rows of \[1, 2\] cells"):
         lab.Painter(["#", "##"])
 
@@ -94,8 +118,17 @@ def test_what_is_painted_is_the_mask():
 
 def test_each_slider_of_the_explorer_changes_the_picture(conditional, digits):
     panel = lab.Explorer(conditional, digits, directions=3).panel()
-    changes = {"sample": 5, "other": 7, "mix": 0.5, "spherical": False, "truncation": 0.4, "label": 8,
-               "direction_1": 2.0, "direction_2": -2.0, "direction_3": 3.0}  # fmt: skip
+    changes = {
+        "sample": 5,
+        "other": 7,
+        "mix": 0.5,
+        "spherical": False,
+        "truncation": 0.4,
+        "label": 8,
+        "direction_1": 2.0,
+        "direction_2": -2.0,
+        "direction_3": 3.0,
+    }
     assert set(panel.controls) == set(changes)
     for name, value in changes.items():
         before = panel.picture.value
@@ -106,13 +139,19 @@ def test_each_slider_of_the_explorer_changes_the_picture(conditional, digits):
 def test_the_explorer_draws_what_it_says(conditional, digits):
     explorer = lab.Explorer(conditional, digits, directions=2)
     z = explorer.noise(sample=3)
-    assert torch.equal(z[0], explorer.samples[3]) and torch.equal(explorer.noise(3, 9, 1.0)[0], explorer.samples[9])
+    assert torch.equal(z[0], explorer.samples[3]) and torch.equal(
+        explorer.noise(3, 9, 1.0)[0], explorer.samples[9]
+    )
     moved = explorer.noise(sample=3, direction_2=1.5)
     assert torch.allclose(moved - z, 1.5 * explorer.rows[1:2], atol=1e-6)
-    assert torch.allclose(explorer.noise(3, truncation=0.5)[0], latent.truncated(explorer.samples[3], 0.5))
+    assert torch.allclose(
+        explorer.noise(3, truncation=0.5)[0], latent.truncated(explorer.samples[3], 0.5)
+    )
     half = latent.interpolate(explorer.samples[3], explorer.samples[9], 3)[1]
     assert torch.allclose(explorer.noise(3, 9, 0.5)[0], half, atol=1e-5)
-    with pytest.raises(ValueError, match="direction_3=1 was given; direction_1 to direction_2 are there"):
+    with pytest.raises(
+        ValueError, match="direction_3=1 was given; direction_1 to direction_2 are there"
+    ):
         explorer.noise(direction_3=1)
     image = conditional.sample(labels=4, noise=explorer.noise(sample=3))
     place, away = explorer.nearest(image)
@@ -121,7 +160,9 @@ def test_the_explorer_draws_what_it_says(conditional, digits):
     drawn = opened(explorer.draw(sample=3, label=4)).convert("L")
     mine = opened(show(image, scale=6))
     assert drawn.crop((0, 18, 168, 186)).tobytes() == mine.tobytes()
-    real = Image.fromarray(digits.images[place, 0].numpy()).resize((168, 168), Image.Resampling.NEAREST)
+    real = Image.fromarray(digits.images[place, 0].numpy()).resize(
+        (168, 168), Image.Resampling.NEAREST
+    )
     assert drawn.crop((240, 18, 408, 186)).tobytes() == real.tobytes()
 
 
@@ -134,8 +175,15 @@ def test_the_grid_is_steered_by_two_sliders(conditional):
     # drawn alone and among others: low bits differ, on some processors by a step of 256
     assert numpy.abs(numpy.asarray(corner, int) - numpy.asarray(alone, int)).max() <= 1
     panel = explorer.grid_panel()
-    for name, value in (("x", 1.0), ("y", -1.0), ("reach", 3.0), ("across", "direction 3"), ("down", "direction 1"),
-                        ("sample", 4), ("label", 2)):  # fmt: skip
+    for name, value in (
+        ("x", 1.0),
+        ("y", -1.0),
+        ("reach", 3.0),
+        ("across", "direction 3"),
+        ("down", "direction 1"),
+        ("sample", 4),
+        ("label", 2),
+    ):
         before = panel.picture.value
         panel.controls[name].value = value
         assert panel.picture.value != before and panel.line.value == "", name
@@ -181,7 +229,13 @@ def test_a_walk_keeps_to_the_sliders(tmp_path):
     gan = ganlib.recipe("infogan").gan(0)
     panel = lab.Explorer(gan, directions=1).panel(folder=tmp_path)
     films = set()
-    for name, value in (("sample", 3), ("code", 7), ("code_2", 2.0), ("truncation", 0.5), ("direction_1", 3.0)):
+    for name, value in (
+        ("sample", 3),
+        ("code", 7),
+        ("code_2", 2.0),
+        ("truncation", 0.5),
+        ("direction_1", 3.0),
+    ):
         panel.controls[name].value = value
         panel.buttons["walk as GIF"].click()
         assert panel.line.value.startswith("written"), panel.line.value
@@ -245,8 +299,12 @@ def test_each_piece_moves_what_it_says_and_nothing_else(small, digits):
     board = stepper(small, digits)
     state = copy.deepcopy([board.gan.G.state_dict(), board.gan.D.state_dict()])
     now = board._board
-    for act, moved in ((board.noise, {"noise"}), (board.fake, {"fakes"}), (board.judge, {"reals", "d_fake"}),
-                       (board.losses, {"terms"})):  # fmt: skip
+    for act, moved in (
+        (board.noise, {"noise"}),
+        (board.fake, {"fakes"}),
+        (board.judge, {"reals", "d_fake"}),
+        (board.losses, {"terms"}),
+    ):
         before = now()
         assert isinstance(act(), Picture)
         assert {key for key in before if not same(before[key], now()[key])} == moved
@@ -254,13 +312,19 @@ def test_each_piece_moves_what_it_says_and_nothing_else(small, digits):
     before = now()
     board.d_move()
     after = now()
-    assert {key for key in before if not same(before[key], after[key])} == {"reals", "d_fake", "terms"}
+    assert {key for key in before if not same(before[key], after[key])} == {
+        "reals",
+        "d_fake",
+        "terms",
+    }
     assert same(state[0], board.gan.G.state_dict()) and not same(state[1], board.gan.D.state_dict())
     assert after["terms"]["D's loss"] < before["terms"]["D's loss"] and "D's loss" in board.said
     middle = copy.deepcopy(board.gan.D.state_dict())
     board.g_move()
     assert same(middle, board.gan.D.state_dict()) and not same(state[0], board.gan.G.state_dict())
-    assert now()["terms"]["G's loss"] < after["terms"]["G's loss"] and not same(after["fakes"], now()["fakes"])
+    assert now()["terms"]["G's loss"] < after["terms"]["G's loss"] and not same(
+        after["fakes"], now()["fakes"]
+    )
     board.both(3)
     assert board.gan.step == 4 and board.said.startswith("both x3; d_loss was")
 
@@ -297,17 +361,32 @@ def test_its_moves_are_the_librarys(small, digits):
     board.g_move()
     for ours, theirs in zip(board.gan.G.parameters(), hand.G.parameters(), strict=True):
         assert torch.allclose(ours, theirs, rtol=0, atol=1e-12)
-    assert board.terms["D's loss"] == pytest.approx(board.terms["  of reals"] + board.terms["  of fakes"])
+    assert board.terms["D's loss"] == pytest.approx(
+        board.terms["  of reals"] + board.terms["  of fakes"]
+    )
 
 
 def test_other_games_points_and_labels_can_be_stepped(digits):
     torch.manual_seed(0)
     pair = nets.MLPGenerator(2, (2,), (8,)), nets.MLPDiscriminator((2,), (8,), dropout=0.0)
     points = plane.Points(plane.ring())
-    board = lab.Stepper(ganlib.GAN(*pair, seed=0), points, losses.relativistic, losses.r1_r2(0.1), n=16)
-    for act in (board.noise, board.fake, board.judge, board.losses, board.d_move, board.g_move, partial(board.both, 2)):
+    board = lab.Stepper(
+        ganlib.GAN(*pair, seed=0), points, losses.relativistic, losses.r1_r2(0.1), n=16
+    )
+    for act in (
+        board.noise,
+        board.fake,
+        board.judge,
+        board.losses,
+        board.d_move,
+        board.g_move,
+        partial(board.both, 2),
+    ):
         assert opened(act()).size[0] > 700
-    assert set(board.terms) == {"D's loss", "D's penalty", "G's loss"} and board.terms["D's penalty"] > 0
+    assert (
+        set(board.terms) == {"D's loss", "D's penalty", "G's loss"}
+        and board.terms["D's penalty"] > 0
+    )
     made = ganlib.recipe("small", classes=10)
     board = lab.Stepper(made.gan(0), digits, made.objective, made.penalty, n=10)
     assert torch.equal(board.labels, digits.batches(0, 0, size=10).labels[0])
@@ -318,7 +397,15 @@ def test_other_games_points_and_labels_can_be_stepped(digits):
 def test_every_button_of_the_stepper_answers(small, digits):
     board = stepper(small, digits)
     panel, moves = board.panel(), 0
-    assert list(panel.buttons) == ["noise", "fake", "judge", "losses", "D move", "G move", "both x10"]
+    assert list(panel.buttons) == [
+        "noise",
+        "fake",
+        "judge",
+        "losses",
+        "D move",
+        "G move",
+        "both x10",
+    ]
     for label, button in panel.buttons.items():
         before, shown = board._board(), panel.picture.value
         button.click()
@@ -342,7 +429,9 @@ def test_both_plays_in_the_games_own_type_and_refuses_what_does_not_fit(small, d
 def test_each_move_of_the_stepper_has_masks_of_its_own(digits):
     """Two D moves in a row drop other units; a whole step begins anew."""
     torch.manual_seed(0)
-    gan = ganlib.GAN(nets.MLPGenerator(8, widths=(16,)), nets.MLPDiscriminator(widths=(64,), dropout=0.5), seed=0)
+    gan = ganlib.GAN(
+        nets.MLPGenerator(8, widths=(16,)), nets.MLPDiscriminator(widths=(64,), dropout=0.5), seed=0
+    )
     masks, stepper = [], lab.Stepper(gan, digits, n=4)
     dropout = next(module for module in gan.D.modules() if isinstance(module, nets.Dropout))
 
@@ -362,9 +451,16 @@ def test_each_move_of_the_stepper_has_masks_of_its_own(digits):
 
 def test_the_terms_of_the_board_are_those_of_the_objective(digits):
     """Halves of D's loss for each objective that has them, and none else."""
-    for objective in (losses.non_saturating, losses.hinge, losses.least_squares, losses.relativistic):
+    for objective in (
+        losses.non_saturating,
+        losses.hinge,
+        losses.least_squares,
+        losses.relativistic,
+    ):
         torch.manual_seed(0)
-        gan = ganlib.GAN(nets.MLPGenerator(8, widths=(16,)), nets.MLPDiscriminator(widths=(16,)), seed=0)
+        gan = ganlib.GAN(
+            nets.MLPGenerator(8, widths=(16,)), nets.MLPDiscriminator(widths=(16,)), seed=0
+        )
         terms = lab.Stepper(gan, digits, objective, n=4).terms
         halves = [terms.get(name) for name in ("  of reals", "  of fakes")]
         assert (None in halves) == (objective is losses.relativistic)

@@ -22,7 +22,12 @@ class Linear(torch.nn.Module):
 
     def __init__(self, A, classes=0):
         super().__init__()
-        self.A, self.latent_dim, self.shape, self.classes = torch.nn.Parameter(A), A.shape[1], (1, 1, len(A)), classes
+        self.A, self.latent_dim, self.shape, self.classes = (
+            torch.nn.Parameter(A),
+            A.shape[1],
+            (1, 1, len(A)),
+            classes,
+        )
 
     def forward(self, z, labels=None):
         shift = 0 if labels is None else labels[:, None].to(z)
@@ -33,15 +38,23 @@ def rotated(values, seed=0, outputs=6):
     """A with these singular values, and its right singular vectors as rows."""
     draws = torch.Generator().manual_seed(seed)
     left, _ = torch.linalg.qr(torch.randn(outputs, outputs, generator=draws, dtype=torch.float64))
-    right, _ = torch.linalg.qr(torch.randn(len(values), len(values), generator=draws, dtype=torch.float64))
-    return left[:, : len(values)] @ torch.tensor(values, dtype=torch.float64).diag() @ right.T, right.T
+    right, _ = torch.linalg.qr(
+        torch.randn(len(values), len(values), generator=draws, dtype=torch.float64)
+    )
+    return left[:, : len(values)] @ torch.tensor(
+        values, dtype=torch.float64
+    ).diag() @ right.T, right.T
 
 
 def test_the_directions_of_a_linear_generator_are_its_singular_vectors():
     A, rows = rotated([3.0, 2.0, 0.5, 0.1])
     found = latent.directions(Linear(A), n=4)
-    assert torch.allclose(found.change, torch.tensor([3.0, 2.0, 0.5, 0.1], dtype=torch.float64), rtol=1e-6)
-    assert torch.allclose((found.rows * rows).sum(1).abs(), torch.ones(4, dtype=torch.float64), atol=1e-6)
+    assert torch.allclose(
+        found.change, torch.tensor([3.0, 2.0, 0.5, 0.1], dtype=torch.float64), rtol=1e-6
+    )
+    assert torch.allclose(
+        (found.rows * rows).sum(1).abs(), torch.ones(4, dtype=torch.float64), atol=1e-6
+    )
     assert (found.rows.gather(1, found.rows.abs().argmax(1, keepdim=True)) > 0).all()
     assert torch.equal(latent.directions(Linear(A), n=4).rows, found.rows)
 
@@ -51,8 +64,9 @@ def test_numbers_that_take_no_part_stay_out_of_the_directions():
     found = latent.directions(Linear(A), n=2, skip=2)
     assert (found.rows[:, :2] == 0).all()
     _, values, rows = torch.linalg.svd(A[:, 2:], full_matrices=False)
-    assert torch.allclose(found.change, values) and torch.allclose((found.rows[:, 2:] * rows).sum(1).abs(),
-                                                                   torch.ones(2, dtype=torch.float64))  # fmt: skip
+    assert torch.allclose(found.change, values) and torch.allclose(
+        (found.rows[:, 2:] * rows).sum(1).abs(), torch.ones(2, dtype=torch.float64)
+    )
     with pytest.raises(ValueError, match="n=3 directions were asked of 2 numbers of noise; 1 to 2"):
         latent.directions(Linear(A), n=3, skip=2)
 
@@ -68,7 +82,9 @@ def test_directions_of_a_bent_generator_are_those_of_its_mean_square_derivative(
     J = [torch.autograd.functional.jacobian(lambda z: G(z[None]).flatten(), z) for z in places]
     values, vectors = torch.linalg.eigh(sum(j.T @ j for j in J) / 16)
     assert torch.allclose(found.change, values.flip(0).sqrt(), rtol=1e-3)
-    assert torch.allclose((found.rows * vectors.T.flip(0)).sum(1).abs(), torch.ones(5).double(), atol=1e-3)
+    assert torch.allclose(
+        (found.rows * vectors.T.flip(0)).sum(1).abs(), torch.ones(5).double(), atol=1e-3
+    )
 
 
 def test_truncated_noise_follows_the_truncated_normal_law():
@@ -77,7 +93,9 @@ def test_truncated_noise_follows_the_truncated_normal_law():
         cut = latent.truncated(z, threshold)
         density = math.exp(-(threshold**2) / 2) / math.sqrt(2 * math.pi)
         variance = 1 - 2 * threshold * density / math.erf(threshold / math.sqrt(2))
-        assert cut.abs().max() <= threshold and cut.var().item() == pytest.approx(variance, rel=0.02)
+        assert cut.abs().max() <= threshold and cut.var().item() == pytest.approx(
+            variance, rel=0.02
+        )
         assert (cut[z.argsort()].diff() >= 0).all() and cut.dtype == z.dtype
     assert torch.allclose(latent.truncated(z, 8.0), z, atol=1e-4)
     assert latent.truncated(torch.tensor([50.0, -50.0]), 1.0).tolist() == [1.0, -1.0]
@@ -95,7 +113,9 @@ def test_the_arc_keeps_the_length_and_the_line_does_not():
     for way in (arc, line):
         assert torch.allclose(way[0], a) and torch.allclose(way[-1], b)
     assert torch.allclose(line[5], (a + b) / 2)
-    assert torch.allclose(latent.interpolate(a, -a, 3)[1], torch.zeros(64).double())  # no shortest circle: the line
+    assert torch.allclose(
+        latent.interpolate(a, -a, 3)[1], torch.zeros(64).double()
+    )  # no shortest circle: the line
     assert torch.allclose(latent.interpolate(a, a, 3), a.expand(3, -1))
     for wrong in ((a, b, 1), (a[None], b[None], 3)):
         with pytest.raises(ValueError, match=r"at least 2, between two vectors \(latent_dim,\)"):
@@ -108,8 +128,17 @@ def test_an_image_is_inverted():
     G, z = Linear(A), torch.tensor([[0.3, -1.0, 0.7, 0.2]], dtype=torch.float64)
     found = latent.invert(G, G(z)[0].detach(), steps=400)
     best = torch.linalg.solve(A.T @ A / 6 + 1e-3 * torch.eye(4).double() / 4, A.T @ (A @ z[0]) / 6)
-    assert torch.allclose(found.noise[0], best, atol=1e-3) and found.error < 1e-2 and found.label is None
-    assert torch.allclose(found.image, latent.draw(G, found.noise)) and found.image.shape == (1, 1, 1, 6)
+    assert (
+        torch.allclose(found.noise[0], best, atol=1e-3)
+        and found.error < 1e-2
+        and found.label is None
+    )
+    assert torch.allclose(found.image, latent.draw(G, found.noise)) and found.image.shape == (
+        1,
+        1,
+        1,
+        6,
+    )
     named = Linear(A, classes=3)
     wanted = named(z, torch.tensor([2]))[0].detach()
     again = latent.invert(named, wanted, steps=300)
@@ -117,7 +146,9 @@ def test_an_image_is_inverted():
     assert latent.invert(named, wanted, label=0, steps=300).error > 0.1
     with pytest.raises(ValueError, match="from -1 to -1 were given"):
         latent.invert(named, wanted, label=-1)
-    assert torch.equal(latent.invert(named, wanted, steps=5).noise, latent.invert(named, wanted, steps=5).noise)
+    assert torch.equal(
+        latent.invert(named, wanted, steps=5).noise, latent.invert(named, wanted, steps=5).noise
+    )
     assert all(weight.requires_grad and weight.grad is None for weight in named.parameters())
 
 
@@ -134,7 +165,10 @@ def test_a_walk_goes_from_stop_to_stop_as_gif_and_video(tmp_path):
     explorer = ganlib.lab.Explorer(gan, directions=0)
     frames = explorer.frames((0, 1, 2), between=4, label=3, scale=2)
     assert len(frames) == 9 and frames[0].size == (56, 56)
-    ends = [pictures.show(latent.draw(gan, z[None], torch.tensor(3)).detach(), scale=2) for z in explorer.samples[:3]]
+    ends = [
+        pictures.show(latent.draw(gan, z[None], torch.tensor(3)).detach(), scale=2)
+        for z in explorer.samples[:3]
+    ]
     for frame, end in zip(frames[::4], ends, strict=True):
         assert frame.tobytes() == Image.open(io.BytesIO(end.data)).tobytes()
     with pytest.raises(ValueError, match="ends in .mp4"):
@@ -144,6 +178,11 @@ def test_a_walk_goes_from_stop_to_stop_as_gif_and_video(tmp_path):
             latent.mp4(frames, tmp_path / "walk.mp4")
         return
     path = latent.mp4(frames, tmp_path / "videos" / "walk.mp4")
-    told = subprocess.run(["ffprobe", "-count_frames", "-show_streams", "-show_format", path], capture_output=True,
-                          text=True).stdout  # fmt: skip
-    assert "nb_read_frames=9" in told and "width=56" in told and "generated: a synthetic image" in told
+    told = subprocess.run(
+        ["ffprobe", "-count_frames", "-show_streams", "-show_format", path],
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert (
+        "nb_read_frames=9" in told and "width=56" in told and "generated: a synthetic image" in told
+    )

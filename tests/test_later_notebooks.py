@@ -13,12 +13,28 @@ import papermill
 import pytest
 import torch
 from conftest import ROOT, same
-from milling import CHOOSE, FIRST, NOTEBOOKS, OWN, PLANE, cells, mill, nbval, read, shortest, text_of
+from milling import (
+    CHOOSE,
+    FIRST,
+    NOTEBOOKS,
+    OWN,
+    PLANE,
+    cells,
+    mill,
+    nbval,
+    read,
+    shortest,
+    text_of,
+)
 
 import ganlib
 from ganlib.keep import checkpoint
 
-TESTED = (FIRST, PLANE, OWN)  # which have tests of their own; a new notebook is run as the others are
+TESTED = (
+    FIRST,
+    PLANE,
+    OWN,
+)  # which have tests of their own; a new notebook is run as the others are
 OTHERS = [path for path in NOTEBOOKS if path not in TESTED]
 
 
@@ -29,7 +45,9 @@ others = pytest.mark.parametrize("path", OTHERS, ids=[path.stem for path in OTHE
 def test_the_later_notebooks(path, tmp_path):
     """As short as they go, from the repository's root."""
     assert {"SEED", "IMAGES", "RUN", "FRESH"} <= set(papermill.inspect_notebook(str(path)))
-    done = mill(path.relative_to(ROOT), tmp_path / "out.ipynb", ROOT, RUN=tmp_path / "run", **shortest(path))
+    done = mill(
+        path.relative_to(ROOT), tmp_path / "out.ipynb", ROOT, RUN=tmp_path / "run", **shortest(path)
+    )
     assert "unknown parameter" not in done.stderr.lower()
     trained(done, tmp_path / "out.ipynb", again=False)
     assert "widgets" not in read(tmp_path / "out.ipynb").metadata or path == CHOOSE
@@ -39,7 +57,9 @@ def test_the_later_notebooks(path, tmp_path):
 @others
 def test_the_later_notebooks_from_their_folder_and_again(path, tmp_path):
     """From their folder; then by nbval, which compares what each cell prints in a second run."""
-    done = mill(path.name, tmp_path / "out.ipynb", path.parent, RUN=tmp_path / "run", **shortest(path))
+    done = mill(
+        path.name, tmp_path / "out.ipynb", path.parent, RUN=tmp_path / "run", **shortest(path)
+    )
     trained(done, tmp_path / "out.ipynb", again=False)
     shutil.rmtree(tmp_path / "run")
     nbval(tmp_path)
@@ -75,7 +95,10 @@ def test_two_dimensions(tmp_path, again):
     assert done.returncode == 0, done.stderr[-3000:]
     for cell in cells(tmp_path / "out.ipynb", "training"):
         (line,) = [o.data["text/plain"] for o in cell.outputs if "text/html" in o.get("data", {})]
-        assert "step 30 / 30" in line and sum("image/" in kind for o in cell.outputs for kind in o.get("data", {})) == 1
+        assert (
+            "step 30 / 30" in line
+            and sum("image/" in kind for o in cell.outputs for kind in o.get("data", {})) == 1
+        )
     said = text_of(tmp_path / "out.ipynb")
     assert "of 8 modes" in said and "a grid of 25:" in said and said.count("not done yet") == 5
     if again:
@@ -85,7 +108,10 @@ def test_two_dimensions(tmp_path, again):
 def test_the_sliders_change_the_picture():
     """Notebook 04's cells as they stand, nets untrained: each slider draws another picture."""
     torch.manual_seed(0)
-    space = {"gan": ganlib.recipe("small", classes=10).gan(0), "info": ganlib.recipe("infogan").gan(0)}
+    space = {
+        "gan": ganlib.recipe("small", classes=10).gan(0),
+        "info": ganlib.recipe("infogan").gan(0),
+    }
     space |= {"ganlib": ganlib, "torch": torch, "lab": ganlib.lab}
     (sliders,) = cells(CHOOSE, "sliders")
     exec(next(cell.source for cell in read(CHOOSE).cells if "def draw(" in cell.source), space)
@@ -103,18 +129,37 @@ def test_from_a_messy_folder_to_a_shared_generator(tmp_path):
     done = mill(OWN, tmp_path / "out.ipynb", ROOT, IMAGES=400, RUN=tmp_path / "runs" / "own")
     assert done.returncode == 0, done.stderr[-3000:]
     said = text_of(tmp_path / "out.ipynb")
-    for text in ("505 found, 503 used, 2 skipped", "broken.jpg (broken", "notes.txt (no image", "CMYK to RGB: 1",
-                 "turned as EXIF says: 1", "copy_of_010.png = planet_010.png", "453 to train on, 50 kept back",
-                 "the same weights as before: True", "going on from step 4 (200 images)", "page: index.html",
-                 "Planets that nobody has seen | 8 steps"):  # fmt: skip
+    for text in (
+        "505 found, 503 used, 2 skipped",
+        "broken.jpg (broken",
+        "notes.txt (no image",
+        "CMYK to RGB: 1",
+        "turned as EXIF says: 1",
+        "copy_of_010.png = planet_010.png",
+        "453 to train on, 50 kept back",
+        "the same weights as before: True",
+        "going on from step 4 (200 images)",
+        "page: index.html",
+        "Planets that nobody has seen | 8 steps",
+    ):
         assert text in said, text
     shared = ganlib.load_generator(tmp_path / "runs" / "shared")
     assert shared.shape == (3, 32, 32) and (tmp_path / "runs" / "shared" / "index.html").exists()
     with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
         for i in range(40):
-            archive.write(tmp_path / "runs" / "planets" / f"planet_{9 + 10 * i:03}.png", f"photos/{i}.png")
-    done = mill(OWN, tmp_path / "mine.ipynb", ROOT, IMAGES=200, RUN=tmp_path / "mine" / "own", SIZE=28,
-                SOURCE=tmp_path / "mine.zip", AUGMENT="ada")  # fmt: skip
+            archive.write(
+                tmp_path / "runs" / "planets" / f"planet_{9 + 10 * i:03}.png", f"photos/{i}.png"
+            )
+    done = mill(
+        OWN,
+        tmp_path / "mine.ipynb",
+        ROOT,
+        IMAGES=200,
+        RUN=tmp_path / "mine" / "own",
+        SIZE=28,
+        SOURCE=tmp_path / "mine.zip",
+        AUGMENT="ada",
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     said = text_of(tmp_path / "mine.ipynb")
     assert "mine: 40 images of 28 x 28" in said and "40 images: it will memorise them" in said
@@ -147,9 +192,24 @@ def test_a_papermill_run_that_is_signalled_goes_on_to_the_same_end(tmp_path, whi
     nbformat.write(notebook, tmp_path / "short.ipynb")
     # a background job of a shell ignores SIGINT, and would hand that on
     process = subprocess.Popen(
-        [sys.executable, "-m", "papermill", "short.ipynb", "cut.ipynb", "-p", "RUN", "cut", "-p", "PAUSE", "0.3"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL))  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "papermill",
+            "short.ipynb",
+            "cut.ipynb",
+            "-p",
+            "RUN",
+            "cut",
+            "-p",
+            "PAUSE",
+            "0.3",
+        ],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
     while not (tmp_path / "cut" / "latest.png").exists() and process.poll() is None:
         time.sleep(0.05)
     time.sleep(1)
@@ -162,7 +222,9 @@ def test_a_papermill_run_that_is_signalled_goes_on_to_the_same_end(tmp_path, whi
     middle = checkpoint.newest(tmp_path / "cut")["state"]["step"]
     assert 0 < middle < 160
     done = mill("short.ipynb", "cut.ipynb", tmp_path, RUN="cut")
-    assert done.returncode == 0 and "reached 160" in text_of(tmp_path / "cut.ipynb"), done.stderr[-2000:]
+    assert done.returncode == 0 and "reached 160" in text_of(tmp_path / "cut.ipynb"), done.stderr[
+        -2000:
+    ]
     ganlib.setup(0, threads=1)  # the run uncut, in this process
     gan = ganlib.recipe("classic").gan(0)
     settings = {"batch_size": 10, "record_every": 5, "folder": tmp_path / "whole"}

@@ -13,16 +13,24 @@ def closed_forms():
     """name: (d_loss(real, fake), g_loss(real, fake)), with probabilities, as in the papers."""
 
     def bce(logits, label):
-        return binary_cross_entropy(logits.sigmoid(), torch.full_like(logits, label), reduction="none")
+        return binary_cross_entropy(
+            logits.sigmoid(), torch.full_like(logits, label), reduction="none"
+        )
 
     zero = torch.zeros((), dtype=torch.float64)
     return {
         "saturating": (lambda r, f: bce(r, 1) + bce(f, 0), lambda r, f: (1 - f.sigmoid()).log()),
         "non_saturating": (lambda r, f: bce(r, 1) + bce(f, 0), lambda r, f: bce(f, 1)),
         "least_squares": (lambda r, f: r * r - 2 * r + 1 + f * f, lambda r, f: f * f - 2 * f + 1),
-        "hinge": (lambda r, f: torch.maximum(1 - r, zero) + torch.maximum(1 + f, zero), lambda r, f: -f),
+        "hinge": (
+            lambda r, f: torch.maximum(1 - r, zero) + torch.maximum(1 + f, zero),
+            lambda r, f: -f,
+        ),
         "wasserstein": (lambda r, f: -(r - f), lambda r, f: -f),
-        "relativistic": (lambda r, f: -(r - f).sigmoid().log(), lambda r, f: -(f - r).sigmoid().log()),
+        "relativistic": (
+            lambda r, f: -(r - f).sigmoid().log(),
+            lambda r, f: -(f - r).sigmoid().log(),
+        ),
     }
 
 
@@ -51,10 +59,16 @@ def test_which_objectives_are_paired():
 
 def test_saturating_and_non_saturating_are_told_apart():
     one = torch.ones(1, dtype=torch.float64)
-    assert losses.saturating.g_loss(None, one).item() == pytest.approx(-1.3132616875182228, rel=1e-12)
-    sure = torch.tensor([-10.0], dtype=torch.float64, requires_grad=True)  # D is sure that it is a fake
-    gradients = [torch.autograd.grad(getattr(losses, name).g_loss(None, sure).sum(), sure)[0].item()
-                 for name in ("saturating", "non_saturating")]  # fmt: skip
+    assert losses.saturating.g_loss(None, one).item() == pytest.approx(
+        -1.3132616875182228, rel=1e-12
+    )
+    sure = torch.tensor(
+        [-10.0], dtype=torch.float64, requires_grad=True
+    )  # D is sure that it is a fake
+    gradients = [
+        torch.autograd.grad(getattr(losses, name).g_loss(None, sure).sum(), sure)[0].item()
+        for name in ("saturating", "non_saturating")
+    ]
     assert gradients == pytest.approx([-4.5397868702434395e-05, -0.9999546021312976], rel=1e-9)
 
 
@@ -62,7 +76,10 @@ def test_saturating_and_non_saturating_are_told_apart():
 @pytest.mark.parametrize("logit", [-50.0, 50.0])
 def test_values_and_gradients_stay_finite_and_d_hears_of_its_errors(name, logit):
     objective = getattr(losses, name)
-    real, fake = torch.tensor([-logit], requires_grad=True), torch.tensor([logit], requires_grad=True)
+    real, fake = (
+        torch.tensor([-logit], requires_grad=True),
+        torch.tensor([logit], requires_grad=True),
+    )
     d_loss, g_loss = objective.d_loss(real, fake), objective.g_loss(real.detach(), fake)
     d_gradients = torch.autograd.grad(d_loss.sum(), (real, fake))
     (g_gradient,) = torch.autograd.grad(g_loss.sum(), fake)
@@ -75,8 +92,12 @@ def test_values_and_gradients_stay_finite_and_d_hears_of_its_errors(name, logit)
 
 def test_known_values():
     one = torch.ones(1, dtype=torch.float64)
-    assert losses.non_saturating.g_loss(None, one).item() == pytest.approx(0.31326168751822286, rel=1e-12)
-    assert losses.non_saturating.d_loss(0 * one, 0 * one).item() == pytest.approx(1.3862943611198906, rel=1e-12)
+    assert losses.non_saturating.g_loss(None, one).item() == pytest.approx(
+        0.31326168751822286, rel=1e-12
+    )
+    assert losses.non_saturating.d_loss(0 * one, 0 * one).item() == pytest.approx(
+        1.3862943611198906, rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("logit", [-50.0, 50.0])
@@ -123,16 +144,25 @@ def x():
 def test_exact_penalties_are_those_of_the_closed_form(x):
     D = Quadratic()
     assert torch.allclose(term(losses.r1(3.0), D, x), 1.5 * D.squared(x[:5]), rtol=1e-12)
-    assert torch.allclose(term(losses.r1_r2(3.0), D, x), 1.5 * (D.squared(x[:5]) + D.squared(x[5:])), rtol=1e-12)
+    assert torch.allclose(
+        term(losses.r1_r2(3.0), D, x), 1.5 * (D.squared(x[:5]) + D.squared(x[5:])), rtol=1e-12
+    )
     t = torch.rand(5, 1, 1, 1, dtype=torch.float64, generator=draws())
     u = x[:5] + t * (x[5:] - x[:5])
-    assert torch.allclose(term(losses.gradient_penalty(7.0), D, x), 7 * (D.squared(u).sqrt() - 1) ** 2, rtol=1e-12)
+    assert torch.allclose(
+        term(losses.gradient_penalty(7.0), D, x), 7 * (D.squared(u).sqrt() - 1) ** 2, rtol=1e-12
+    )
 
 
-@pytest.mark.parametrize("penalty", [losses.r1(3.0), losses.r1_r2(3.0), losses.gradient_penalty(),
-                                     losses.approximate_r1_r2(3.0)], ids=lambda penalty: penalty.name)  # fmt: skip
+@pytest.mark.parametrize(
+    "penalty",
+    [losses.r1(3.0), losses.r1_r2(3.0), losses.gradient_penalty(), losses.approximate_r1_r2(3.0)],
+    ids=lambda penalty: penalty.name,
+)
 def test_the_gradient_of_a_penalty_is_that_of_finite_differences(penalty, x):
-    D = nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0)).double()
+    D = nn.Sequential(
+        nn.Flatten(), nn.Linear(12, 8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0)
+    ).double()
     loss = term(penalty, D, x).mean()
     gradients = torch.autograd.grad(loss, list(D.parameters()), allow_unused=True)
     for weight, gradient in zip(D.parameters(), gradients, strict=True):
@@ -173,12 +203,16 @@ def test_the_approximate_penalty_tends_to_the_exact_one(x):
     def estimate(sigma, n=20_000):
         g, penalty = draws(), losses.approximate_r1_r2(1.0, sigma)
         many = x.repeat_interleave(n // 10, 0)
-        values = penalty.term(D, many, D(many), g).detach().view(5, -1)  # (reals: 5, draws); fakes are paired in order
+        values = (
+            penalty.term(D, many, D(many), g).detach().view(5, -1)
+        )  # (reals: 5, draws); fakes are paired in order
         return values.mean(1), values.std(1) / values.shape[1] ** 0.5
 
     mean, error = estimate(1e-4, 200_000)
     assert ((mean - exact).abs() < 4 * error).all() and (error / exact < 0.02).all()
-    assert (estimate(1.0)[0] - exact).abs().max() > 10 * (mean - exact).abs().max()  # far too large a step shows
+    assert (estimate(1.0)[0] - exact).abs().max() > 10 * (
+        mean - exact
+    ).abs().max()  # far too large a step shows
 
 
 def test_both_passes_of_the_approximate_penalty_share_their_masks(small, digits):
@@ -217,8 +251,11 @@ def test_the_step_adds_the_penalty_to_ds_loss(small, digits):
         assert torch.allclose(ours, theirs, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("penalty", [losses.r1(1.0), losses.approximate_r1_r2(1.0), losses.gradient_penalty()],
-                         ids=lambda penalty: penalty.name)  # fmt: skip
+@pytest.mark.parametrize(
+    "penalty",
+    [losses.r1(1.0), losses.approximate_r1_r2(1.0), losses.gradient_penalty()],
+    ids=lambda penalty: penalty.name,
+)
 @pytest.mark.parametrize("name", ["relativistic", "wasserstein", "non_saturating"])
 def test_objectives_and_penalties_combine_and_are_reproducible(small, digits, name, penalty):
     from functools import partial
@@ -235,7 +272,9 @@ def test_objectives_and_penalties_combine_and_are_reproducible(small, digits, na
 
 def test_weights_are_clipped_after_the_step(small, digits):
     gan = small()
-    ganlib.discriminator_step(gan, digits.batches(0, 0).images[0], losses.wasserstein, losses.clip_weights(0.02))
+    ganlib.discriminator_step(
+        gan, digits.batches(0, 0).images[0], losses.wasserstein, losses.clip_weights(0.02)
+    )
     largest = max(weight.abs().max().item() for weight in gan.D.parameters())
     assert largest == pytest.approx(0.02)
 
@@ -254,12 +293,18 @@ def test_spectral_norm_is_torchs(digits):
     for _ in ganlib.train(gan, digits, until=60, batch_size=20):
         pass
     D.eval()
-    norms = [torch.linalg.matrix_norm(layer.weight, 2).item() for layer in D.layers if isinstance(layer, nn.Linear)]
+    norms = [
+        torch.linalg.matrix_norm(layer.weight, 2).item()
+        for layer in D.layers
+        if isinstance(layer, nn.Linear)
+    ]
     assert norms == pytest.approx([1.0] * 3, abs=0.1)
 
 
 def test_a_penalty_on_batch_statistics_is_refused_with_the_reason(digits):
-    D = nn.Sequential(nn.Flatten(), nn.Linear(784, 4), nn.BatchNorm1d(4), nn.Linear(4, 1), nn.Flatten(0))
+    D = nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 4), nn.BatchNorm1d(4), nn.Linear(4, 1), nn.Flatten(0)
+    )
 
     class Takes(nn.Module):
         def __init__(self):
@@ -270,15 +315,22 @@ def test_a_penalty_on_batch_statistics_is_refused_with_the_reason(digits):
             return self.net(x)
 
     gan = ganlib.GAN(nets.MLPGenerator(), Takes())
-    with pytest.raises(ValueError, match=r"r1\(1.0\) was asked of a D with BatchNorm.*no gradient of one image"):
+    with pytest.raises(
+        ValueError, match=r"r1\(1.0\) was asked of a D with BatchNorm.*no gradient of one image"
+    ):
         ganlib.discriminator_step(gan, digits.batches(0, 0).images[0], penalty=losses.r1(1.0))
 
 
-@pytest.mark.parametrize("make, message", [
-    (lambda: losses.r1(-1), "gamma=-1"), (lambda: losses.r1_r2(float("nan")), "gamma=nan"),
-    (lambda: losses.gradient_penalty(-10), "weight=-10"), (lambda: losses.approximate_r1_r2(1, 0), "sigma=0"),
-    (lambda: losses.clip_weights(0), "limit=0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: losses.r1(-1), "gamma=-1"),
+        (lambda: losses.r1_r2(float("nan")), "gamma=nan"),
+        (lambda: losses.gradient_penalty(-10), "weight=-10"),
+        (lambda: losses.approximate_r1_r2(1, 0), "sigma=0"),
+        (lambda: losses.clip_weights(0), "limit=0"),
+    ],
+)
 def test_impossible_penalties(make, message):
     with pytest.raises(ValueError, match=message):
         make()

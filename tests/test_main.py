@@ -27,31 +27,72 @@ def call(*arguments):
 def test_train_go_on_and_sample(tmp_path):
     """As a user would, in processes of their own: 30 steps, 20 more, then both kinds of samples."""
     out = tmp_path / "runs" / "first"
-    done = call("train", "--data", "digits", "--steps", 30, "--batch-size", 20, "--out", out, "--device", "cpu")
+    done = call(
+        "train",
+        "--data",
+        "digits",
+        "--steps",
+        30,
+        "--batch-size",
+        20,
+        "--out",
+        out,
+        "--device",
+        "cpu",
+    )
     assert done.returncode == 0, done.stderr
     assert "a fresh start" in done.stdout and f"{out}: saved at step 30" in done.stdout
-    assert {p.name for p in out.iterdir()} == {"checkpoint.pt", "history.json", "latest.png", "pictures"}
+    assert {p.name for p in out.iterdir()} == {
+        "checkpoint.pt",
+        "history.json",
+        "latest.png",
+        "pictures",
+    }
     done = call("train", "--steps", 50, "--batch-size", 20, "--out", out, "--device", "cpu")
-    assert done.returncode == 0 and "going on from step 30" in done.stdout and "saved at step 50" in done.stdout
+    assert (
+        done.returncode == 0
+        and "going on from step 30" in done.stdout
+        and "saved at step 50" in done.stdout
+    )
     assert call("sample", out, "--n", 10, "--out", tmp_path / "a.npy").returncode == 0
     whole = tmp_path / "whole"  # from here on in this process
     threads = torch.get_num_threads()
-    assert main(["train", "--steps", "50", "--batch-size", "20", "--out", str(whole), "--device", "cpu"]) == 0
+    assert (
+        main(
+            ["train", "--steps", "50", "--batch-size", "20", "--out", str(whole), "--device", "cpu"]
+        )
+        == 0
+    )
     for folder, name in ((whole, "b.npy"), (out, "a.png")):
         assert main(["sample", str(folder), "--n", "10", "--out", str(tmp_path / name)]) == 0
     torch.set_num_threads(threads)
     a, b = numpy.load(tmp_path / "a.npy"), numpy.load(tmp_path / "b.npy")
-    assert (a.shape, a.dtype) == ((10, 1, 28, 28), numpy.uint8) and (a == b).all()  # two processes equal one
+    assert (a.shape, a.dtype) == ((10, 1, 28, 28), numpy.uint8) and (
+        a == b
+    ).all()  # two processes equal one
     assert Image.open(tmp_path / "a.png").size == (2 * (8 * 29 - 1), 2 * (2 * 29 - 1))
 
 
 def test_a_conditional_run_of_a_recipe(tmp_path, capsys):
     out = str(tmp_path / "run")
-    options = ["train", "--recipe", "small", "--conditional", "--steps", "2", "--device", "cpu", "--out", out]
+    options = [
+        "train",
+        "--recipe",
+        "small",
+        "--conditional",
+        "--steps",
+        "2",
+        "--device",
+        "cpu",
+        "--out",
+        out,
+    ]
     assert main(options) == 0 and "saved at step 2" in capsys.readouterr().out
     gan = export.rebuild(tmp_path / "run")
     assert gan.classes == 10 and gan.trained_on["batch_size"] == ganlib.recipe("small").batch_size
-    assert Image.open(tmp_path / "run" / "latest.png").width == 2 * (10 * 29 - 1)  # a column for each class
+    assert Image.open(tmp_path / "run" / "latest.png").width == 2 * (
+        10 * 29 - 1
+    )  # a column for each class
     for label, labels in ((3, 3), (None, None)):
         asked = [] if label is None else ["--label", str(label)]
         assert main(["sample", out, "--n", "12", "--out", str(tmp_path / "a.npy"), *asked]) == 0
@@ -65,7 +106,9 @@ def test_a_conditional_run_of_a_recipe(tmp_path, capsys):
 
 def test_a_finished_run_is_left_as_it_is(tmp_path, capsys):
     for _ in range(2):
-        assert main(["train", "--steps", "3", "--out", str(tmp_path / "run"), "--device", "cpu"]) == 0
+        assert (
+            main(["train", "--steps", "3", "--out", str(tmp_path / "run"), "--device", "cpu"]) == 0
+        )
     assert "this run is finished: 3 steps" in capsys.readouterr().out
 
 
@@ -90,7 +133,11 @@ def test_ctrl_c_saves_and_exits_cleanly(tmp_path):
     process.send_signal(signal.SIGINT)
     said, errors = process.communicate(timeout=60)
     step = int(re.search(r"saved at step ([\d,]+)", said)[1].replace(",", ""))
-    assert process.returncode == 130 and f"interrupted at step {step:,}" in said and "Traceback" not in errors
+    assert (
+        process.returncode == 130
+        and f"interrupted at step {step:,}" in said
+        and "Traceback" not in errors
+    )
     assert export.rebuild(tmp_path / "run").step == step
 
 
@@ -130,22 +177,44 @@ def test_help_shows_the_defaults(capsys):
 
 def test_evaluate_judges_a_run_and_keeps_the_best(tmp_path, capsys):
     out = tmp_path / "run"
-    train = ["train", "--recipe", "small", "--steps", "4", "--evaluate-every", "2", "--plan", "200", "--out", str(out)]
+    train = [
+        "train",
+        "--recipe",
+        "small",
+        "--steps",
+        "4",
+        "--evaluate-every",
+        "2",
+        "--plan",
+        "200",
+        "--out",
+        str(out),
+    ]
     assert main(train) == 0
     assert (out / "best" / "checkpoint.pt").exists() and (out / "checkpoint.pt").exists()
     capsys.readouterr()
     assert main(["evaluate", str(out), "--n", "200"]) == 0
     said = capsys.readouterr().out
-    assert "200 fakes (EMA weights, step 4, seed 0) and 200 real images of MNIST's test digits" in said
-    assert "frechet_distance" in said and "healthy, not done yet: only 3 rows with all figures, up to step 4" in said
+    assert (
+        "200 fakes (EMA weights, step 4, seed 0) and 200 real images of MNIST's test digits" in said
+    )
+    assert (
+        "frechet_distance" in said
+        and "healthy, not done yet: only 3 rows with all figures, up to step 4" in said
+    )
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["--n", "20"], "n=20: at least 128 images"),
-    (["--extractor", "digit"], "unknown extractor 'digit'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--n", "20"], "n=20: at least 128 images"),
+        (["--extractor", "digit"], "unknown extractor 'digit'"),
+    ],
+)
 def test_evaluate_says_what_is_wrong(arguments, message, tmp_path, capsys):
-    ganlib.save(tmp_path, ganlib.GAN(ganlib.nets.MLPGenerator(), ganlib.nets.MLPDiscriminator(), seed=0))
+    ganlib.save(
+        tmp_path, ganlib.GAN(ganlib.nets.MLPGenerator(), ganlib.nets.MLPDiscriminator(), seed=0)
+    )
     assert main(["evaluate", str(tmp_path), *arguments]) == 1
     assert message in capsys.readouterr().err
 
@@ -174,11 +243,18 @@ def test_a_plan_in_seconds_is_measured_once_and_kept(tmp_path, capsys, monkeypat
     assert "4s at 100 images/s: planned for 400 images" in capsys.readouterr().out
     assert main(options) == 0
     said = capsys.readouterr().out
-    assert "planned for 400 images" in said and "going on from step 2 (100 images)" in said and "step 8" in said
+    assert (
+        "planned for 400 images" in said
+        and "going on from step 2 (100 images)" in said
+        and "step 8" in said
+    )
     assert main([*options, "--plan", "9s"]) == 1
     assert "was planned for 4s, --plan 9s was given" in capsys.readouterr().err
     assert main([*options, "--plan", "9 steps"]) == 1
-    assert '--plan 9 steps was given; images (40_000, "40k images", "3 epochs"), or a time' in capsys.readouterr().err
+    assert (
+        '--plan 9 steps was given; images (40_000, "40k images", "3 epochs"), or a time'
+        in capsys.readouterr().err
+    )
 
 
 def test_images_of_ones_own(tmp_path, capsys):
@@ -190,15 +266,38 @@ def test_images_of_ones_own(tmp_path, capsys):
     for i in range(12):
         Image.new("RGB", (50, 40), (20 * i, 0, 99)).save(tmp_path / "cats" / f"{i}.jpg")
     out = tmp_path / "run"
-    options = ["train", "--data", str(tmp_path / "cats"), "--size", "16", "--recipe", "small",
-               "--augment", "diff_augment", "--batch-size", "4", "--device", "cpu", "--out", str(out)]  # fmt: skip
+    options = [
+        "train",
+        "--data",
+        str(tmp_path / "cats"),
+        "--size",
+        "16",
+        "--recipe",
+        "small",
+        "--augment",
+        "diff_augment",
+        "--batch-size",
+        "4",
+        "--device",
+        "cpu",
+        "--out",
+        str(out),
+    ]
     assert main([*options, "--steps", "2"]) == 0
     said = capsys.readouterr().out
-    assert "cats: 12 images of 16 x 16, in colour" in said and "-> 12 images: it will memorise them" in said
-    assert Image.open(out / "data.png").size[0] > 100 and "Comment" not in Image.open(out / "data.png").info
+    assert (
+        "cats: 12 images of 16 x 16, in colour" in said
+        and "-> 12 images: it will memorise them" in said
+    )
+    assert (
+        Image.open(out / "data.png").size[0] > 100
+        and "Comment" not in Image.open(out / "data.png").info
+    )
     assert main([*options, "--steps", "4"]) == 0
     said = capsys.readouterr().out
-    assert "it will memorise" not in said and "prepared before" in said and "saved at step 4" in said
+    assert (
+        "it will memorise" not in said and "prepared before" in said and "saved at step 4" in said
+    )
     assert main(["sample", str(out), "--n", "4", "--out", str(tmp_path / "grid.png")]) == 0
     assert Image.open(tmp_path / "grid.png").info["Comment"].startswith("generated")
     assert main(["train", "--data", str(tmp_path / "cats"), "--out", str(out)]) == 1
@@ -206,13 +305,25 @@ def test_images_of_ones_own(tmp_path, capsys):
 
 
 def test_lengths_mean_what_they_mean_elsewhere(tmp_path, capsys):
-    options = ["train", "--recipe", "small", "--device", "cpu", "--batch-size", "10", "--out", str(tmp_path / "run")]
+    options = [
+        "train",
+        "--recipe",
+        "small",
+        "--device",
+        "cpu",
+        "--batch-size",
+        "10",
+        "--out",
+        str(tmp_path / "run"),
+    ]
     assert main([*options, "--until", "3", "--plan", "2k images"]) == 0
     said = capsys.readouterr().out
     assert "saved at step 3\n" in said
     gan = export.rebuild(tmp_path / "run")
     assert gan.step == 3 and not (tmp_path / "run" / "plan.json").exists()
-    assert main([*options, "--until", "5 steps", "--plan", "2000"]) == 0  # the same plan, in other words
+    assert (
+        main([*options, "--until", "5 steps", "--plan", "2000"]) == 0
+    )  # the same plan, in other words
     assert "going on from step 3" in capsys.readouterr().out
     assert main([*options, "--plan", "3k images"]) == 1
     assert "has lr = Linear(points=" in capsys.readouterr().err
@@ -225,7 +336,18 @@ def test_evaluate_finds_the_folder_of_the_run_again(tmp_path, capsys, monkeypatc
     images = numpy.random.default_rng(0).integers(0, 256, (260, 20, 28), numpy.uint8)
     for i, image in enumerate(images):
         Image.fromarray(image).save(tmp_path / "digits" / f"{i}.png")
-    options = ["--data", "./digits", "--size", "28", "--fit", "pad", "--recipe", "classic", "--device", "cpu"]
+    options = [
+        "--data",
+        "./digits",
+        "--size",
+        "28",
+        "--fit",
+        "pad",
+        "--recipe",
+        "classic",
+        "--device",
+        "cpu",
+    ]
     assert main(["train", *options, "--steps", "2", "--batch-size", "4", "--out", "run"]) == 0
     monkeypatch.chdir("/")
     arguments = ["evaluate", str(tmp_path / "run"), "--n", "128", "--extractor", "digits"]
@@ -233,12 +355,21 @@ def test_evaluate_finds_the_folder_of_the_run_again(tmp_path, capsys, monkeypatc
     assert main(arguments) == 0
     assert "128 real images of 'digits'" in capsys.readouterr().out
     assert main([*arguments[:4]]) == 1
-    assert "'digits' is neither of 'digits' and 'mnist' as `load` brings them" in capsys.readouterr().err
+    assert (
+        "'digits' is neither of 'digits' and 'mnist' as `load` brings them"
+        in capsys.readouterr().err
+    )
     (tmp_path / "digits").rename(tmp_path / "elsewhere")
     assert main(arguments) == 1
     said = capsys.readouterr().err
-    assert f"which were in {tmp_path / 'digits'}; say where they are now: --data FOLDER --size PIXELS" in said
-    assert main([*arguments, "--data", str(tmp_path / "elsewhere"), "--size", "28", "--fit", "pad"]) == 0
+    assert (
+        f"which were in {tmp_path / 'digits'}; say where they are now: --data FOLDER --size PIXELS"
+        in said
+    )
+    assert (
+        main([*arguments, "--data", str(tmp_path / "elsewhere"), "--size", "28", "--fit", "pad"])
+        == 0
+    )
     card = main(["export", str(tmp_path / "run"), "--to", str(tmp_path / "shared")])
     assert card == 0 and str(tmp_path) not in (tmp_path / "shared" / "config.json").read_text()
     assert str(tmp_path) not in (tmp_path / "shared" / "README.md").read_text()

@@ -6,13 +6,20 @@ from ganlib import nets
 
 
 def kinds(net):
-    return [(layer.in_features, layer.out_features) for layer in net.layers if isinstance(layer, nn.Linear)]
+    return [
+        (layer.in_features, layer.out_features)
+        for layer in net.layers
+        if isinstance(layer, nn.Linear)
+    ]
 
 
 def test_the_generator_is_the_classic_one():
     G = nets.MLPGenerator()
     assert kinds(G) == [(100, 128), (128, 256), (256, 512), (512, 1024), (1024, 784)]
-    assert [type(layer) for layer in G.layers] == [nn.Linear, nn.LeakyReLU] * 4 + [nn.Linear, nn.Tanh]
+    assert [type(layer) for layer in G.layers] == [nn.Linear, nn.LeakyReLU] * 4 + [
+        nn.Linear,
+        nn.Tanh,
+    ]
     assert {layer.negative_slope for layer in G.layers if isinstance(layer, nn.LeakyReLU)} == {0.2}
     assert sum(p.numel() for p in G.parameters()) == 1_506_448
     assert G(torch.randn(3, 100)).shape == (3, 1, 28, 28)
@@ -22,7 +29,9 @@ def test_the_generator_is_the_classic_one():
 def test_the_discriminator_is_the_classic_one():
     D = nets.MLPDiscriminator()
     assert kinds(D) == [(784, 1024), (1024, 512), (512, 256), (256, 1)]
-    assert [type(layer) for layer in D.layers] == [nn.Linear, nn.LeakyReLU, nets.Dropout] * 3 + [nn.Linear]
+    assert [type(layer) for layer in D.layers] == [nn.Linear, nn.LeakyReLU, nets.Dropout] * 3 + [
+        nn.Linear
+    ]
     assert {layer.negative_slope for layer in D.layers if isinstance(layer, nn.LeakyReLU)} == {0.2}
     assert {layer.p for layer in D.layers if isinstance(layer, nets.Dropout)} == {0.3}
     assert sum(p.numel() for p in D.parameters()) == 1_460_225
@@ -86,7 +95,9 @@ def test_dropout_in_evaluation_is_the_identity():
     assert nets.Dropout(0.5).eval()(x) is x
 
 
-@pytest.mark.parametrize("p, share", [(1e-6, 1), (5e-6, 1), (1 / 65536, 1), (65535 / 65536, 1 / 65536)])
+@pytest.mark.parametrize(
+    "p, share", [(1e-6, 1), (5e-6, 1), (1 / 65536, 1), (65535 / 65536, 1 / 65536)]
+)
 def test_dropout_at_its_ends(p, share):
     kept = nets.Dropout(p)(torch.ones(1_000_000)) > 0
     assert abs(kept.double().mean() - share) < 1e-4

@@ -42,7 +42,11 @@ def test_lint(path):
         "language_info": {"name": "python"},
     }
     title, setup, parameters = notebook.cells[:3]
-    assert title.cell_type == "markdown" and title.source.startswith("# ") and "<!-- badge" in title.source
+    assert (
+        title.cell_type == "markdown"
+        and title.source.startswith("# ")
+        and "<!-- badge" in title.source
+    )
     assert "Time:" in title.source or "*Time:*" in title.source
     assert setup.metadata.tags == ["setup"] and parameters.metadata.tags == ["parameters"]
     for line in parameters.source.splitlines():
@@ -61,7 +65,11 @@ def test_outputs_are_those_of_one_clean_run(path):
         kinds = [kind for output in cell.outputs for kind in output.get("data", {})]
         assert "application/vnd.jupyter.widget-view+json" not in kinds or "image/png" in kinds
     outputs = [output for cell in code for output in cell.outputs]
-    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+    assert not [
+        output
+        for output in outputs
+        if output.output_type == "error" or output.get("name") == "stderr"
+    ]
     assert sum("image/png" in output.get("data", {}) for output in outputs) >= 3
 
 
@@ -69,14 +77,20 @@ def test_outputs_are_those_of_one_clean_run(path):
 def test_imports_come_from_the_front_door(path):
     source = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "code")
     used = set(re.findall(r"\bganlib\.(\w+)", source)) - {"ganlib"}
-    imported = {name.strip() for names in re.findall(r"from ganlib import (.+)", source) for name in names.split(",")}
+    imported = {
+        name.strip()
+        for names in re.findall(r"from ganlib import (.+)", source)
+        for name in names.split(",")
+    }
     assert used | imported <= set(ganlib.__all__)
     assert not re.search(r"(from|import) ganlib\.", source)
 
 
 def stamp(root, *options):
     return subprocess.run(
-        [sys.executable, ROOT / "tools" / "stamp.py", "--root", root, *options], capture_output=True, text=True
+        [sys.executable, ROOT / "tools" / "stamp.py", "--root", root, *options],
+        capture_output=True,
+        text=True,
     )
 
 
@@ -88,20 +102,29 @@ def test_stamps_are_up_to_date():
 def test_one_command_stamps_address_and_release(tmp_path):
     for name in ("README.md", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns("runs"))
+    shutil.copytree(
+        ROOT / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns("runs")
+    )
     (tmp_path / "ganlib").mkdir()
     (tmp_path / "ganlib" / "__init__.py").write_text('__version__ = "7.8.9"\n')
     project = tmp_path / "pyproject.toml"
     lines = [line for line in project.read_text().splitlines() if "Repository = " not in line]
     place = lines.index("[project.urls]") + 1
-    project.write_text("\n".join([*lines[:place], 'Repository = "https://github.com/some-one/ganlib"', *lines[place:]]))
+    project.write_text(
+        "\n".join(
+            [*lines[:place], 'Repository = "https://github.com/some-one/ganlib"', *lines[place:]]
+        )
+    )
     assert stamp(tmp_path, "--check").returncode == 1
     assert stamp(tmp_path).returncode == 0 and stamp(tmp_path, "--check").returncode == 0
     for path in (tmp_path / "notebooks").glob("*.ipynb"):
         notebook = read(path)
         target = f"https://colab.research.google.com/github/some-one/ganlib/blob/v7.8.9/notebooks/{path.name}"
         assert f'<a href="{target}">' in notebook.cells[0].source
-        assert 'REPOSITORY, RELEASE = "https://github.com/some-one/ganlib", "7.8.9"' in notebook.cells[1].source
+        assert (
+            'REPOSITORY, RELEASE = "https://github.com/some-one/ganlib", "7.8.9"'
+            in notebook.cells[1].source
+        )
         assert f'<a href="{target}">' in (tmp_path / "README.md").read_text()
         compile(notebook.cells[1].source, path.name, "exec")
 
@@ -124,7 +147,9 @@ def milled(tmp_path_factory):
 
 def assert_milled(path, steps):
     notebook = read(path)
-    assert not [o for cell in notebook.cells for o in cell.get("outputs", []) if o.output_type == "error"]
+    assert not [
+        o for cell in notebook.cells for o in cell.get("outputs", []) if o.output_type == "error"
+    ]
     (training,) = cells(path, "training")
     pictures = [o for o in training.outputs if "image/png" in o.get("data", {})]
     lines = [o for o in training.outputs if "text/html" in o.get("data", {})]
@@ -136,14 +161,23 @@ def assert_milled(path, steps):
 def test_from_the_root(milled):
     folder, done = milled
     assert "60 steps" in assert_milled(folder / "out.ipynb", 60)
-    assert {"checkpoint.pt", "history.json", "latest.png", "pictures"} == {p.name for p in (folder / "run").iterdir()}
+    assert {"checkpoint.pt", "history.json", "latest.png", "pictures"} == {
+        p.name for p in (folder / "run").iterdir()
+    }
     assert "unknown parameter" not in done.stderr.lower()
 
 
 def test_parameters_are_seen_and_injected_behind_the_tagged_cell(milled):
     assert set(papermill.inspect_notebook(str(FIRST))) == {
-        "SEED", "STEPS", "BATCH", "LEARNING_RATE", "DATA", "RUN", "FRESH", "PRECISION"
-    }  # fmt: skip
+        "SEED",
+        "STEPS",
+        "BATCH",
+        "LEARNING_RATE",
+        "DATA",
+        "RUN",
+        "FRESH",
+        "PRECISION",
+    }
     tags = [cell.metadata.get("tags", []) for cell in read(milled[0] / "out.ipynb").cells]
     assert tags[2:4] == [["parameters"], ["injected-parameters"]]
 
@@ -167,7 +201,11 @@ def test_running_a_finished_notebook_again_says_so_and_draws_the_picture(milled,
 
 def test_a_run_of_another_seed_in_the_folder_is_refused(milled, tmp_path):
     done = mill(FIRST, tmp_path / "no.ipynb", ROOT, RUN=milled[0] / "run", SEED=1, **SHORT)
-    assert done.returncode != 0 and "has seed = 5, this one seed = 1" in done.stderr and "FRESH = True" in done.stderr
+    assert (
+        done.returncode != 0
+        and "has seed = 5, this one seed = 1" in done.stderr
+        and "FRESH = True" in done.stderr
+    )
 
 
 @pytest.mark.slow
@@ -189,7 +227,9 @@ def bare_python(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bare")
     venv.create(folder, with_pip=True, symlinks=True)
     python = folder / "bin" / "python"
-    site = run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder).stdout.strip()
+    site = run(
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder
+    ).stdout.strip()
     with open(f"{site}/packages-of-the-tests.pth", "w") as file:
         file.write(sysconfig.get_path("purelib") + "\n")
     return python
@@ -199,7 +239,10 @@ def test_without_ganlib_the_setup_cell_says_what_to_do(bare_python, tmp_path):
     shutil.copy(FIRST, tmp_path)
     done = mill(FIRST.name, "out.ipynb", tmp_path, bare_python, **SHORT)
     assert done.returncode != 0
-    assert "ganlib is not here. Put its wheel" in done.stderr and "python3 -m pip wheel --no-deps ." in done.stderr
+    assert (
+        "ganlib is not here. Put its wheel" in done.stderr
+        and "python3 -m pip wheel --no-deps ." in done.stderr
+    )
 
 
 def test_with_the_wheel_beside_it_the_notebook_runs(bare_python, tmp_path):
@@ -208,7 +251,18 @@ def test_with_the_wheel_beside_it_the_notebook_runs(bare_python, tmp_path):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         source.mkdir(exist_ok=True)
         copy(ROOT / name, source / name)
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, "."]
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        tmp_path,
+        ".",
+    ]
     done = run(build, source)
     assert done.returncode == 0, done.stderr
     shutil.rmtree(source)
@@ -217,9 +271,16 @@ def test_with_the_wheel_beside_it_the_notebook_runs(bare_python, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     assert_milled(tmp_path / "out.ipynb", 60)
     where = run(
-        [bare_python, "-c", "import ganlib; print(ganlib.__file__); print(len(ganlib.load('digits')))"], tmp_path
+        [
+            bare_python,
+            "-c",
+            "import ganlib; print(ganlib.__file__); print(len(ganlib.load('digits')))",
+        ],
+        tmp_path,
     )
-    assert where.stdout.split()[1] == "10000" and str(bare_python.parents[1]) in where.stdout, where.stderr
+    assert where.stdout.split()[1] == "10000" and str(bare_python.parents[1]) in where.stdout, (
+        where.stderr
+    )
 
 
 # What its cells say
@@ -266,12 +327,19 @@ def test_the_first_notebook_notices_a_stuck_run(digits):
             return super().forward(0 * z)
 
     torch.manual_seed(0)
-    gan = ganlib.GAN(Silent(8, widths=(16, 32)), nets.MLPDiscriminator(widths=(32, 16), dropout=0.0), lr=1e-2, seed=3)
+    gan = ganlib.GAN(
+        Silent(8, widths=(16, 32)),
+        nets.MLPDiscriminator(widths=(32, 16), dropout=0.0),
+        lr=1e-2,
+        seed=3,
+    )
     gan.opt_G.param_groups[0]["lr"] = 0.0
     for now in ganlib.train(gan, digits, until=[4000, space["stuck"]], batch_size=10):
         pass
     assert 2000 <= now.step < 4000
-    assert now.reason.startswith(f"stuck at step {now.step:,}") and now.reason.endswith("SEED = 4 and FRESH = True")
+    assert now.reason.startswith(f"stuck at step {now.step:,}") and now.reason.endswith(
+        "SEED = 4 and FRESH = True"
+    )
 
 
 def test_a_stuck_run_is_given_another_start_in_a_folder_of_its_own(digits, tmp_path):
@@ -279,13 +347,26 @@ def test_a_stuck_run_is_given_another_start_in_a_folder_of_its_own(digits, tmp_p
 
     Three more seeds where all get stuck, none where the run learned.
     """
-    source = next(cell.source for cell in read(FIRST).cells if "for seed in range(SEED + 1" in cell.source)
+    source = next(
+        cell.source for cell in read(FIRST).cells if "for seed in range(SEED + 1" in cell.source
+    )
     gan = ganlib.GAN(nets.MLPGenerator(), nets.MLPDiscriminator(), seed=5)
-    names = {"torch": torch, "ganlib": ganlib, "nets": nets, "digits": digits, "device": "cpu", "LEARNING_RATE": 2e-4}
+    names = {
+        "torch": torch,
+        "ganlib": ganlib,
+        "nets": nets,
+        "digits": digits,
+        "device": "cpu",
+        "LEARNING_RATE": 2e-4,
+    }
     names |= {"SEED": 5, "STEPS": 2, "BATCH": 10, "FRESH": False, "stuck": lambda now: None}
     for verdicts, seed in (([False], 5), ([True, False], 6), ([True] * 3, 8)):
         answers = iter(verdicts)
-        space = names | {"gan": gan, "RUN": str(tmp_path / "run"), "hopeless": lambda history: next(answers)}  # noqa: B023
+        space = names | {
+            "gan": gan,
+            "RUN": str(tmp_path / "run"),
+            "hopeless": lambda history: next(answers),  # noqa: B023
+        }
         exec(source, space)
         assert space["gan"].seed == seed and (seed == 5) == (space["gan"] is gan)
         assert space["RUN"] == str(tmp_path / "run") + ("" if seed == 5 else f"-seed-{seed}")

@@ -32,10 +32,14 @@ def test_every_kind_of_file_gives_the_pixels_that_one_sees(case):
     found = decode(case.content, 16, "stretch")
     assert found.pixels.shape == (3, 16, 16) and found.pixels.dtype == numpy.uint8
     for column, colour in ((2, case.left), (13, case.right)):
-        away = numpy.abs(found.pixels[:, :, column].astype(int) - numpy.array(colour)[:, None]).max()
+        away = numpy.abs(
+            found.pixels[:, :, column].astype(int) - numpy.array(colour)[:, None]
+        ).max()
         assert away <= case.tolerance, (case.name, column, found.pixels[:, 8, column], colour)
     assert case.note in "; ".join(found.notes) and bool(case.note) == bool(found.notes)
-    assert case.name == "lab.tif" or found.grey == (len(set(case.left)) == len(set(case.right)) == 1)
+    assert case.name == "lab.tif" or found.grey == (
+        len(set(case.left)) == len(set(case.right)) == 1
+    )
 
 
 def test_crop_pad_and_stretch():
@@ -43,9 +47,15 @@ def test_crop_pad_and_stretch():
     wide = Image.new("RGB", (80, 40), images.GREEN)
     wide.paste(images.RED, (0, 0, 20, 40))
     wide.paste(images.BLUE, (60, 0, 80, 40))
-    crop, pad, stretch = (decode(images.packed(wide, "PNG"), 40, fit).pixels for fit in ("crop", "pad", "stretch"))
+    crop, pad, stretch = (
+        decode(images.packed(wide, "PNG"), 40, fit).pixels for fit in ("crop", "pad", "stretch")
+    )
     assert (crop == numpy.array(images.GREEN)[:, None, None]).all()
-    assert (pad[:, :9] == 255).all() and (pad[:, 31:] == 255).all() and tuple(pad[:, 20, 3]) == images.RED
+    assert (
+        (pad[:, :9] == 255).all()
+        and (pad[:, 31:] == 255).all()
+        and tuple(pad[:, 20, 3]) == images.RED
+    )
     assert tuple(stretch[:, 2, 3]) == images.RED and tuple(stretch[:, 37, 36]) == images.BLUE
 
 
@@ -59,14 +69,24 @@ def write(folder, files):
 def pictures(n, start=0, mode="RGB"):
     """`n` files; the i-th has the colour 10 * i everywhere."""
     colours = [10 * (start + i) for i in range(n)]
-    return [images.packed(Image.new(mode, (20, 20), c if mode == "L" else (c, 0, c)), "PNG") for c in colours]
+    return [
+        images.packed(Image.new(mode, (20, 20), c if mode == "L" else (c, 0, c)), "PNG")
+        for c in colours
+    ]
 
 
 @pytest.fixture
 def by_class():
     a, b, c = pictures(3)
-    return {"dogs/1.png": a, "cats/2.png": b, "cats/1.png": c, "cats/notes.txt": b"no", ".DS_Store": b"x",
-            "__MACOSX/cats/._1.png": b"x", "dogs/Thumbs.db": b"x"}  # fmt: skip
+    return {
+        "dogs/1.png": a,
+        "cats/2.png": b,
+        "cats/1.png": c,
+        "cats/notes.txt": b"no",
+        ".DS_Store": b"x",
+        "__MACOSX/cats/._1.png": b"x",
+        "dogs/Thumbs.db": b"x",
+    }
 
 
 def as_zip(path, files):
@@ -121,9 +141,9 @@ def test_a_flat_folder_has_no_labels_and_grey_images_one_channel(tmp_path):
     write(tmp_path / "flat", {"d.png": pictures(1, 9)[0], "sub/e.png": pictures(1, 8)[0]})
     mixed = ganlib.load(tmp_path / "flat", size=4, root=tmp_path)
     assert mixed.shape == (3, 4, 4) and mixed.labels is None and mixed.report["mixed"]
-    assert ganlib.load(tmp_path / "flat", size=4, channels=1, root=tmp_path).images[3, 0, 0, 0] == round(
-        90 * (0.299 + 0.114)
-    )
+    assert ganlib.load(tmp_path / "flat", size=4, channels=1, root=tmp_path).images[
+        3, 0, 0, 0
+    ] == round(90 * (0.299 + 0.114))
 
 
 def test_everything_together_is_decoded_and_the_rest_reported(tmp_path):
@@ -147,10 +167,15 @@ def test_the_second_start_decodes_nothing(tmp_path, by_class, monkeypatch, capsy
     again = ganlib.load(path, size=8, root=tmp_path / "data")
     assert torch.equal(first.images, again.images) and torch.equal(first.labels, again.labels)
     assert first.report == again.report and "prepared before" in capsys.readouterr().out
-    shutil.copytree(path, tmp_path / "elsewhere" / "set")  # keyed by content: a copy is the same set
+    shutil.copytree(
+        path, tmp_path / "elsewhere" / "set"
+    )  # keyed by content: a copy is the same set
     for file in (tmp_path / "elsewhere").rglob("*.png"):
         os.utime(file, (1, 1))
-    assert torch.equal(ganlib.load(tmp_path / "elsewhere" / "set", size=8, root=tmp_path / "data").images, first.images)
+    assert torch.equal(
+        ganlib.load(tmp_path / "elsewhere" / "set", size=8, root=tmp_path / "data").images,
+        first.images,
+    )
 
 
 def test_another_content_another_size_and_a_damaged_file_are_made_anew(tmp_path, by_class):
@@ -160,7 +185,9 @@ def test_another_content_another_size_and_a_damaged_file_are_made_anew(tmp_path,
     info = (path / "dogs" / "1.png").stat()
     changed = Image.new("RGB", (20, 20), (0, 99, 0))
     (path / "dogs" / "1.png").write_bytes(images.packed(changed, "PNG"))
-    os.utime(path / "dogs" / "1.png", ns=(info.st_atime_ns, info.st_mtime_ns))  # the same time: still another content
+    os.utime(
+        path / "dogs" / "1.png", ns=(info.st_atime_ns, info.st_mtime_ns)
+    )  # the same time: still another content
     second = ganlib.load(path, size=8, root=tmp_path / "data")
     assert second.images[2, 1, 0, 0] == 99 and first.images[2, 1, 0, 0] == 0
     for file in (tmp_path / "data").rglob("images.u8"):
@@ -168,7 +195,9 @@ def test_another_content_another_size_and_a_damaged_file_are_made_anew(tmp_path,
     assert torch.equal(ganlib.load(path, size=8, root=tmp_path / "data").images, second.images)
 
 
-def test_a_set_larger_than_memory_is_a_mapped_file_with_the_same_batches(tmp_path, by_class, monkeypatch):
+def test_a_set_larger_than_memory_is_a_mapped_file_with_the_same_batches(
+    tmp_path, by_class, monkeypatch
+):
     path = write(tmp_path / "set", by_class)
     inside = ganlib.load(path, size=8, root=tmp_path / "data")
     monkeypatch.setattr(prepared, "IN_MEMORY", 0)
@@ -192,7 +221,14 @@ def test_a_tar_of_a_folder_from_within_is_an_ordinary_one(tmp_path, by_class):
     assert len(data) == 3 and data.classes == ("cats", "dogs")
 
 
-ESCAPES = ["../evil.png", "a/../../evil.png", "/etc/evil.png", "..\\evil.png", "C:/evil.png", "\\\\server\\evil.png"]
+ESCAPES = [
+    "../evil.png",
+    "a/../../evil.png",
+    "/etc/evil.png",
+    "..\\evil.png",
+    "C:/evil.png",
+    "\\\\server\\evil.png",
+]
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
@@ -201,7 +237,9 @@ def test_paths_that_lead_out_of_an_archive_are_refused(tmp_path, name, kind):
     good = pictures(1)[0]
     path = WAYS[kind](tmp_path, {"good.png": good, name: good})
     before = sorted(p for p in tmp_path.rglob("*"))
-    with pytest.raises(ValueError, match=r"set.* is refused: .*evil.png' points out of the archive"):
+    with pytest.raises(
+        ValueError, match=r"set.* is refused: .*evil.png' points out of the archive"
+    ):
         ganlib.load(path, size=8, root=tmp_path / "data")
     assert sorted(p for p in tmp_path.rglob("*")) == before, "nothing was written anywhere"
 
@@ -237,18 +275,25 @@ def test_bombs_are_refused_before_they_go_off(tmp_path, monkeypatch):
     for kind in ("zip", "tar.gz", "tar.xz"):
         path = WAYS[kind](tmp_path, bomb)
         assert path.stat().st_size < 20_000
-        with pytest.raises(ValueError, match=r"is refused: .*more than 200 to 1.*unpack it yourself"):
+        with pytest.raises(
+            ValueError, match=r"is refused: .*more than 200 to 1.*unpack it yourself"
+        ):
             ganlib.load(path, size=8, root=tmp_path / "data")
     for kind in ("zip", "tar"):
         path = WAYS[kind](tmp_path, dict(zip("abcd", pictures(4), strict=True)))
-        for limit, value, why in (("COUNT", 3, "more than 3 files"), ("TOTAL", 200, "would unpack to more than")):
+        for limit, value, why in (
+            ("COUNT", 3, "more than 3 files"),
+            ("TOTAL", 200, "would unpack to more than"),
+        ):
             with monkeypatch.context() as change:
                 change.setattr(archives, limit, value)
                 with pytest.raises(ValueError, match=f"is refused: .*{why}"):
                     ganlib.load(path, size=8, root=tmp_path / "data")
         with monkeypatch.context() as change:
             change.setattr(source, "BYTES", 10)
-            with pytest.raises(OSError, match="no image that can be read.*more than 0 are not read"):
+            with pytest.raises(
+                OSError, match="no image that can be read.*more than 0 are not read"
+            ):
                 ganlib.load(path, size=8, root=tmp_path / "data")
 
 
@@ -264,18 +309,31 @@ def test_a_damaged_archive_gives_what_is_whole_and_reports_the_rest(tmp_path):
     assert len(data) == 5 and [name for name, _ in data.report["skipped"]] == ["2.png"]
     tar = as_tar(tmp_path / "cut.tar", files)
     whole = tar.read_bytes()
-    for cut in (1024 * 3 + 200, 1024 * 3 + 512 + 20):  # in the head of the fourth file, and in its content
+    for cut in (
+        1024 * 3 + 200,
+        1024 * 3 + 512 + 20,
+    ):  # in the head of the fourth file, and in its content
         tar.write_bytes(whole[:cut])
         data = ganlib.load(tar, size=8, root=tmp_path)
-        assert len(data) == 3 and all("damaged" in why or "unexpected" in why for _, why in data.report["skipped"])
+        assert len(data) == 3 and all(
+            "damaged" in why or "unexpected" in why for _, why in data.report["skipped"]
+        )
         assert data.report["skipped"]
-    packed = as_tar(tmp_path / "broken.tar.xz", dict(zip(map(str, range(99)), 99 * pictures(1), strict=True)), "w:xz")
+    packed = as_tar(
+        tmp_path / "broken.tar.xz",
+        dict(zip(map(str, range(99)), 99 * pictures(1), strict=True)),
+        "w:xz",
+    )
     raw = bytearray(packed.read_bytes())
     raw[len(raw) // 2] ^= 0xFF
     packed.write_bytes(raw)
     data = ganlib.load(packed, size=8, root=tmp_path)
     assert len(data) < 99 and any("damaged" in why for _, why in data.report["skipped"])
-    for kind, content in (("zip", b"PK\x03\x04nonsense"), ("tar", b"nonsense"), ("tar.gz", b"\x1f\x8bnonsense")):
+    for kind, content in (
+        ("zip", b"PK\x03\x04nonsense"),
+        ("tar", b"nonsense"),
+        ("tar.gz", b"\x1f\x8bnonsense"),
+    ):
         (tmp_path / f"x.{kind}").write_bytes(content)
         with pytest.raises(OSError, match=f"x.{kind} is no folder and no archive"):
             ganlib.load(tmp_path / f"x.{kind}", size=8, root=tmp_path)
@@ -284,14 +342,30 @@ def test_a_damaged_archive_gives_what_is_whole_and_reports_the_rest(tmp_path):
 @pytest.mark.parametrize(
     "call, error, message",
     [
-        ({"name": "./nowhere", "size": 8}, OSError, "there is no folder and no archive './nowhere'"),
+        (
+            {"name": "./nowhere", "size": 8},
+            OSError,
+            "there is no folder and no archive './nowhere'",
+        ),
         ({"name": "cats.zip", "size": 8}, OSError, "there is no folder and no archive 'cats.zip'"),
-        ({"name": "minst"}, ValueError, "unknown data set 'minst'.*did you mean 'mnist'.*path of a folder"),
-        ({"name": "empty", "size": 8}, OSError, "empty holds no image that can be read, of 0 files"),
+        (
+            {"name": "minst"},
+            ValueError,
+            "unknown data set 'minst'.*did you mean 'mnist'.*path of a folder",
+        ),
+        (
+            {"name": "empty", "size": 8},
+            OSError,
+            "empty holds no image that can be read, of 0 files",
+        ),
         ({"name": "empty"}, ValueError, "say how large they are to be, as size=64"),
         ({"name": "digits", "size": 64}, ValueError, "whose images have a size of their own"),
         ({"name": "empty", "size": 0}, ValueError, "size=0 was given"),
-        ({"name": "empty", "size": 8, "fit": "zoom"}, ValueError, "fit='zoom' was given; 'crop', 'pad', 'stretch'"),
+        (
+            {"name": "empty", "size": 8, "fit": "zoom"},
+            ValueError,
+            "fit='zoom' was given; 'crop', 'pad', 'stretch'",
+        ),
         ({"name": "empty", "size": 8, "channels": 4}, ValueError, "channels=4 was given"),
         ({"name": 5, "size": 8}, ValueError, "int was given; a name, a path, or a data set"),
         ({"name": [], "size": 8}, ValueError, "is empty"),
@@ -330,9 +404,16 @@ class Pairs:
 @pytest.mark.parametrize("kind", ["pillow", "array", "tensor", "floats", "planes"])
 def test_a_data_set_of_torchvisions_kind_is_taken_as_it_is(tmp_path, kind):
     data = ganlib.load(Pairs(kind), size=8, root=tmp_path)
-    assert data.images[:, 0, 3, 3].tolist() == [0, 60, 120, 180] and data.labels.tolist() == [0, 0, 1, 1]
+    assert data.images[:, 0, 3, 3].tolist() == [0, 60, 120, 180] and data.labels.tolist() == [
+        0,
+        0,
+        1,
+        1,
+    ]
     assert data.classes == ("low", "high") and data.shape == (1, 8, 8) and data.name == "Pairs"
-    assert not list((tmp_path / "prepared").iterdir()), "it cannot be told from another one: not kept"
+    assert not list((tmp_path / "prepared").iterdir()), (
+        "it cannot be told from another one: not kept"
+    )
 
 
 def test_torchvisions_own(tmp_path):
@@ -365,7 +446,9 @@ def test_a_data_set_of_hugging_face_is_taken_as_it_is_and_kept(tmp_path, monkeyp
     data = ganlib.load(HuggingFace("pillow"), size=8, root=tmp_path)
     assert data.classes == ("no", "yes") and data.labels.tolist() == [0, 0, 1, 1] and len(data) == 4
     monkeypatch.setattr(prepared, "decode", None)
-    assert torch.equal(ganlib.load(HuggingFace("pillow"), size=8, root=tmp_path).images, data.images)
+    assert torch.equal(
+        ganlib.load(HuggingFace("pillow"), size=8, root=tmp_path).images, data.images
+    )
 
 
 def test_a_broken_item_is_skipped_and_the_labels_stay_with_their_images(tmp_path, monkeypatch):
@@ -379,7 +462,9 @@ def test_a_broken_item_is_skipped_and_the_labels_stay_with_their_images(tmp_path
     monkeypatch.setattr(prepared, "decode", decode)
     data = ganlib.load(Pairs("array"), size=8, root=tmp_path)
     assert data.images[:, 0, 3, 3].tolist() == [0, 120, 180] and data.labels.tolist() == [0, 1, 1]
-    assert data.report["skipped"] == [("1", "as asked")] or data.report["skipped"] == [["1", "as asked"]]
+    assert data.report["skipped"] == [("1", "as asked")] or data.report["skipped"] == [
+        ["1", "as asked"]
+    ]
 
 
 def test_an_item_that_raises_costs_no_more_than_itself(tmp_path):
@@ -390,7 +475,10 @@ def test_an_item_that_raises_costs_no_more_than_itself(tmp_path):
             return super().__getitem__(i)
 
     data = ganlib.load(Broken("pillow"), size=8, root=tmp_path)
-    assert data.labels.tolist() == [0, 1, 1] and list(data.report["skipped"][0]) == ["1", "image file is truncated"]
+    assert data.labels.tolist() == [0, 1, 1] and list(data.report["skipped"][0]) == [
+        "1",
+        "image file is truncated",
+    ]
 
 
 def test_the_first_item_may_be_the_broken_one_and_labels_may_be_numpys(tmp_path):
@@ -438,7 +526,11 @@ def test_decoding_says_how_far_it_is(tmp_path, monkeypatch, capsys):
     write(tmp_path / "set", {f"{i:02}.png": content for i, content in enumerate(pictures(20))})
     ganlib.load(tmp_path / "set", size=8, root=tmp_path)
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == "decoding: 2 of 20 images" and said[-1] == "decoding: 20 of 20 images" and 8 <= len(said) <= 10
+    assert (
+        said[0] == "decoding: 2 of 20 images"
+        and said[-1] == "decoding: 20 of 20 images"
+        and 8 <= len(said) <= 10
+    )
 
 
 def test_it_trains(tmp_path, by_class):
@@ -449,4 +541,8 @@ def test_it_trains(tmp_path, by_class):
     gan = made.gan(0)
     for now in ganlib.train(gan, data, made.step, until=3, batch_size=2, folder=tmp_path / "run"):
         pass
-    assert now.reason == "3 steps" and json.dumps(gan.trained_on) and "set, 3 of (3, 8, 8)" in gan.trained_on["data"]
+    assert (
+        now.reason == "3 steps"
+        and json.dumps(gan.trained_on)
+        and "set, 3 of (3, 8, 8)" in gan.trained_on["data"]
+    )

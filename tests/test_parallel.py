@@ -57,9 +57,20 @@ launch.end()
 
 def torchrun(n, *command, **environment):
     bare = {k: v for k, v in os.environ.items() if not k.startswith("TORCHELASTIC")} | environment
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n}"]
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        f"--nproc-per-node={n}",
+    ]
     return subprocess.run(
-        [*launch, *map(str, command)], cwd=ROOT, capture_output=True, text=True, timeout=300, env=bare
+        [*launch, *map(str, command)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=bare,
     )
 
 
@@ -85,8 +96,23 @@ def test_the_command_line_under_torchrun(tmp_path):
     done = torchrun(2, "-m", "ganlib", "train", *options, "--batch-size", 8, "--steps", 6)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("saved at step 6") == 1 and done.stdout.count("a fresh start") == 1
-    assert {p.name for p in out.iterdir()} == {"checkpoint.pt", "history.json", "latest.png", "pictures"}
-    command = [sys.executable, "-m", "ganlib", "train", *map(str, options), "--batch-size", "16", "--steps", "8"]
+    assert {p.name for p in out.iterdir()} == {
+        "checkpoint.pt",
+        "history.json",
+        "latest.png",
+        "pictures",
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "ganlib",
+        "train",
+        *map(str, options),
+        "--batch-size",
+        "16",
+        "--steps",
+        "8",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and "going on from step 6 (96 images)" in done.stdout, done.stderr
 
@@ -94,6 +120,19 @@ def test_the_command_line_under_torchrun(tmp_path):
 def test_clocks_agree(tmp_path):
     """Ended by clocks that differ: both end at the same step, and neither waits for ever."""
     out = tmp_path / "run"
-    done = torchrun(2, "-m", "ganlib", "train", "--device", "cpu", "--until", "2s", "--batch-size", 10, "--out", out)
+    done = torchrun(
+        2,
+        "-m",
+        "ganlib",
+        "train",
+        "--device",
+        "cpu",
+        "--until",
+        "2s",
+        "--batch-size",
+        10,
+        "--out",
+        out,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("saved at step") == 1

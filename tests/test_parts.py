@@ -10,7 +10,11 @@ GAMES = {
     "paired, exact penalties": {"objective": losses.relativistic, "penalty": losses.r1_r2(0.5)},
     "critic": {"objective": losses.wasserstein, "penalty": losses.clip_weights(0.1), "n_critic": 2},
     "question": {"question": losses.mutual_information(3, 2)},
-    "adaptive": {"augment": augment.Augmentation("none", lambda x, p, draws: x * (1 + p), target=0.6, ramp=1000)},
+    "adaptive": {
+        "augment": augment.Augmentation(
+            "none", lambda x, p, draws: x * (1 + p), target=0.6, ramp=1000
+        )
+    },
 }
 
 
@@ -23,7 +27,10 @@ def make(game, dropout=0.0, **settings):
             G = nets.ResidualGenerator(8, (1, 28, 28), **codes)
             D = nets.ResidualDiscriminator((1, 28, 28), **asked)
         else:
-            G, D = nets.MLPGenerator(8, widths=(16, 32)), nets.MLPDiscriminator(widths=(32, 16), dropout=dropout)
+            G, D = (
+                nets.MLPGenerator(8, widths=(16, 32)),
+                nets.MLPDiscriminator(widths=(32, 16), dropout=dropout),
+            )
     return ganlib.GAN(G, D, seed=0, ema=20.0, **settings).to(dtype=torch.float64)
 
 
@@ -34,8 +41,11 @@ def short_of_memory(net, times, error=torch.OutOfMemoryError):
     def hook(module, inputs):
         if left[0]:
             left[0] -= 1
-            raise error("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore" if error is torch.OutOfMemoryError
-                        else "[enforce fail] DefaultCPUAllocator: can't allocate memory")  # fmt: skip
+            raise error(
+                "CUDA out of memory. Tried to allocate 2.00 GiB.\nmore"
+                if error is torch.OutOfMemoryError
+                else "[enforce fail] DefaultCPUAllocator: can't allocate memory"
+            )
 
     net.register_forward_pre_hook(hook)
 
@@ -55,7 +65,9 @@ def test_a_batch_that_is_split_makes_the_same_update(game, player, digits, capsy
     (whole, stats), (split, parted) = found
     assert (whole.parts, split.parts) == (1, 2) and stats.keys() == parted.keys()
     for name in ("G", "D", "G_ema"):
-        for a, b in zip(getattr(whole, name).parameters(), getattr(split, name).parameters(), strict=True):
+        for a, b in zip(
+            getattr(whole, name).parameters(), getattr(split, name).parameters(), strict=True
+        ):
             assert torch.allclose(a, b, rtol=0, atol=1e-10), name
     assert all(torch.allclose(stats[name], parted[name], rtol=0, atol=1e-10) for name in stats)
     assert torch.equal(whole.adaptive, split.adaptive)
@@ -87,7 +99,9 @@ def test_a_cpu_is_short_of_memory_in_other_words_and_other_errors_are_left_alone
     assert gan.parts == 2
 
 
-@pytest.mark.parametrize("norm, why", [("batch", "D has batch normalisation"), ("spectral", "D has a parametrization")])
+@pytest.mark.parametrize(
+    "norm, why", [("batch", "D has batch normalisation"), ("spectral", "D has a parametrization")]
+)
 def test_what_would_be_another_update_is_refused(digits, norm, why):
     gan = make({})
     gan = ganlib.GAN(gan.G, nets.ConvDiscriminator((1, 28, 28), norm=norm).double(), seed=0)
@@ -102,7 +116,9 @@ def test_shared_fakes_are_one_pass_of_G(digits):
     gan = make({})
     short_of_memory(gan.D, 0)
     calls = []
-    gan.D.register_forward_pre_hook(lambda module, inputs: calls.append(1) or _fail(len(calls) == 2))
+    gan.D.register_forward_pre_hook(
+        lambda module, inputs: calls.append(1) or _fail(len(calls) == 2)
+    )
     with pytest.raises(torch.OutOfMemoryError, match="both moves share one pass of G"):
         ganlib.gan_step(gan, digits.batches(0, 0, 1, 6, torch.float64), shared_fakes=True)
 

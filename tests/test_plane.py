@@ -16,9 +16,13 @@ from ganlib import losses, nets, plane
 from ganlib.machine.randomness import generator
 
 ALL = {
-    "gaussian": plane.gaussian(), "ring": plane.ring(), "grid": plane.grid(), "moons": plane.moons(),
-    "spiral": plane.spiral(), "painted": plane.painted([[0, 1], [1, 1]]),
-}  # fmt: skip
+    "gaussian": plane.gaussian(),
+    "ring": plane.ring(),
+    "grid": plane.grid(),
+    "moons": plane.moons(),
+    "spiral": plane.spiral(),
+    "painted": plane.painted([[0, 1], [1, 1]]),
+}
 
 
 def pair(widths=(16, 16), latent_dim=2, **settings):
@@ -44,7 +48,9 @@ def test_mixtures_have_their_centres_and_their_spread():
         away, which = torch.cdist(points, mixture.centres).min(1)
         shares = torch.bincount(which, minlength=modes) / 50_000
         assert len(mixture.centres) == modes and (shares - 1 / modes).abs().max() < 0.01
-        assert away.square().mean().sqrt().item() == pytest.approx(mixture.std * math.sqrt(2), rel=0.02)
+        assert away.square().mean().sqrt().item() == pytest.approx(
+            mixture.std * math.sqrt(2), rel=0.02
+        )
     assert plane.ring(4).centres[1].tolist() == pytest.approx([0, 0.75], abs=1e-6)
 
 
@@ -60,7 +66,9 @@ def test_curves_are_followed():
 
 
 def test_what_is_painted_is_where_it_was_painted():
-    points = plane.painted([[0, 0, 1], [0, 0, 0], [1, 0, 0]]).sample(4000, generator("cpu", 0, 0, "x"))
+    points = plane.painted([[0, 0, 1], [0, 0, 0], [1, 0, 0]]).sample(
+        4000, generator("cpu", 0, 0, "x")
+    )
     right_top = (points[:, 0] > 1 / 3) & (points[:, 1] > 1 / 3)
     left_bottom = (points[:, 0] < -1 / 3) & (points[:, 1] < -1 / 3)
     assert (right_top | left_bottom).all() and 0.45 < right_top.float().mean() < 0.55
@@ -78,7 +86,9 @@ def test_it_is_data_for_train_and_a_cut_run_goes_on(tmp_path):
 
     def train(gan, until):
         step = partial(ganlib.gan_step, objective=losses.relativistic, penalty=losses.r1_r2(0.1))
-        for _ in ganlib.train(gan, data, step, until=until, batch_size=20, record_every=5, folder=tmp_path):
+        for _ in ganlib.train(
+            gan, data, step, until=until, batch_size=20, record_every=5, folder=tmp_path
+        ):
             pass
         return gan
 
@@ -91,10 +101,18 @@ def test_it_is_data_for_train_and_a_cut_run_goes_on(tmp_path):
 
 def test_every_objective_plays_on_it():
     data = plane.Points(plane.moons())
-    for objective in (losses.saturating, losses.non_saturating, losses.least_squares, losses.hinge, losses.wasserstein,
-                      losses.relativistic):  # fmt: skip
+    for objective in (
+        losses.saturating,
+        losses.non_saturating,
+        losses.least_squares,
+        losses.hinge,
+        losses.wasserstein,
+        losses.relativistic,
+    ):
         gan = pair()
-        for _ in ganlib.train(gan, data, partial(ganlib.gan_step, objective=objective), until=2, batch_size=10):
+        for _ in ganlib.train(
+            gan, data, partial(ganlib.gan_step, objective=objective), until=2, batch_size=10
+        ):
             pass
         picture = plane.frame(gan, data, objective, side=120)
         assert Image.open(io.BytesIO(picture.data)).size == (120, 134)
@@ -143,13 +161,17 @@ def test_the_frame_shows_what_is_where():
 
     gan.D = Right()
     before, state = torch.get_rng_state(), [w.clone() for w in gan.G.parameters()]
-    picture = plane.frame(gan, data, losses.non_saturating, side=200, arrows=0, manifold=False, points=1)
+    picture = plane.frame(
+        gan, data, losses.non_saturating, side=200, arrows=0, manifold=False, points=1
+    )
     pixels = Image.open(io.BytesIO(picture.data)).convert("RGB")
     left, right = pixels.getpixel((5, 100)), pixels.getpixel((195, 100))
     assert left[2] > left[0] + 50 and right[0] > right[2] + 50
     x, y = ((data.images[0] * torch.tensor([1, -1]) + 1) / 2 * 200).int().tolist()
     assert max(abs(a - b) for a, b in zip(pixels.getpixel((x, y)), plane.REAL, strict=True)) < 40
-    assert torch.equal(before, torch.get_rng_state()) and all(map(torch.equal, state, gan.G.parameters()))
+    assert torch.equal(before, torch.get_rng_state()) and all(
+        map(torch.equal, state, gan.G.parameters())
+    )
     assert all(w.grad is None for w in gan.G.parameters())
 
 
@@ -170,13 +192,19 @@ def test_coverage_counts_modes_and_good_points():
 
 def test_a_live_view_of_the_plane_keeps_its_frames_for_a_film(tmp_path):
     gan, data = pair(), plane.Points(plane.ring())
-    view = ganlib.LiveView(every=0, draw=lambda gan: plane.frame(gan, data, side=80), folder=tmp_path)
+    view = ganlib.LiveView(
+        every=0, draw=lambda gan: plane.frame(gan, data, side=80), folder=tmp_path
+    )
     for _ in ganlib.train(gan, data, until=6, batch_size=10, view=view):
         pass
     film = plane.film(view.frames)
     with Image.open(io.BytesIO(film.data)) as shown:
         assert shown.n_frames >= 2 and shown.size == (80, 94)
-    assert film.mime == "image/gif" and (tmp_path / "latest.png").exists() and not (tmp_path / "pictures").exists()
+    assert (
+        film.mime == "image/gif"
+        and (tmp_path / "latest.png").exists()
+        and not (tmp_path / "pictures").exists()
+    )
     with pytest.raises(ValueError, match="no frames"):
         plane.film([])
 

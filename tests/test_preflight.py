@@ -19,27 +19,48 @@ def photos(n, size=(40, 30), start=0):
 
 
 def load(tmp_path, files, **settings):
-    write(tmp_path / "set", {name: content if isinstance(content, bytes) else images.packed(content, "PNG")
-                             for name, content in files.items()})  # fmt: skip
+    write(
+        tmp_path / "set",
+        {
+            name: content if isinstance(content, bytes) else images.packed(content, "PNG")
+            for name, content in files.items()
+        },
+    )
     return ganlib.load(tmp_path / "set", root=tmp_path / "data", **({"size": 32} | settings))
 
 
 def test_the_report_of_a_messy_folder(tmp_path, capsys):
     a, b, c, d = photos(4)
     again = b.resize((60, 45))
-    files = {"cats/1.png": a, "cats/2.png": b, "dogs/1.jpg": images.packed(again, "JPEG", quality=60), "dogs/2.png": c,
-             "dogs/3.gif": images.packed(d, "GIF"), "dogs/broken.png": b"nothing", "dogs/notes.txt": b"x"}  # fmt: skip
+    files = {
+        "cats/1.png": a,
+        "cats/2.png": b,
+        "dogs/1.jpg": images.packed(again, "JPEG", quality=60),
+        "dogs/2.png": c,
+        "dogs/3.gif": images.packed(d, "GIF"),
+        "dogs/broken.png": b"nothing",
+        "dogs/notes.txt": b"x",
+    }
     data = load(tmp_path, files)
     capsys.readouterr()
     found = ganlib.preflight(data, seconds=0.5)
     said = capsys.readouterr().out
     assert said == f"{found}\n"
-    for text in ("set: 5 images of 32 x 32, in colour", "7 found, 5 used, 2 skipped",
-                 "sizes 40 x 30 to 60 x 45, median 40 x 30",
-                 "the middle is cut out", "palette to colours: 1", "dogs/broken.png (no image that Pillow knows)",
-                 "dogs/notes.txt", "2 classes: cats 2, dogs 3", "1 images look like an earlier one (cats/2.png = ",
-                 "images/s on this machine", "-> 5 images are too few", "-> 2 of 7 files were skipped",
-                 "the smallest class has 2 images: too few for a class"):  # fmt: skip
+    for text in (
+        "set: 5 images of 32 x 32, in colour",
+        "7 found, 5 used, 2 skipped",
+        "sizes 40 x 30 to 60 x 45, median 40 x 30",
+        "the middle is cut out",
+        "palette to colours: 1",
+        "dogs/broken.png (no image that Pillow knows)",
+        "dogs/notes.txt",
+        "2 classes: cats 2, dogs 3",
+        "1 images look like an earlier one (cats/2.png = ",
+        "images/s on this machine",
+        "-> 5 images are too few",
+        "-> 2 of 7 files were skipped",
+        "the smallest class has 2 images: too few for a class",
+    ):
         assert text in said, text
     assert found.facts["classes"] == [2, 3] and found.facts["minutes"] > 0 and found.batch_size == 2
     bundle, _ = found._repr_mimebundle_()
@@ -70,7 +91,10 @@ def test_shapes_that_lose_their_ends_and_small_images_are_named(tmp_path):
     long = {f"{i:03}.png": picture for i, picture in enumerate(photos(20, (90, 20)))}
     data = load(tmp_path, long, size=28)
     advice = " | ".join(ganlib.preflight(data, seconds=0).advice)
-    assert '20 images are more than 1.5 times as long as wide, and lose their ends: fit="pad"' in advice
+    assert (
+        '20 images are more than 1.5 times as long as wide, and lose their ends: fit="pad"'
+        in advice
+    )
     assert "20 of 20 images are smaller than 28 pixels" in advice
     padded = load(tmp_path, long, size=28, fit="pad")
     assert "lose their ends" not in " ".join(ganlib.preflight(padded, seconds=0).advice)

@@ -10,9 +10,11 @@ from milling import NOTEBOOKS
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "DECISIONS.md"]
 SHORTER = (  # so that an example takes seconds
-    (r"until=\d+_\d{3}\b", "until=6"), (r"\b\d+_\d{3}\b", "200"), (r"evaluate_every=\d+", "evaluate_every=2"),
+    (r"until=\d+_\d{3}\b", "until=6"),
+    (r"\b\d+_\d{3}\b", "200"),
+    (r"evaluate_every=\d+", "evaluate_every=2"),
     (r"range\(300\)", "range(30)"),
-)  # fmt: skip
+)
 
 
 def test_the_two_commands_are_one_line_each_and_set_themselves_up():
@@ -21,7 +23,9 @@ def test_the_two_commands_are_one_line_each_and_set_themselves_up():
         ("tests", "python -m pytest -n 2 --dist loadfile"),
     ):
         (command,) = re.findall(rf"<!-- command: {name} -->\n```bash\n(.+)\n```", README)
-        assert command.startswith("python3 -m venv .venv && .venv/bin/pip install -r requirements.txt")
+        assert command.startswith(
+            "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt"
+        )
         assert command.endswith(f".venv/bin/{last}")
 
 
@@ -35,8 +39,13 @@ def test_the_tree_has_a_line_for_each_folder():
     tree = re.search(r"## The tree\n\n```\n(.+?)```", README, re.DOTALL)[1]
     if not (ROOT / ".git").exists():
         pytest.skip("no git checkout: which files belong to the tree is unknown")
-    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    tops = {file.split("/")[0] + "/" * ("/" in file) for file in files} - {"README.md", ".gitignore"}
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    tops = {file.split("/")[0] + "/" * ("/" in file) for file in files} - {
+        "README.md",
+        ".gitignore",
+    }
     rooms = {"/".join(file.split("/")[:2]) + "/" for file in files if re.match("ganlib/.+/", file)}
     listed = set(re.findall(r"^(?:  )?([\w.]+/|[\w.]+\.\w+|LICENSE)", tree, re.MULTILINE))
     listed |= set(re.search(r"^pyproject.+", tree, re.MULTILINE)[0].split())
@@ -62,7 +71,9 @@ def test_links_lead_somewhere(page):
         assert not target or (page.parent / target).exists(), target
     for target in re.findall(r"\]\(#([^)]+)\)", page.read_text()):
         heads = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
-        assert target in {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}, target
+        assert target in {
+            re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads
+        }, target
 
 
 def test_every_guide_is_linked_and_has_an_example():

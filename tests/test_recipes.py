@@ -24,7 +24,10 @@ def test_each_recipe_trains_saves_and_draws(name, classes, digits, tmp_path):
     for now in ganlib.train(gan, digits, made.step, until=2, batch_size=8):
         pass
     assert all(torch.isfinite(value) for value in now.stats.values())
-    moved = [not torch.equal(a, b) for a, b in zip(before, [*gan.G.parameters(), *gan.D.parameters()], strict=True)]
+    moved = [
+        not torch.equal(a, b)
+        for a, b in zip(before, [*gan.G.parameters(), *gan.D.parameters()], strict=True)
+    ]
     assert sum(moved) > 0.6 * len(moved)
     assert gan.images_seen == 2 * 8 * made.n_critic
     ganlib.save(tmp_path, gan)
@@ -42,7 +45,9 @@ def test_each_recipe_at_32_pixels_in_colour(name):
 def test_the_classic_recipe_is_the_one_of_the_first_notebook():
     made = ganlib.recipe("classic")
     assert (made.lr, made.betas, made.batch_size, made.n_critic) == (2e-4, (0.9, 0.999), 100, 1)
-    assert made.objective is losses.non_saturating and made.penalty is made.augment is made.ema is None
+    assert (
+        made.objective is losses.non_saturating and made.penalty is made.augment is made.ema is None
+    )
     torch.manual_seed(0)
     gan = made.gan(seed=0)
     torch.manual_seed(0)
@@ -51,20 +56,39 @@ def test_the_classic_recipe_is_the_one_of_the_first_notebook():
 
 def test_settings_of_the_papers():
     wgan_gp, sngan, r3gan = (ganlib.recipe(name) for name in ("wgan-gp", "sngan", "r3gan"))
-    assert (wgan_gp.objective, wgan_gp.n_critic, wgan_gp.lr, wgan_gp.betas) == (losses.wasserstein, 5, 1e-4, (0, 0.9))
+    assert (wgan_gp.objective, wgan_gp.n_critic, wgan_gp.lr, wgan_gp.betas) == (
+        losses.wasserstein,
+        5,
+        1e-4,
+        (0, 0.9),
+    )
     assert wgan_gp.penalty.name == "gradient_penalty(10.0)"
     assert sngan.objective is losses.hinge and sngan.D.keywords["norm"] == "spectral"
-    assert r3gan.objective is losses.relativistic and r3gan.penalty.name.startswith("r1_r2(Cosine(start=1.0, end=0.1")
+    assert r3gan.objective is losses.relativistic and r3gan.penalty.name.startswith(
+        "r1_r2(Cosine(start=1.0, end=0.1"
+    )
     assert r3gan.penalty.weight(0) == 1.0 and r3gan.penalty.weight(10**7) == pytest.approx(0.1)
-    assert ganlib.recipe("r3gan", images=200_000).ema(40_000) == 10_000  # a twentieth of the run, as in the paper
-    assert (r3gan.lr, r3gan.betas[1](0), r3gan.betas[1](10**7), r3gan.ema(10**7)) == (2e-4, 0.9, 0.99, 500_000)
+    assert (
+        ganlib.recipe("r3gan", images=200_000).ema(40_000) == 10_000
+    )  # a twentieth of the run, as in the paper
+    assert (r3gan.lr, r3gan.betas[1](0), r3gan.betas[1](10**7), r3gan.ema(10**7)) == (
+        2e-4,
+        0.9,
+        0.99,
+        500_000,
+    )
 
 
 def test_a_recipe_prints_and_changes():
     made = ganlib.recipe("wgan-gp", classes=10)
     text = str(made)
-    for line in ("objective  losses.wasserstein", "penalty  losses.gradient_penalty(10.0)", "n_critic  5", "lr  0.0001",
-                 "nets.ConvGenerator(shape=(1, 28, 28), classes=10)"):  # fmt: skip
+    for line in (
+        "objective  losses.wasserstein",
+        "penalty  losses.gradient_penalty(10.0)",
+        "n_critic  5",
+        "lr  0.0001",
+        "nets.ConvGenerator(shape=(1, 28, 28), classes=10)",
+    ):
         assert line in text
     assert "augment" not in text
     other = dataclasses.replace(made, objective=losses.hinge, n_critic=1)
@@ -73,16 +97,27 @@ def test_a_recipe_prints_and_changes():
 
 def test_schedules_stretch_to_the_plan():
     long = ganlib.recipe("small", images=1_000_000)
-    assert long.lr(499_999) == pytest.approx(max(long.lr.values)) and long.lr(1_000_000) < 0.03 * max(long.lr.values)
-    assert [ganlib.recipe("small", images=n).batch_size for n in (None, 300_000, 1_000_000)] == [50, 100, 200]
+    assert long.lr(499_999) == pytest.approx(max(long.lr.values)) and long.lr(
+        1_000_000
+    ) < 0.03 * max(long.lr.values)
+    assert [ganlib.recipe("small", images=n).batch_size for n in (None, 300_000, 1_000_000)] == [
+        50,
+        100,
+        200,
+    ]
     assert ganlib.recipe("r3gan", images=50_000).penalty.weight(10_000) == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (("clasic",), "did you mean 'classic'"), (("dcgan", (1, 30, 30)), "4 or 7 times a power of two"),
-    (("small", (1, 28, 28), 0, -5), "images=-5"),
-    (("r3gan", (3, 28)), "a square size"), (("infogan", (1, 28, 28), 10), "classes=10"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("clasic",), "did you mean 'classic'"),
+        (("dcgan", (1, 30, 30)), "4 or 7 times a power of two"),
+        (("small", (1, 28, 28), 0, -5), "images=-5"),
+        (("r3gan", (3, 28)), "a square size"),
+        (("infogan", (1, 28, 28), 10), "classes=10"),
+    ],
+)
 def test_impossible_recipes(arguments, message):
     with pytest.raises(ValueError, match=message):
         ganlib.recipe(*arguments)

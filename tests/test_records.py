@@ -26,7 +26,9 @@ def test_the_length_of_an_update(small, digits, betas):
     for player in "GD":
         after = vector(getattr(gan, player))
         expected = (after - before[player]).norm() / after.norm()
-        assert gan.history[-1][f"update_{player.lower()}"] == pytest.approx(expected.item(), rel=1e-3)
+        assert gan.history[-1][f"update_{player.lower()}"] == pytest.approx(
+            expected.item(), rel=1e-3
+        )
 
 
 def test_an_optimizer_of_ones_own_has_no_update_ratio(small, digits):
@@ -39,9 +41,15 @@ def test_an_optimizer_of_ones_own_has_no_update_ratio(small, digits):
 def test_variety_is_the_mean_distance_to_the_nearest_other(small, digits):
     gan = small()
     run(gan, digits, 5, record_every=5)
-    row, some = gan.history[-1], torch.randperm(len(digits), generator=torch.Generator().manual_seed(0))[:64]
+    row, some = (
+        gan.history[-1],
+        torch.randperm(len(digits), generator=torch.Generator().manual_seed(0))[:64],
+    )
     for name, images in (("variety", gan.sample(64)), ("real_variety", digits.floats(some))):
-        nearest = [min((a - b).norm().item() for j, b in enumerate(images) if j != i) for i, a in enumerate(images)]
+        nearest = [
+            min((a - b).norm().item() for j, b in enumerate(images) if j != i)
+            for i, a in enumerate(images)
+        ]
         assert row[name] == pytest.approx(sum(nearest) / 64, rel=1e-4)
     assert row["real_diversity"] == pytest.approx(digits.floats(some).std(0).mean().item())
     assert row["objective"] == "losses.non_saturating"
@@ -86,13 +94,24 @@ def broken(where, at, gradient=False, **settings):
     return ganlib.GAN(G, D, seed=1, **settings)
 
 
-@pytest.mark.parametrize("where, at, gradient, step, what", [
-    ("G", 7, False, 7, "the output of G.layers.2 (Breaks)"),
-    ("D", 9, False, 5, "the output of D.layers.2 (Breaks)"),  # two calls a step: D's move and G's
-    ("D", 9, True, 5, "the gradient of the weights of D.layers.0 (Linear)"),
-    ("G", 1, False, 1, "the output of G.layers.2 (Breaks)"),
-])  # fmt: skip
-def test_a_figure_that_is_not_finite_ends_the_run_and_is_traced(digits, where, at, gradient, step, what):
+@pytest.mark.parametrize(
+    "where, at, gradient, step, what",
+    [
+        ("G", 7, False, 7, "the output of G.layers.2 (Breaks)"),
+        (
+            "D",
+            9,
+            False,
+            5,
+            "the output of D.layers.2 (Breaks)",
+        ),  # two calls a step: D's move and G's
+        ("D", 9, True, 5, "the gradient of the weights of D.layers.0 (Linear)"),
+        ("G", 1, False, 1, "the output of G.layers.2 (Breaks)"),
+    ],
+)
+def test_a_figure_that_is_not_finite_ends_the_run_and_is_traced(
+    digits, where, at, gradient, step, what
+):
     gan, whole = broken(where, at, gradient), broken(where, at=10**9)
     nows = run(gan, digits, 20, record_every=4)
     back = 4 if step > 4 else 0
@@ -102,9 +121,14 @@ def test_a_figure_that_is_not_finite_ends_the_run_and_is_traced(digits, where, a
     assert all(weight.isfinite().all() for net in (gan.G, gan.D) for weight in net.parameters())
     if back:
         run(whole, digits, back, record_every=4)
-        assert same(dict(whole.G.state_dict()), {k: v for k, v in gan.G.state_dict().items() if "calls" not in k} |
-                    {k: v for k, v in whole.G.state_dict().items() if "calls" in k})  # fmt: skip
-        assert all(math.isfinite(v) for row in gan.history for v in row.values() if isinstance(v, float))
+        assert same(
+            dict(whole.G.state_dict()),
+            {k: v for k, v in gan.G.state_dict().items() if "calls" not in k}
+            | {k: v for k, v in whole.G.state_dict().items() if "calls" in k},
+        )
+        assert all(
+            math.isfinite(v) for row in gan.history for v in row.values() if isinstance(v, float)
+        )
 
 
 def test_what_the_loop_itself_breaks_is_not_blamed_on_a_step(small, digits):
@@ -138,7 +162,11 @@ def test_a_step_that_returns_nothing_and_a_set_of_one_image(small, digits):
     with pytest.raises(ValueError, match="the step returned NoneType; a dict of 0-d tensors"):
         list(ganlib.train(small(), digits, lambda gan, batches: None, until=2, batch_size=10))
     with pytest.raises(ValueError, match="'one' has 1 image; at least 2"):
-        list(ganlib.train(small(), ganlib.Images(digits.images[:1], name="one"), until=2, batch_size=1))
+        list(
+            ganlib.train(
+                small(), ganlib.Images(digits.images[:1], name="one"), until=2, batch_size=1
+            )
+        )
 
 
 def test_a_step_of_ones_own_with_few_figures_is_watched_too(small, digits, capsys):
@@ -147,6 +175,11 @@ def test_a_step_of_ones_own_with_few_figures_is_watched_too(small, digits, capsy
         return {"d_loss": stats["d_loss"], "g_loss": stats["g_loss"]}
 
     gan = small()
-    for _ in ganlib.train(gan, digits, step, until=40, batch_size=10, record_every=2, view=ganlib.LiveView(every=0)):
+    for _ in ganlib.train(
+        gan, digits, step, until=40, batch_size=10, record_every=2, view=ganlib.LiveView(every=0)
+    ):
         pass
-    assert "only 0 rows with all figures" in str(ganlib.diagnose(gan.history)) and ganlib.curves(gan.history).data
+    assert (
+        "only 0 rows with all figures" in str(ganlib.diagnose(gan.history))
+        and ganlib.curves(gan.history).data
+    )

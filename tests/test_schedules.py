@@ -14,7 +14,9 @@ def test_a_cosine_goes_from_start_to_end_and_stays():
     assert [schedule(n) for n in (0, 100, 10**9)] == pytest.approx([2.0, 0.5, 0.5], rel=1e-15)
     assert schedule(50) == pytest.approx(1.25)
     for n in (1, 25, 70):
-        assert schedule(n) == pytest.approx(0.5 + 1.5 * math.cos(math.pi * n / 200) ** 2)  # (1 + cos 2a) / 2 = cos^2 a
+        assert schedule(n) == pytest.approx(
+            0.5 + 1.5 * math.cos(math.pi * n / 200) ** 2
+        )  # (1 + cos 2a) / 2 = cos^2 a
 
 
 def test_lines_through_points():
@@ -22,19 +24,29 @@ def test_lines_through_points():
     assert [schedule(n) for n in (0, 10, 15, 20, 30, 40, 99)] == [1.0, 1.0, 2.0, 3.0, 1.5, 0.0, 0.0]
 
 
-@pytest.mark.parametrize("make", [lambda: Cosine(1, 2, 0), lambda: Linear(()), lambda: Linear(((5, 1), (5, 2)))])
+@pytest.mark.parametrize(
+    "make", [lambda: Cosine(1, 2, 0), lambda: Linear(()), lambda: Linear(((5, 1), (5, 2)))]
+)
 def test_impossible_schedules(make):
     with pytest.raises(ValueError, match="was given"):
         make()
 
 
-@pytest.mark.parametrize("settings, message", [
-    ({"lr": Cosine(1e-3, 0, 10)}, "lr=Cosine"), ({"betas": (0, Linear(((0, 0.9), (9, 1.0))))}, "betas="),
-    ({"ema": Cosine(-1, 5, 10)}, "ema="), ({"betas": (0, 1)}, "betas="), ({"ema": -1}, "ema=-1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"lr": Cosine(1e-3, 0, 10)}, "lr=Cosine"),
+        ({"betas": (0, Linear(((0, 0.9), (9, 1.0))))}, "betas="),
+        ({"ema": Cosine(-1, 5, 10)}, "ema="),
+        ({"betas": (0, 1)}, "betas="),
+        ({"ema": -1}, "ema=-1"),
+    ],
+)
 def test_schedules_that_leave_the_possible(settings, message):
     with pytest.raises(ValueError, match=message):
-        ganlib.GAN(nets.MLPGenerator(8, widths=(16,)), nets.MLPDiscriminator(widths=(16,)), **settings)
+        ganlib.GAN(
+            nets.MLPGenerator(8, widths=(16,)), nets.MLPDiscriminator(widths=(16,)), **settings
+        )
 
 
 def test_optimizers_follow_and_the_penalty_too(small, digits):
@@ -53,7 +65,11 @@ def test_optimizers_follow_and_the_penalty_too(small, digits):
 
 
 def test_a_scheduled_run_can_be_cut_anywhere(small, digits, tmp_path):
-    settings = {"lr": Cosine(1e-3, 1e-4, 100), "betas": (0.0, Cosine(0.9, 0.99, 70)), "ema": Cosine(0, 40, 60)}
+    settings = {
+        "lr": Cosine(1e-3, 1e-4, 100),
+        "betas": (0.0, Cosine(0.9, 0.99, 70)),
+        "ema": Cosine(0, 40, 60),
+    }
     whole, cut, rest = (small(**settings) for _ in range(3))
     for gan, until in ((whole, 9), (cut, 4)):
         for _ in ganlib.train(gan, digits, until=until, batch_size=20):
@@ -96,7 +112,10 @@ def test_the_average_is_the_one_written_out(digits):
     for now in ganlib.train(gan, digits, until=10, batch_size=20):
         h = half_life(now.images - 20)
         share = 1.0 if h == 0 else 1 - 0.5 ** (20 / h)
-        hand = [w + share * (g.detach().double() - w) for w, g in zip(hand, gan.G.parameters(), strict=True)]
+        hand = [
+            w + share * (g.detach().double() - w)
+            for w, g in zip(hand, gan.G.parameters(), strict=True)
+        ]
         for ema, w in zip(gan.G_ema.parameters(), hand, strict=True):
             assert torch.allclose(ema.double(), w, atol=1e-5)
 
@@ -106,8 +125,12 @@ def test_a_half_life_of_0_copies_and_buffers_are_those_of_g(digits):
         gan = with_batchnorm(ema)
         for _ in ganlib.train(gan, digits, until=3, batch_size=20):
             pass
-        assert same(dict(gan.G_ema.named_buffers()), dict(gan.G.named_buffers()))  # running means, counters
-        assert int(dict(gan.G.named_buffers())["layers.2.num_batches_tracked"]) == 6  # twice a step: D's move, G's move
+        assert same(
+            dict(gan.G_ema.named_buffers()), dict(gan.G.named_buffers())
+        )  # running means, counters
+        assert (
+            int(dict(gan.G.named_buffers())["layers.2.num_batches_tracked"]) == 6
+        )  # twice a step: D's move, G's move
         assert same(list(gan.G_ema.parameters()), list(gan.G.parameters())) == (ema == 0)
         assert not any(p.requires_grad for p in gan.G_ema.parameters())
 

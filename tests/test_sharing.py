@@ -36,7 +36,9 @@ def shared(request, digits, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     made = ganlib.recipe(request.param, **KINDS[request.param])
     gan = made.gan(3)
-    for _ in ganlib.train(gan, data_for(made, digits), made.step, until=2, batch_size=8, folder=folder / "run"):
+    for _ in ganlib.train(
+        gan, data_for(made, digits), made.step, until=2, batch_size=8, folder=folder / "run"
+    ):
         pass
     ganlib.export(folder / "run", folder / "out", name="My GAN", license="cc-by-4.0")
     return gan, folder / "out"
@@ -47,8 +49,12 @@ def test_the_generator_comes_back_as_it_was(shared):
     G = ganlib.load_generator(folder)
     inputs = page.example(gan.G, 6)
     assert same(G.state_dict(), gan.net().state_dict()) and not G.training
-    assert torch.allclose(G(*inputs), gan.net().eval()(*inputs), rtol=0, atol=1e-5)  # weights lie otherwise in memory
-    assert (G.latent_dim, G.shape) == (gan.latent_dim, gan.G.shape) and not any(w.requires_grad for w in G.parameters())
+    assert torch.allclose(
+        G(*inputs), gan.net().eval()(*inputs), rtol=0, atol=1e-5
+    )  # weights lie otherwise in memory
+    assert (G.latent_dim, G.shape) == (gan.latent_dim, gan.G.shape) and not any(
+        w.requires_grad for w in G.parameters()
+    )
     assert G.config["steps"] == 2 and G.config["seed"] == 3 and G.config["license"] == "cc-by-4.0"
     assert G.config["trained_on"]["data"].startswith("some digits, 200 of")
     assert G.config["class_names"] == (list("0123456789") if gan.classes else [])
@@ -56,15 +62,32 @@ def test_the_generator_comes_back_as_it_was(shared):
 
 def test_the_folder_holds_what_others_need_and_no_pickle(shared):
     _, folder = shared
-    assert {p.name for p in folder.iterdir()} == {"README.md", "config.json", "generator.onnx", "generator.safetensors",
-                                                  "index.html", "samples.png"}  # fmt: skip
+    assert {p.name for p in folder.iterdir()} == {
+        "README.md",
+        "config.json",
+        "generator.onnx",
+        "generator.safetensors",
+        "index.html",
+        "samples.png",
+    }
     with Image.open(folder / "samples.png") as picture:
         assert picture.info["Comment"].startswith("generated: a synthetic image")
     card = (folder / "README.md").read_text()
-    for text in ("license: cc-by-4.0\n", "# My GAN", "Synthetic images", "2 steps, 16 images seen, seed 3",
-                 "Not evaluated", "some digits, 200 of", "ganlib.load_generator", "onnxruntime"):  # fmt: skip
+    for text in (
+        "license: cc-by-4.0\n",
+        "# My GAN",
+        "Synthetic images",
+        "2 steps, 16 images seen, seed 3",
+        "Not evaluated",
+        "some digits, 200 of",
+        "ganlib.load_generator",
+        "onnxruntime",
+    ):
         assert text in card, text
-    assert str(folder.parent) not in card + (folder / "config.json").read_text() + (folder / "index.html").read_text()
+    assert (
+        str(folder.parent)
+        not in card + (folder / "config.json").read_text() + (folder / "index.html").read_text()
+    )
 
 
 def test_the_cards_own_lines_work(shared, tmp_path):
@@ -73,8 +96,12 @@ def test_the_cards_own_lines_work(shared, tmp_path):
     there = shutil.copytree(folder, tmp_path / "there")
     code = (there / "README.md").read_text().split("```python\n")[1].split("```")[0]
     (there / "samples.png").unlink()
-    done = subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{code}"], cwd=there,
-                          capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{code}"],
+        cwd=there,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     assert Image.open(there / "samples.png").info["Comment"].startswith("generated")
 
@@ -86,7 +113,9 @@ def test_onnx_draws_the_same_for_any_number_of_images(shared):
     session = runtime.InferenceSession((folder / "generator.onnx").read_bytes())
     for n in (1, 7):
         inputs = page.example(gan.G, n)
-        given = {x.name: value.numpy() for x, value in zip(session.get_inputs(), inputs, strict=True)}
+        given = {
+            x.name: value.numpy() for x, value in zip(session.get_inputs(), inputs, strict=True)
+        }
         assert list(given) == ["z", "labels"][: len(given)]
         (found,) = session.run(["images"], given)
         assert torch.allclose(torch.from_numpy(found), gan.net().eval()(*inputs), rtol=0, atol=1e-5)
@@ -119,12 +148,20 @@ def test_the_page_draws_what_G_draws(shared):
     G = ganlib.load_generator(folder)
     inputs = page.example(G, 4)
     asked = {"z": inputs[0].tolist(), "labels": inputs[1].tolist() if len(inputs) > 1 else [0] * 4}
-    done = subprocess.run(["node", "-e", WITHOUT_BROWSER, folder / "index.html"], input=json.dumps(asked), text=True,
-                          capture_output=True, check=True)  # fmt: skip
+    done = subprocess.run(
+        ["node", "-e", WITHOUT_BROWSER, folder / "index.html"],
+        input=json.dumps(asked),
+        text=True,
+        capture_output=True,
+        check=True,
+    )
     found = torch.tensor(json.loads(done.stdout)).view(4, *G.shape)
     expected = G(*inputs)
     assert (found - expected).abs().max() <= 2 / 256 * max(1.0, expected.abs().max().item())
-    assert expected.std() > 0.001 and torch.corrcoef(torch.stack([found.flatten(), expected.flatten()]))[0, 1] > 0.9999
+    assert (
+        expected.std() > 0.001
+        and torch.corrcoef(torch.stack([found.flatten(), expected.flatten()]))[0, 1] > 0.9999
+    )
 
 
 def test_the_page_in_a_real_browser(browser, digits, tmp_path):
@@ -141,7 +178,9 @@ def test_the_page_in_a_real_browser(browser, digits, tmp_path):
     tab.goto((tmp_path / "out" / "index.html").as_uri())
 
     def drawn():
-        tab.wait_for_function("document.getElementById('said').textContent.includes('images in')", timeout=60_000)
+        tab.wait_for_function(
+            "document.getElementById('said').textContent.includes('images in')", timeout=60_000
+        )
         return tab.evaluate("document.getElementById('grid').toDataURL()")
 
     first = drawn()
@@ -159,7 +198,8 @@ def test_the_page_in_a_real_browser(browser, digits, tmp_path):
     inputs = page.example(gan.G, 3)
     for z, label, image in zip(*inputs, gan.net().eval()(*inputs).detach(), strict=True):
         found = tab.evaluate(
-            "([z, label]) => Array.from(generate(Float32Array.from(z), label))", [z.tolist(), label.item()]
+            "([z, label]) => Array.from(generate(Float32Array.from(z), label))",
+            [z.tolist(), label.item()],
         )
         assert (torch.tensor(found).view(1, 28, 28) - image).abs().max() < 2 / 256
     assert wrong == [] and len(asked) == 1, (wrong, asked)
@@ -167,14 +207,21 @@ def test_the_page_in_a_real_browser(browser, digits, tmp_path):
     context.close()
 
 
-def test_a_net_that_the_page_does_not_know_gets_none_and_says_why(digits, tmp_path, monkeypatch, capsys):
+def test_a_net_that_the_page_does_not_know_gets_none_and_says_why(
+    digits, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(page, "SAME", page.SAME - {"unflatten"})
     made = ganlib.recipe("classic")
     gan = made.gan(0)
     ganlib.save(tmp_path / "run", gan)
     ganlib.export(tmp_path / "run", tmp_path / "out")
-    assert "page: none: the operation aten.unflatten.int is unknown to the page" in capsys.readouterr().out
-    assert not (tmp_path / "out" / "index.html").exists() and ganlib.load_generator(tmp_path / "out")
+    assert (
+        "page: none: the operation aten.unflatten.int is unknown to the page"
+        in capsys.readouterr().out
+    )
+    assert not (tmp_path / "out" / "index.html").exists() and ganlib.load_generator(
+        tmp_path / "out"
+    )
 
 
 @pytest.fixture
@@ -213,7 +260,9 @@ def test_an_exporter_that_fails_costs_the_onnx_file_alone(plain, monkeypatch, ca
 def test_onnx_that_draws_something_else_is_not_written(plain, monkeypatch):
     pytest.importorskip("onnxscript")
     monkeypatch.setattr("ganlib.keep.onnx._apart", lambda G, content: (0.3, "a test"))
-    with pytest.raises(RuntimeError, match="draws something else: 0.3 from torch's images by a test"):
+    with pytest.raises(
+        RuntimeError, match="draws something else: 0.3 from torch's images by a test"
+    ):
         ganlib.export(*plain)
     assert not plain[1].exists()
 
@@ -221,17 +270,22 @@ def test_onnx_that_draws_something_else_is_not_written(plain, monkeypatch):
 def test_figures_come_with_their_conditions(digits, tmp_path):
     made = ganlib.recipe("classic")
     gan = made.gan(0)
-    for _ in ganlib.train(gan, digits, made.step, until=4, evaluate_every=4, folder=tmp_path / "run"):
+    for _ in ganlib.train(
+        gan, digits, made.step, until=4, evaluate_every=4, folder=tmp_path / "run"
+    ):
         pass
     ganlib.export(tmp_path / "run", tmp_path / "a")
     card = (tmp_path / "a" / "README.md").read_text()
     assert (
-        f"| frechet_distance | {gan.history[-1]['frechet_distance']:.4g} |" in card and "At step 4 of the run" in card
+        f"| frechet_distance | {gan.history[-1]['frechet_distance']:.4g} |" in card
+        and "At step 4 of the run" in card
     )
     found = ganlib.evaluate(gan, digits, 500, quiet=True)
     ganlib.export(tmp_path / "run", tmp_path / "b", metrics=found)
     card = (tmp_path / "b" / "README.md").read_text()
-    assert f"| {found['frechet_distance']:.4g} | {found['floors']['frechet_distance']:.4g} |" in card
+    assert (
+        f"| {found['frechet_distance']:.4g} | {found['floors']['frechet_distance']:.4g} |" in card
+    )
     assert "500 fakes (raw weights, step 4) and 500 real images of MNIST's test digits" in card
     assert f"features: {found['extractor']} (SHA-256" in card
     assert found["sha256"][:12] in card
@@ -239,16 +293,21 @@ def test_figures_come_with_their_conditions(digits, tmp_path):
 
 def test_it_is_uploaded_where_it_was_asked_for(plain, monkeypatch, capsys):
     calls = []
-    api = types.SimpleNamespace(create_repo=lambda *a, **k: calls.append((a, k)),
-                                upload_folder=lambda **k: calls.append(k) or "https://example.org/me/gan")  # fmt: skip
+    api = types.SimpleNamespace(
+        create_repo=lambda *a, **k: calls.append((a, k)),
+        upload_folder=lambda **k: calls.append(k) or "https://example.org/me/gan",
+    )
     monkeypatch.setitem(sys.modules, "huggingface_hub", types.SimpleNamespace(HfApi=lambda: api))
     ganlib.export(*plain, hub="me/gan")
     assert calls[0] == (("me/gan",), {"exist_ok": True}) and calls[1]["repo_id"] == "me/gan"
     assert (
-        calls[1]["folder_path"] == str(plain[1]) and "uploaded: https://example.org/me/gan" in capsys.readouterr().out
+        calls[1]["folder_path"] == str(plain[1])
+        and "uploaded: https://example.org/me/gan" in capsys.readouterr().out
     )
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ImportError, match="pip install huggingface_hub, then log in; the files are in"):
+    with pytest.raises(
+        ImportError, match="pip install huggingface_hub, then log in; the files are in"
+    ):
         ganlib.export(*plain, hub="me/gan")
 
 
@@ -266,15 +325,47 @@ def flip(folder):
 @pytest.mark.parametrize(
     "harm, error, message",
     [
-        (lambda folder: (folder / "config.json").unlink(), OSError, "holds no generator that can be read"),
-        (lambda folder: (folder / "config.json").write_text("{"), OSError, "holds no generator that can be read"),
-        (lambda folder: (folder / "generator.safetensors").write_bytes(b"\x80\x04evil"), OSError, "can be read"),
+        (
+            lambda folder: (folder / "config.json").unlink(),
+            OSError,
+            "holds no generator that can be read",
+        ),
+        (
+            lambda folder: (folder / "config.json").write_text("{"),
+            OSError,
+            "holds no generator that can be read",
+        ),
+        (
+            lambda folder: (folder / "generator.safetensors").write_bytes(b"\x80\x04evil"),
+            OSError,
+            "can be read",
+        ),
         (flip, OSError, "generator.safetensors is damaged: its SHA-256 is"),
-        (lambda folder: change(folder, format=99), ValueError, "has format 99; this ganlib reads format 1"),
-        (lambda folder: change(folder, generator={"net": "torch.hub.load"}), ValueError, "asks for the net"),
-        (lambda folder: change(folder, generator={"net": "MLPDiscriminator"}), ValueError, "MLPGenerator.* are known"),
-        (lambda folder: change(folder, generator={"net": "MLPGenerator", "x": 1}), ValueError, "does not fit config"),
-        (lambda folder: change(folder, generator={"net": "MLPGenerator"}), ValueError, "does not fit config.json"),
+        (
+            lambda folder: change(folder, format=99),
+            ValueError,
+            "has format 99; this ganlib reads format 1",
+        ),
+        (
+            lambda folder: change(folder, generator={"net": "torch.hub.load"}),
+            ValueError,
+            "asks for the net",
+        ),
+        (
+            lambda folder: change(folder, generator={"net": "MLPDiscriminator"}),
+            ValueError,
+            "MLPGenerator.* are known",
+        ),
+        (
+            lambda folder: change(folder, generator={"net": "MLPGenerator", "x": 1}),
+            ValueError,
+            "does not fit config",
+        ),
+        (
+            lambda folder: change(folder, generator={"net": "MLPGenerator"}),
+            ValueError,
+            "does not fit config.json",
+        ),
     ],
 )
 def test_a_strangers_folder_is_read_with_care(plain, harm, error, message):
@@ -301,6 +392,9 @@ def test_the_command_line(plain, capsys):
 
     run, out = map(str, plain)
     assert main(["export", run, "--to", out, "--name", "Mine", "--license", "mit"]) == 0
-    assert "index.html" in capsys.readouterr().out and ganlib.load_generator(out).config["name"] == "Mine"
+    assert (
+        "index.html" in capsys.readouterr().out
+        and ganlib.load_generator(out).config["name"] == "Mine"
+    )
     assert main(["export", out, "--to", run]) == 1
     assert "holds no run" in capsys.readouterr().err

@@ -16,12 +16,18 @@ def now(*rows, **every):
 
 
 def distances(*values):
-    return now(*({} if value is None else {"frechet_distance": value, "kid": value} for value in values))
+    return now(
+        *({} if value is None else {"frechet_distance": value, "kid": value} for value in values)
+    )
 
 
 def test_below():
     rule = ganlib.below("frechet_distance", 20)
-    assert rule(now()) is None and rule(distances(None, 21.0)) is None and rule(distances(20.0)) is None
+    assert (
+        rule(now()) is None
+        and rule(distances(None, 21.0)) is None
+        and rule(distances(20.0)) is None
+    )
     assert rule(distances(30.0, 19.5, None)) == "frechet_distance 19.5, below 20, at step 200"
     assert rule(distances(19.5, 30.0)) is None, "only the last evaluation counts"
 
@@ -37,10 +43,16 @@ def test_plateau():
     assert rule(distances(50.0, 46.0, 48.0, 44.9)) is None
 
 
-@pytest.mark.parametrize("objective, level", [
-    ("non_saturating", 2 * math.log(2)), ("saturating", 2 * math.log(2)), ("relativistic", math.log(2)), ("hinge", 2),
-    ("least_squares", 0.5),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "objective, level",
+    [
+        ("non_saturating", 2 * math.log(2)),
+        ("saturating", 2 * math.log(2)),
+        ("relativistic", math.log(2)),
+        ("hinge", 2),
+        ("least_squares", 0.5),
+    ],
+)
 def test_equilibrium_is_where_d_cannot_tell(objective, level):
     assert getattr(losses, objective).guess == pytest.approx(level, abs=1e-4)
     rule = ganlib.equilibrium(tolerance=0.1, rows=3)
@@ -55,7 +67,9 @@ def test_equilibrium_is_where_d_cannot_tell(objective, level):
 
 def test_a_critic_has_no_equilibrium():
     with pytest.raises(ValueError, match="wasserstein has no known value of D's loss.*plateau"):
-        ganlib.equilibrium(rows=1)(now({"d_loss": 0.0, "objective": "losses.wasserstein", "variety": 1.0}))
+        ganlib.equilibrium(rows=1)(
+            now({"d_loss": 0.0, "objective": "losses.wasserstein", "variety": 1.0})
+        )
 
 
 def test_a_name_that_no_evaluation_has():
@@ -67,9 +81,14 @@ def test_a_name_that_no_evaluation_has():
 
 def test_a_rule_that_needs_an_evaluation_asks_for_one(small, digits):
     with pytest.raises(
-        ValueError, match="until waits for 'frechet_distance', and nothing evaluates: give evaluate_every"
+        ValueError,
+        match="until waits for 'frechet_distance', and nothing evaluates: give evaluate_every",
     ):
-        next(ganlib.train(small(), digits, until=[ganlib.below("frechet_distance", 20)], batch_size=10))
+        next(
+            ganlib.train(
+                small(), digits, until=[ganlib.below("frechet_distance", 20)], batch_size=10
+            )
+        )
 
 
 def test_evaluations_join_the_history_and_end_the_run(small, digits):
@@ -77,15 +96,29 @@ def test_evaluations_join_the_history_and_end_the_run(small, digits):
 
     def evaluate(gan, data):
         seen.append(gan.step)
-        return {"frechet_distance": 100.0 - 2 * gan.step if gan.step < 20 else 90.0, "n_real": 5, "extractor": "none"}
+        return {
+            "frechet_distance": 100.0 - 2 * gan.step if gan.step < 20 else 90.0,
+            "n_real": 5,
+            "extractor": "none",
+        }
 
     rules = [1000, ganlib.below("frechet_distance", 70.5)]
-    for now in ganlib.train(gan, digits, until=rules, batch_size=10, evaluate_every=5, evaluate=evaluate):
+    for now in ganlib.train(
+        gan, digits, until=rules, batch_size=10, evaluate_every=5, evaluate=evaluate
+    ):
         best += [now.step] if now.best() else []
-    assert seen == best == [5, 10, 15] and now.reason == "frechet_distance 70, below 70.5, at step 15"
+    assert (
+        seen == best == [5, 10, 15] and now.reason == "frechet_distance 70, below 70.5, at step 15"
+    )
     judged = [row for row in gan.history if "frechet_distance" in row]
-    assert [row["step"] for row in judged] == seen and "n_real" not in judged[0] and "d_loss" in judged[0]
-    for now in ganlib.train(gan, digits, until=20, batch_size=10, evaluate_every=5, evaluate=evaluate):
+    assert (
+        [row["step"] for row in judged] == seen
+        and "n_real" not in judged[0]
+        and "d_loss" in judged[0]
+    )
+    for now in ganlib.train(
+        gan, digits, until=20, batch_size=10, evaluate_every=5, evaluate=evaluate
+    ):
         assert not now.best()
 
 
@@ -100,37 +133,64 @@ def test_evaluating_changes_nothing_else(small, digits):
     for gan, settings in ((plain, {}), (judged, {"evaluate_every": 4, "evaluate": evaluate})):
         for _ in ganlib.train(gan, digits, until=8, batch_size=10, **settings):
             pass
-    assert all(torch.equal(a, b) for a, b in zip(plain.G.parameters(), judged.G.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(plain.G.parameters(), judged.G.parameters(), strict=True)
+    )
     assert {"kid", "recall", "memorised", "floor"} < set(judged.history[-1])
 
 
-@pytest.mark.parametrize("settings, message", [
-    ({"evaluate_every": 0}, "evaluate_every=0 was given"),
-    ({"until": ganlib.equilibrium(), "step": partial(ganlib.gan_step, objective=losses.wasserstein)}, "no known value"),
-    ({"evaluate_every": 100, "data": "mine"}, "'mine' is neither of 'digits' and 'mnist'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"evaluate_every": 0}, "evaluate_every=0 was given"),
+        (
+            {
+                "until": ganlib.equilibrium(),
+                "step": partial(ganlib.gan_step, objective=losses.wasserstein),
+            },
+            "no known value",
+        ),
+        ({"evaluate_every": 100, "data": "mine"}, "'mine' is neither of 'digits' and 'mnist'"),
+    ],
+)
 def test_what_is_wrong_is_said_before_the_first_step(small, digits, settings, message):
     gan = small()
     data = ganlib.Images(digits.images[:300], name=settings.get("data", "digits"))
     with pytest.raises(ValueError, match=message):
         next(
             ganlib.train(
-                gan, data, batch_size=10, **{"until": 200} | {k: v for k, v in settings.items() if k != "data"}
+                gan,
+                data,
+                batch_size=10,
+                **{"until": 200} | {k: v for k, v in settings.items() if k != "data"},
             )
         )
     assert gan.step == 0
 
 
 def test_a_run_that_a_figure_ended_is_finished(small, digits):
-    settings = {"until": ganlib.below("fid", 5), "batch_size": 10, "evaluate_every": 2,
-                "evaluate": lambda gan, data: {"fid": torch.tensor(3.0)}}  # fmt: skip
+    settings = {
+        "until": ganlib.below("fid", 5),
+        "batch_size": 10,
+        "evaluate_every": 2,
+        "evaluate": lambda gan, data: {"fid": torch.tensor(3.0)},
+    }
     gan = small()
-    assert len(list(ganlib.train(gan, digits, **settings))) == 2 and list(ganlib.train(gan, digits, **settings)) == []
+    assert (
+        len(list(ganlib.train(gan, digits, **settings))) == 2
+        and list(ganlib.train(gan, digits, **settings)) == []
+    )
 
 
-BETTER = [("frechet_distance", [9, 5, 7, 3]), ("kid", [0.2, 0.1, 0.3, -0.01]), ("precision", [0.2, 0.6, 0.4, 0.7]),
-          ("coverage", [0.1, 0.5, 0.2, 0.9]), ("inception_score", [2, 8, 5, 9]), ("density", [0.2, 1.4, 3.0, 1.1]),
-          ("memorised", [0.9, 0.45, 0.2, 0.51])]  # fmt: skip
+BETTER = [
+    ("frechet_distance", [9, 5, 7, 3]),
+    ("kid", [0.2, 0.1, 0.3, -0.01]),
+    ("precision", [0.2, 0.6, 0.4, 0.7]),
+    ("coverage", [0.1, 0.5, 0.2, 0.9]),
+    ("inception_score", [2, 8, 5, 9]),
+    ("density", [0.2, 1.4, 3.0, 1.1]),
+    ("memorised", [0.9, 0.45, 0.2, 0.51]),
+]
 
 
 @pytest.mark.parametrize("name, values", BETTER, ids=[name for name, _ in BETTER])
@@ -148,11 +208,20 @@ def test_the_best_is_the_best_of_each_figure(small, digits, name, values):
 
 def test_a_figure_of_ones_own_says_which_way_is_better(small, digits):
     left, gan = iter([1.0, 3.0, 2.0]), small()
-    settings = {"until": 3, "batch_size": 10, "evaluate_every": 1, "evaluate": lambda *_: {"mine": next(left)}}
+    settings = {
+        "until": 3,
+        "batch_size": 10,
+        "evaluate_every": 1,
+        "evaluate": lambda *_: {"mine": next(left)},
+    }
     best = [now.best("mine", better="higher") for now in ganlib.train(gan, digits, **settings)]
     assert best == [True, True, False]
-    with pytest.raises(ValueError, match="nothing says which way 'mine' is better.*frechet_distance.*better="):
-        for now in ganlib.train(gan, digits, **settings | {"until": 4, "evaluate": lambda *_: {"mine": 2.0}}):
+    with pytest.raises(
+        ValueError, match="nothing says which way 'mine' is better.*frechet_distance.*better="
+    ):
+        for now in ganlib.train(
+            gan, digits, **settings | {"until": 4, "evaluate": lambda *_: {"mine": 2.0}}
+        ):
             now.best("mine")
     with pytest.raises(ValueError, match="nothing says which way 'mine' is better"):
         ganlib.plateau("mine")
@@ -169,15 +238,34 @@ def test_a_plateau_of_a_figure_that_is_to_rise():
     )
     near = ganlib.plateau("density", patience=1, improvement=0.1)
     assert near(now({"density": 3.0}, {"density": 1.5})) is None
-    assert "has not come nearer to 1.0 by 10 % in 1 evaluations" in near(now({"density": 1.5}, {"density": 3.0}))
+    assert "has not come nearer to 1.0 by 10 % in 1 evaluations" in near(
+        now({"density": 1.5}, {"density": 3.0})
+    )
 
 
-@pytest.mark.parametrize("text, expected", [
-    (3, (3, "step")), ("3", (3, "step")), ("10_000", (10_000, "step")), ("10,000 steps", (10_000, "step")),
-    ("40k images", (40_000, "image")), ("1.5M images", (1_500_000, "image")), ("2 epochs", (1000, "image")),
-    ("5 min", (300, "second")), ("1h", (3600, "second")), ("0.5s", (0.5, "second")), ("2k", (2000, "step")),
-    ("2.5", None), ("soon", None), ("", None), (True, None), (2.5, None), (-1, None), (None, None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        (3, (3, "step")),
+        ("3", (3, "step")),
+        ("10_000", (10_000, "step")),
+        ("10,000 steps", (10_000, "step")),
+        ("40k images", (40_000, "image")),
+        ("1.5M images", (1_500_000, "image")),
+        ("2 epochs", (1000, "image")),
+        ("5 min", (300, "second")),
+        ("1h", (3600, "second")),
+        ("0.5s", (0.5, "second")),
+        ("2k", (2000, "step")),
+        ("2.5", None),
+        ("soon", None),
+        ("", None),
+        (True, None),
+        (2.5, None),
+        (-1, None),
+        (None, None),
+    ],
+)
 def test_one_reader_of_lengths(text, expected):
     assert length(text, 500) == expected
     if expected == (3, "step"):  # a bare number is of whatever is counted there

@@ -29,7 +29,11 @@ def transcription(gan, digits, steps):
 
     def mlp(net, last):
         linears = [layer for layer in net.layers if isinstance(layer, nn.Linear)]
-        weights = [w.detach().clone().requires_grad_() for layer in linears for w in (layer.weight, layer.bias)]
+        weights = [
+            w.detach().clone().requires_grad_()
+            for layer in linears
+            for w in (layer.weight, layer.bias)
+        ]
         return weights, last
 
     def run(net, x, masks=None):
@@ -51,7 +55,11 @@ def transcription(gan, digits, steps):
 
     G, D = mlp(gan.G, torch.tanh), mlp(gan.D, torch.sigmoid)
     opt_G, opt_D = (torch.optim.Adam(net[0], lr=gan.lr) for net in (G, D))
-    bce, ones, zeros = nn.BCELoss(), torch.ones(100, 1, dtype=gan.dtype), torch.zeros(100, 1, dtype=gan.dtype)
+    bce, ones, zeros = (
+        nn.BCELoss(),
+        torch.ones(100, 1, dtype=gan.dtype),
+        torch.zeros(100, 1, dtype=gan.dtype),
+    )
     figures = []
     for step in range(steps):
         real = digits.batches(gan.seed, step, dtype=gan.dtype).images[0].flatten(1)
@@ -69,7 +77,14 @@ def transcription(gan, digits, steps):
         loss_G = bce(run(D, run(G, noise(step, "G")), masks(step, "G", 100)), ones)
         loss_G.backward()
         opt_G.step()
-        figures.append((loss_real.item() + loss_fake.item(), loss_G.item(), d_real.mean().item(), d_fake.mean().item()))
+        figures.append(
+            (
+                loss_real.item() + loss_fake.item(),
+                loss_G.item(),
+                d_real.mean().item(),
+                d_fake.mean().item(),
+            )
+        )
     return figures, G[0], D[0], [weight.grad for weight in G[0]], of_D
 
 
@@ -86,7 +101,9 @@ def test_twenty_steps_equal_the_plain_recipe(digits):
     for net, plain in ((gan.G, G), (gan.D, D)):
         for ours, theirs in zip(net.parameters(), plain, strict=True):
             assert torch.allclose(ours, theirs, rtol=0, atol=1e-10)
-    assert max((a - b).abs().max() for a, b in zip(start, gan.G.parameters(), strict=True)) > 1e-3  # they did move
+    assert (
+        max((a - b).abs().max() for a, b in zip(start, gan.G.parameters(), strict=True)) > 1e-3
+    )  # they did move
 
 
 def test_losses_and_gradients_equal_the_plain_recipe_in_float32(digits):
@@ -108,13 +125,20 @@ def test_golden_values(small, digits):
         for i, p in enumerate([*gan.G.parameters(), *gan.D.parameters()]):
             p.copy_(0.1 * torch.linspace(i, 50 + 3 * i, p.numel()).sin().view_as(p))
     stats = ganlib.gan_step(gan, digits.batches(gan.seed, gan.step))
-    assert {name: value.item() for name, value in stats.items()} == pytest.approx(GOLDEN, rel=1e-4, abs=1e-6)
+    assert {name: value.item() for name, value in stats.items()} == pytest.approx(
+        GOLDEN, rel=1e-4, abs=1e-6
+    )
 
 
 GOLDEN = {
-    "d_loss": 1.4306413, "d_real": 0.7050743, "d_fake": -0.1175235, "p_real": 0.6012102, "p_fake": 0.4706541,
-    "penalty": 0.0, "g_loss": 0.7549034,
-}  # fmt: skip
+    "d_loss": 1.4306413,
+    "d_real": 0.7050743,
+    "d_fake": -0.1175235,
+    "p_real": 0.6012102,
+    "p_fake": 0.4706541,
+    "penalty": 0.0,
+    "g_loss": 0.7549034,
+}
 
 
 def test_one_pass_for_reals_and_fakes_equals_two(small, digits):
@@ -130,7 +154,9 @@ def test_one_pass_for_reals_and_fakes_equals_two(small, digits):
         stats = ganlib.gan_step(gan, digits.batches(0, 0, dtype=torch.float64))
         results.append([stats["d_loss"], *gan.D.parameters(), *gan.G.parameters()])
     assert all(torch.allclose(a, b, rtol=0, atol=1e-12) for a, b in zip(*results, strict=True))
-    D = nn.Sequential(nn.Flatten(), nn.Linear(784, 4), nn.BatchNorm1d(4), nn.Linear(4, 1), nn.Flatten(0))
+    D = nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 4), nn.BatchNorm1d(4), nn.Linear(4, 1), nn.Flatten(0)
+    )
     assert (
         not ganlib.GAN(nets.MLPGenerator(), D).one_pass
         and ganlib.GAN(nets.MLPGenerator(), nets.MLPDiscriminator()).one_pass
@@ -144,9 +170,14 @@ def test_stats_say_what_happened_before_the_step(small, digits):
     with torch.no_grad():
         d_real, d_fake = gan.D(real), gan.D(gan.fake(100, "D0"))
     stats = ganlib.discriminator_step(gan, real)
-    expected = {"d_real": d_real.mean(), "d_fake": d_fake.mean(), "p_real": d_real.sigmoid().mean(),
-                "p_fake": d_fake.sigmoid().mean(), "penalty": torch.tensor(0.0),
-                "d_loss": losses.non_saturating.d_loss(d_real, d_fake).mean()}  # fmt: skip
+    expected = {
+        "d_real": d_real.mean(),
+        "d_fake": d_fake.mean(),
+        "p_real": d_real.sigmoid().mean(),
+        "p_fake": d_fake.sigmoid().mean(),
+        "penalty": torch.tensor(0.0),
+        "d_loss": losses.non_saturating.d_loss(d_real, d_fake).mean(),
+    }
     assert stats.keys() == expected.keys()
     for name, value in stats.items():
         assert value.shape == () and not value.requires_grad
@@ -170,7 +201,9 @@ def test_a_frozen_part_of_d_stays_frozen(small, digits):
     gan = small()
     first = next(gan.D.parameters()).requires_grad_(False)
     ganlib.gan_step(gan, digits.batches(0, 0))
-    assert [p.requires_grad for p in gan.D.parameters()] == [False] + [True] * 5 and first.grad is None
+    assert [p.requires_grad for p in gan.D.parameters()] == [False] + [
+        True
+    ] * 5 and first.grad is None
 
 
 def test_d_is_thawed_when_a_generator_step_fails(small, digits):
@@ -206,7 +239,9 @@ def test_objectives_and_critics_decide_how_many_batches_a_step_is_given(small, d
 
 def test_a_paired_objective_reads_a_fresh_batch_of_reals(small, digits):
     read = []
-    objective = Objective("spy", lambda r, f: f - r, lambda r, f: read.append(r) or (f - r), paired=True)
+    objective = Objective(
+        "spy", lambda r, f: f - r, lambda r, f: read.append(r) or (f - r), paired=True
+    )
     gan = small()
     gan.D.eval()
     batches = digits.batches(0, 0, k=2, size=10)
@@ -217,7 +252,9 @@ def test_a_paired_objective_reads_a_fresh_batch_of_reals(small, digits):
     assert torch.allclose(read[0], gan.D(batches.images[1]))
 
 
-@pytest.mark.parametrize("objective", [losses.non_saturating, losses.relativistic], ids=lambda o: o.name)
+@pytest.mark.parametrize(
+    "objective", [losses.non_saturating, losses.relativistic], ids=lambda o: o.name
+)
 def test_shared_fakes_play_the_tutorials_game(small, digits, objective):
     """D's move on the fakes, then G's on the same ones through the D that has moved.
 
@@ -240,7 +277,9 @@ def test_shared_fakes_play_the_tutorials_game(small, digits, objective):
         g_loss = objective.g_loss(D(real).detach() if objective.paired else None, D(fake)).mean()
         g_loss.backward()
         opt_G.step()
-        assert [stats["d_loss"].item(), stats["g_loss"].item()] == pytest.approx([d_loss.item(), g_loss.item()], 1e-12)
+        assert [stats["d_loss"].item(), stats["g_loss"].item()] == pytest.approx(
+            [d_loss.item(), g_loss.item()], 1e-12
+        )
     for ours, theirs in ((gan.G, G), (gan.D, D)):
         for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
             assert torch.allclose(a, b, rtol=0, atol=1e-12)
@@ -253,14 +292,21 @@ def test_shared_fakes_are_asked_for_the_codes_that_they_were_drawn_from(digits):
     """InfoGAN: D's and G's answers are compared with one and the same noise."""
     seen, made = [], ganlib.recipe("infogan")
     gan, loss = made.gan(0), made.question.loss
-    spied = replace(made.question, loss=lambda answers, z, labels: seen.append(z) or loss(answers, z, labels))
-    ganlib.gan_step(gan, digits.batches(0, 0, 2, 20), made.objective, question=spied, shared_fakes=True)
+    spied = replace(
+        made.question, loss=lambda answers, z, labels: seen.append(z) or loss(answers, z, labels)
+    )
+    ganlib.gan_step(
+        gan, digits.batches(0, 0, 2, 20), made.objective, question=spied, shared_fakes=True
+    )
     assert len(seen) == 2 and torch.equal(*seen) and torch.equal(seen[0], gan.noise(20, "G", 0))
 
 
 def test_a_step_of_ones_own_is_counted(small, digits):
     gan = small()
-    steps = [now.step for now in ganlib.train(gan, digits, lambda gan, batches: {"x": torch.zeros(())}, until=3)]
+    steps = [
+        now.step
+        for now in ganlib.train(gan, digits, lambda gan, batches: {"x": torch.zeros(())}, until=3)
+    ]
     assert steps == [1, 2, 3] and gan.images_seen == 300
 
 
@@ -331,7 +377,10 @@ def test_until_seconds_counts_from_this_call(small, digits):
 def test_another_game_in_mid_run_is_refused(small, digits):
     gan = small()
     step = partial(ganlib.gan_step, objective=losses.hinge, penalty=losses.r1(1.0))
-    for until, other in ((1, step), (2, partial(ganlib.gan_step, penalty=losses.r1(1), objective=losses.hinge))):
+    for until, other in (
+        (1, step),
+        (2, partial(ganlib.gan_step, penalty=losses.r1(1), objective=losses.hinge)),
+    ):
         with pytest.raises(ValueError, match=r"r1\(1\)") if until == 2 else nullcontext():
             assert len(list(ganlib.train(gan, digits, other, until=until, batch_size=10))) == 1
     message = (
@@ -347,10 +396,14 @@ def test_another_game_in_mid_run_is_refused(small, digits):
 def test_another_set_or_batch_size_in_mid_run_is_refused(small, digits):
     gan = small()
     run(gan, digits, 3)
-    with pytest.raises(ValueError, match=r"trained with .*batch_size = 10, .* batch_size = 20 now.* FRESH = True"):
+    with pytest.raises(
+        ValueError, match=r"trained with .*batch_size = 10, .* batch_size = 20 now.* FRESH = True"
+    ):
         next(ganlib.train(gan, digits, until=5, batch_size=20))
     other = ganlib.Images(digits.images[:500], name="other")
-    with pytest.raises(ValueError, match=r"digits, 10000 of \(1, 28, 28\).*other, 500 of \(1, 28, 28\)"):
+    with pytest.raises(
+        ValueError, match=r"digits, 10000 of \(1, 28, 28\).*other, 500 of \(1, 28, 28\)"
+    ):
         run(gan, other, 5)
     assert run(gan, digits, 5) == [4, 5]
 
@@ -365,13 +418,18 @@ def test_an_until_that_means_nothing(small, digits, until):
 def test_a_finished_run_says_so_and_draws_its_last_picture(small, digits, capsys):
     gan, view = small(), View()
     run(gan, digits, 5)
-    assert run(gan, digits, 5, view=view) == [] and view.calls == [("close", "this run is finished: 5 steps")]
+    assert run(gan, digits, 5, view=view) == [] and view.calls == [
+        ("close", "this run is finished: 5 steps")
+    ]
     live = ganlib.LiveView(total=5)
     live.screen = screen = Screen()
     assert run(gan, digits, 5, view=live) == []
     assert len(screen.lines) == 1 and screen.lines[0].endswith(" · this run is finished: 5 steps")
     said = capsys.readouterr().out
-    assert "this run is finished: 5 steps. To go on, raise `until` above 5 (in the notebooks STEPS" in said
+    assert (
+        "this run is finished: 5 steps. To go on, raise `until` above 5 (in the notebooks STEPS"
+        in said
+    )
     assert "FRESH = True" in said
 
 
@@ -379,9 +437,16 @@ def test_history_rows(small, digits):
     gan = small()
     run(gan, digits, 12, record_every=5)
     assert [row["step"] for row in gan.history] == [1, 5, 10] and gan.history[-1]["images"] == 100
-    names = "step images objective absolute guess d_loss d_real d_fake p_real p_fake penalty g_loss "
-    names += "grad_norm_d grad_norm_g update_d update_g diversity variety real_diversity real_variety"
-    assert list(gan.history[0]) == names.split() and gan.history[0].pop("objective") == "losses.non_saturating"
+    names = (
+        "step images objective absolute guess d_loss d_real d_fake p_real p_fake penalty g_loss "
+    )
+    names += (
+        "grad_norm_d grad_norm_g update_d update_g diversity variety real_diversity real_variety"
+    )
+    assert (
+        list(gan.history[0]) == names.split()
+        and gan.history[0].pop("objective") == "losses.non_saturating"
+    )
     assert all(math.isfinite(value) for value in gan.history[0].values())
     run(gan, digits, 15, record_every=5)
     expected = gan.sample(64).std(0).mean().item()
@@ -473,7 +538,9 @@ def test_the_last_picture_of_an_interrupted_run_is_drawn(small, digits):
     for now in ganlib.train(small(), digits, until=12, view=live):
         if now.step == 3:
             os.kill(os.getpid(), signal.SIGINT)
-    assert screen.lines[-1].startswith("step 3 · D(real)") and screen.lines[-1].endswith(f" · {reason}")
+    assert screen.lines[-1].startswith("step 3 · D(real)") and screen.lines[-1].endswith(
+        f" · {reason}"
+    )
 
 
 def test_leaving_the_loop_closes_the_view(small, digits):
@@ -501,7 +568,11 @@ def test_what_is_wrong_is_said_at_the_call(small, digits):
     with pytest.raises(ValueError, match="G returned"):
         ganlib.train(ganlib.GAN(nets.MLPGenerator(8, (1, 8, 8)), gan.D), digits, until=1)
     steps = ganlib.train(gan, digits, until=2, batch_size=10)
-    assert gan.step == 0 and "nothing is trained until you loop over it" in repr(steps) and iter(steps) is steps
+    assert (
+        gan.step == 0
+        and "nothing is trained until you loop over it" in repr(steps)
+        and iter(steps) is steps
+    )
     assert [now.step for now in steps] == [1, 2]
 
 
@@ -561,11 +632,31 @@ class Wrong(nn.Module):
             nets.MLPDiscriminator(),
             r"G returned \(2, 784\).*\(2, 1, 28, 28\).*unflatten\(1, \(1, 28, 28\)\)",
         ),
-        (nets.MLPGenerator(shape=(3, 32, 32)), nets.MLPDiscriminator(), r"G returned \(2, 3, 32, 32\)"),
-        (nets.MLPGenerator(), Wrong(1), r"D returned \(2, 1\).*one logit per image, \(2,\).*flatten\(0\)"),
-        (nets.MLPGenerator(), nets.MLPDiscriminator((3, 8, 8)), r"D cannot be run on \(2, 1, 28, 28\).*mat1"),
-        (nn.Sequential(nn.Linear(8, 784), nn.Unflatten(1, (1, 28, 28))), Wrong(), r"G cannot be run.*labels=None"),
-        (nets.MLPGenerator(), nn.Sequential(nn.Flatten(), nn.Dropout(0.3)), r"nn.Dropout\(p=0.3.*ganlib.nets.Dropout"),
+        (
+            nets.MLPGenerator(shape=(3, 32, 32)),
+            nets.MLPDiscriminator(),
+            r"G returned \(2, 3, 32, 32\)",
+        ),
+        (
+            nets.MLPGenerator(),
+            Wrong(1),
+            r"D returned \(2, 1\).*one logit per image, \(2,\).*flatten\(0\)",
+        ),
+        (
+            nets.MLPGenerator(),
+            nets.MLPDiscriminator((3, 8, 8)),
+            r"D cannot be run on \(2, 1, 28, 28\).*mat1",
+        ),
+        (
+            nn.Sequential(nn.Linear(8, 784), nn.Unflatten(1, (1, 28, 28))),
+            Wrong(),
+            r"G cannot be run.*labels=None",
+        ),
+        (
+            nets.MLPGenerator(),
+            nn.Sequential(nn.Flatten(), nn.Dropout(0.3)),
+            r"nn.Dropout\(p=0.3.*ganlib.nets.Dropout",
+        ),
     ],
 )
 def test_a_net_that_breaks_the_contract(digits, G, D, message):
@@ -579,7 +670,9 @@ def test_a_net_that_breaks_the_contract(digits, G, D, message):
 
     D = Takes() if isinstance(D, nn.Sequential) else D
     with pytest.raises(ValueError, match=message):
-        next(ganlib.train(ganlib.GAN(G, D, latent_dim=getattr(G, "latent_dim", 8)), digits, until=1))
+        next(
+            ganlib.train(ganlib.GAN(G, D, latent_dim=getattr(G, "latent_dim", 8)), digits, until=1)
+        )
 
 
 def test_a_batch_larger_than_the_data(small, digits):
@@ -602,7 +695,12 @@ def test_sampling_is_pure_and_repeatable(small):
     gan.D.train()
     before = torch.get_rng_state()
     a, b, c = gan.sample(5), gan.sample(5), gan.sample(5, stream="other")
-    assert torch.equal(a, b) and not torch.equal(a, c) and a.shape == (5, 1, 28, 28) and not a.requires_grad
+    assert (
+        torch.equal(a, b)
+        and not torch.equal(a, c)
+        and a.shape == (5, 1, 28, 28)
+        and not a.requires_grad
+    )
     assert torch.equal(gan.sample(1), gan.sample(1)) and gan.sample(2500).shape[0] == 2500
     assert torch.equal(before, torch.get_rng_state()) and gan.G.training
     z = gan.noise(4, "mine")
@@ -628,7 +726,10 @@ def test_it_learns_a_toy_in_seconds():
     torch.manual_seed(0)
     points = (torch.randn(2000, 2) * 15 + torch.tensor([190.0, 90.0])).round().byte()
     data = ganlib.Images(points.view(-1, 1, 1, 2), name="cloud")
-    G, D = nets.MLPGenerator(8, (1, 1, 2), (64, 64)), nets.MLPDiscriminator((1, 1, 2), (64, 64), 0.0)
+    G, D = (
+        nets.MLPGenerator(8, (1, 1, 2), (64, 64)),
+        nets.MLPDiscriminator((1, 1, 2), (64, 64), 0.0),
+    )
     gan = ganlib.GAN(G, D, lr=3e-4, betas=(0.0, 0.9))
     for _ in ganlib.train(gan, data, until=1500, batch_size=64):
         pass
@@ -640,7 +741,10 @@ def test_it_learns_a_toy_in_seconds():
 def test_the_average_is_drawn_with_batch_statistics_of_its_own(digits):
     """Those of its own images, by hand; G_ema and the run itself stay as they are."""
     torch.manual_seed(0)
-    G, D = nets.CompactGenerator(8, widths=(8, 4), classes=10), nets.CompactDiscriminator(widths=(4, 8), classes=10)
+    G, D = (
+        nets.CompactGenerator(8, widths=(8, 4), classes=10),
+        nets.CompactDiscriminator(widths=(4, 8), classes=10),
+    )
     gan = ganlib.GAN(G, D, lr=1e-2, seed=0, ema=500)
     for _ in ganlib.train(gan, digits, until=6, batch_size=20):
         pass
@@ -648,14 +752,18 @@ def test_the_average_is_drawn_with_batch_statistics_of_its_own(digits):
     assert gan.label_counts == torch.bincount(digits.labels).tolist()
     labels = torch.cat([torch.full((n,), i) for i, n in enumerate(shares(gan.label_counts, 500))])
     with torch.no_grad():
-        by_hand = gan.G_ema(gan.noise(500, "statistics"), labels)  # in training mode: normalised by its own statistics
+        by_hand = gan.G_ema(
+            gan.noise(500, "statistics"), labels
+        )  # in training mode: normalised by its own statistics
     gan.G_ema.load_state_dict(before)
     assert torch.allclose(gan.sample(500, labels, stream="statistics"), by_hand, atol=2e-3)
     assert (gan.sample(500, labels, stream="statistics", ema=False) - by_hand).abs().max() > 0.1
     assert all(torch.equal(value, before[name]) for name, value in gan.G_ema.state_dict().items())
     first = gan.sample(4)
     ganlib.generator_step(gan, digits.batches(0, 9, size=20).images[0], labels=digits.labels[:20])
-    assert (gan.sample(4) - first).abs().max() > 1e-3  # another state has other statistics, at the same step too
+    assert (
+        gan.sample(4) - first
+    ).abs().max() > 1e-3  # another state has other statistics, at the same step too
 
 
 def shares(counts, n):

@@ -28,7 +28,11 @@ def test_a_grid_puts_each_image_in_its_place():
         row, column = divmod(i, 2)
         cell = grid[0, row * 3 : row * 3 + 2, column * 4 : column * 4 + 3]
         assert (cell == 50 * i).all()
-    assert (grid[0, 2] == 255).all() and (grid[0, :, 3] == 255).all() and (grid[0, 6:, 4:] == 255).all()
+    assert (
+        (grid[0, 2] == 255).all()
+        and (grid[0, :, 3] == 255).all()
+        and (grid[0, 6:, 4:] == 255).all()
+    )
 
 
 @pytest.mark.parametrize("channels, mode", [(1, "L"), (3, "RGB")])
@@ -68,8 +72,12 @@ def test_curves(small, digits):
         pass
     picture = pixels(ganlib.curves(gan.history))
     assert picture.size == (880, 240)
-    colours = torch.tensor([colour for _, colour in picture.convert("RGB").getcolors(100_000)]).float()
-    lines = torch.tensor([(31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189)]).float()
+    colours = torch.tensor(
+        [colour for _, colour in picture.convert("RGB").getcolors(100_000)]
+    ).float()
+    lines = torch.tensor(
+        [(31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189)]
+    ).float()
     assert torch.cdist(lines, colours).min(1).values.max() < 25  # all five are there
 
 
@@ -94,7 +102,8 @@ def test_the_runs_folder(kept):
     ]
     for step, images in frames.items():
         assert torch.equal(
-            timeline.read_moment(folder / "pictures" / f"{step:07}.png")[0], ganlib.data.as_uint8(images)
+            timeline.read_moment(folder / "pictures" / f"{step:07}.png")[0],
+            ganlib.data.as_uint8(images),
         )
 
 
@@ -112,7 +121,12 @@ def test_the_film_of_a_run(kept):
     folder, _, _ = kept
     picture = ganlib.timeline(folder, columns=5, rows=2, animated=True)
     film = pixels(picture)
-    assert (film.format, film.n_frames, film.size, film.info["loop"]) == ("GIF", 5, (8 * 28, 2 * 28), 0)
+    assert (film.format, film.n_frames, film.size, film.info["loop"]) == (
+        "GIF",
+        5,
+        (8 * 28, 2 * 28),
+        0,
+    )
     bundle, _ = picture._repr_mimebundle_()
     assert (
         bundle["text/html"]
@@ -176,7 +190,9 @@ def watched(small, monkeypatch):
         for gan.step in range(1, steps + 1):
             clock.now += step_seconds
             gan.images_seen = 100 * gan.step
-            now.stats = {name: torch.tensor(0.5) for name in ("d_loss", "g_loss", "p_real", "p_fake")}
+            now.stats = {
+                name: torch.tensor(0.5) for name in ("d_loss", "g_loss", "p_real", "p_fake")
+            }
             now.progress = gan.step / steps
             live.update(now, force=gan.step == steps)
         live.close(now)
@@ -228,7 +244,11 @@ def test_a_notebook_cell_is_updated_in_place(small, digits, monkeypatch):
     for _ in ganlib.train(small(), digits, until=5, view=live, batch_size=10):
         pass
     (picture, first), (status, second) = shown
-    assert picture["text/plain"] == "<live samples>" and "image/png" in picture and first is second is True
+    assert (
+        picture["text/plain"] == "<live samples>"
+        and "image/png" in picture
+        and first is second is True
+    )
     assert status["text/plain"] == "step 0 / 5" and status["text/html"] == "<pre>step 0 / 5</pre>"
     assert len(updates) >= 2 and updates[-1]["text/plain"].startswith("step 5 / 5 · D(real)")
     assert updates[-1]["text/plain"].endswith(" · 5 steps")
@@ -240,7 +260,11 @@ def test_lines_where_there_is_no_notebook_and_no_terminal(small, digits, capsys)
     for _ in ganlib.train(small(), digits, until=40, view=live, batch_size=10):
         pass
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "step 0 / 40" and lines[-2].startswith("step 40 / 40") and lines[-1] == "ended: 40 steps"
+    assert (
+        lines[0] == "step 0 / 40"
+        and lines[-2].startswith("step 40 / 40")
+        and lines[-1] == "ended: 40 steps"
+    )
     assert 3 <= len(lines) <= 13
 
 
@@ -279,7 +303,12 @@ def test_what_is_generated_says_so_in_its_file(small, digits, tmp_path):
         pass
     ganlib.timeline(tmp_path / "run").save(tmp_path / "time.png")
     ganlib.timeline(tmp_path / "run", animated=True).save(tmp_path / "time.gif")
-    fakes = [tmp_path / "fakes.png", tmp_path / "run" / "latest.png", tmp_path / "time.png", tmp_path / "time.gif"]
+    fakes = [
+        tmp_path / "fakes.png",
+        tmp_path / "run" / "latest.png",
+        tmp_path / "time.png",
+        tmp_path / "time.gif",
+    ]
     for file in [*fakes, *(tmp_path / "run" / "pictures").iterdir()]:
         with Image.open(file) as picture:
             note = picture.info.get("Comment") or picture.info["comment"].decode()
@@ -290,11 +319,18 @@ def test_what_is_generated_says_so_in_its_file(small, digits, tmp_path):
 
 def test_a_live_picture_in_colour_is_a_jpeg_and_a_grey_one_a_png():
     """A saved notebook holds each: a JPEG is a third as large, and nobody counts its pixels."""
-    smooth = torch.linspace(-1, 1, 32).expand(64, 3, 32, 32) * torch.linspace(-1, 1, 64).view(64, 1, 1, 1)
+    smooth = torch.linspace(-1, 1, 32).expand(64, 3, 32, 32) * torch.linspace(-1, 1, 64).view(
+        64, 1, 1, 1
+    )
     colour, grey = ganlib.show(smooth, scale=2), ganlib.show(smooth[:, :1], scale=2)
     bundle, size = colour.lossy()._repr_mimebundle_()
-    assert set(bundle) == {"image/jpeg", "text/plain"} and size == {"image/jpeg": {"width": colour.width}}
-    with Image.open(io.BytesIO(colour.lossy().data)) as ours, Image.open(io.BytesIO(colour.data)) as exact:
+    assert set(bundle) == {"image/jpeg", "text/plain"} and size == {
+        "image/jpeg": {"width": colour.width}
+    }
+    with (
+        Image.open(io.BytesIO(colour.lossy().data)) as ours,
+        Image.open(io.BytesIO(colour.data)) as exact,
+    ):
         apart = numpy.abs(numpy.asarray(ours, int) - numpy.asarray(exact, int))
         assert ours.size == exact.size and apart.mean() < 3
     assert grey.lossy() is grey

@@ -15,13 +15,28 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 HOUSE = ROOT / "ganlib"
 PLACES = {  # floor, counted from the top, and the left edge of the box
-    "front door": (0, 395), "run": (1, 395), "keep": (2, 60), "lab": (2, 760), "show": (3, 230), "judge": (4, 510),
-    "game": (5, 160), "data": (5, 700), "lessons": (6, 20), "nets": (6, 270), "machine": (6, 600),
-}  # fmt: skip
+    "front door": (0, 395),
+    "run": (1, 395),
+    "keep": (2, 60),
+    "lab": (2, 760),
+    "show": (3, 230),
+    "judge": (4, 510),
+    "game": (5, 160),
+    "data": (5, 700),
+    "lessons": (6, 20),
+    "nets": (6, 270),
+    "machine": (6, 600),
+}
 COLOURS = {
-    "front door": "#9aa5b1", "run": "#c2541b", "keep": "#7a5195", "lab": "#2f8f5b", "show": "#b8860b",
-    "judge": "#1f6fb2", "game": "#a23b72", "data": "#3d8b8b",
-}  # fmt: skip
+    "front door": "#9aa5b1",
+    "run": "#c2541b",
+    "keep": "#7a5195",
+    "lab": "#2f8f5b",
+    "show": "#b8860b",
+    "judge": "#1f6fb2",
+    "game": "#a23b72",
+    "data": "#3d8b8b",
+}
 ABOUT = {
     "front door": "the public names, the command line",
     "run": "the loop, train, history, recipes",
@@ -51,7 +66,9 @@ def arrows():
         package = list(file.relative_to(HOUSE).parts[:-1])
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ImportFrom) and node.level:
-                base = package[: len(package) - node.level + 1] + (node.module.split(".") if node.module else [])
+                base = package[: len(package) - node.level + 1] + (
+                    node.module.split(".") if node.module else []
+                )
                 for name in node.names:
                     place = (base + [name.name])[0]
                     if (HOUSE / place).is_dir() and place != room_of(file):
@@ -62,23 +79,36 @@ def arrows():
 def drawing():
     """Return the drawing as the text of an SVG file."""
     places = {room: (x, 16 + floor * STEP) for room, (floor, x) in PLACES.items()}
-    files = Counter(room_of(file) for file in HOUSE.rglob("*.py") if file.name != "__init__.py" or file.parent == HOUSE)
+    files = Counter(
+        room_of(file)
+        for file in HOUSE.rglob("*.py")
+        if file.name != "__init__.py" or file.parent == HOUSE
+    )
     height = max(y for _, y in places.values()) + HEIGHT + 16
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
         f'width="{WIDTH}" height="{height}" font-family="sans-serif" role="img" '
         'aria-label="The rooms of ganlib, and the imports between them">',
         f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
-        *(f'<defs><marker id="{room.split()[0]}" viewBox="0 0 8 8" refX="7" refY="4" '
-          'markerWidth="8" markerHeight="8" orient="auto" markerUnits="userSpaceOnUse">'
-          f'<path d="M0 0L8 4L0 8z" fill="{colour}"/></marker></defs>'
-          for room, colour in COLOURS.items()),
+        *(
+            f'<defs><marker id="{room.split()[0]}" viewBox="0 0 8 8" refX="7" refY="4" '
+            'markerWidth="8" markerHeight="8" orient="auto" markerUnits="userSpaceOnUse">'
+            f'<path d="M0 0L8 4L0 8z" fill="{colour}"/></marker></defs>'
+            for room, colour in COLOURS.items()
+        ),
     ]
     edges = arrows()
-    leave, arrive = {}, {}  # arrows leave a box, and arrive at one, in the order of where they go and come from
+    leave, arrive = (
+        {},
+        {},
+    )  # arrows leave a box, and arrive at one, in the order of where they go and come from
     for room in places:
-        leave[room] = sorted((end for start, end in edges if start == room), key=lambda end: places[end])
-        arrive[room] = sorted((start for start, end in edges if end == room), key=lambda start: places[start])
+        leave[room] = sorted(
+            (end for start, end in edges if start == room), key=lambda end: places[end]
+        )
+        arrive[room] = sorted(
+            (start for start, end in edges if end == room), key=lambda start: places[start]
+        )
     for (start, end), count in edges.items():
         x0 = places[start][0] + BOX * (leave[start].index(end) + 1) / (len(leave[start]) + 1)
         x1 = places[end][0] + BOX * (arrive[end].index(start) + 1) / (len(arrive[end]) + 1)
@@ -110,7 +140,10 @@ def main():
     target, now = ROOT / "docs" / "architecture.svg", drawing()
     stale = not target.exists() or target.read_text() != now
     if "--check" in sys.argv[1:]:
-        print("docs/architecture.svg is " + ("out of date: python tools/architecture.py" if stale else "up to date"))
+        print(
+            "docs/architecture.svg is "
+            + ("out of date: python tools/architecture.py" if stale else "up to date")
+        )
         sys.exit(int(stale))
     target.write_text(now)
     print(f"docs/architecture.svg: {len(now) / 1000:.0f} KB")

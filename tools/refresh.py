@@ -27,7 +27,9 @@ def clean(notebook):
         notebook["metadata"].pop(key, None)
     notebook["metadata"]["kernelspec"] = {"display_name": "Python 3", "name": "python3"}
     notebook["metadata"]["language_info"] = {"name": "python"}
-    notebook["cells"] = [cell for cell in notebook["cells"] if "injected-parameters" not in tags(cell)]
+    notebook["cells"] = [
+        cell for cell in notebook["cells"] if "injected-parameters" not in tags(cell)
+    ]
     for cell in notebook["cells"]:
         cell["metadata"] = {"tags": tags(cell)} if tags(cell) else {}
         for output in cell.get("outputs", []):

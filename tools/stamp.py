@@ -60,7 +60,9 @@ def main():
         else:
             notebook = json.loads(before)
             for cell in notebook["cells"]:
-                text = stamped("".join(cell["source"]), repository, release, f"notebooks/{file.name}")
+                text = stamped(
+                    "".join(cell["source"]), repository, release, f"notebooks/{file.name}"
+                )
                 cell["source"] = text.splitlines(keepends=True)
             after = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
         if after != before:

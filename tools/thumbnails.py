@@ -23,11 +23,18 @@ def thumbnail(path):
     """Return the picture of a notebook, cut out of the output of the cell that is tagged for it."""
     cells = json.loads(path.read_text())["cells"]
     tagged = [
-        (cell, match) for cell in cells for tag in cell["metadata"].get("tags", []) if (match := TAG.fullmatch(tag))
+        (cell, match)
+        for cell in cells
+        for tag in cell["metadata"].get("tags", [])
+        if (match := TAG.fullmatch(tag))
     ]
     ((cell, match),) = tagged
-    pictures = [data for output in cell["outputs"] for kind, data in output.get("data", {}).items()
-                if kind in ("image/png", "image/jpeg")]  # fmt: skip
+    pictures = [
+        data
+        for output in cell["outputs"]
+        for kind, data in output.get("data", {}).items()
+        if kind in ("image/png", "image/jpeg")
+    ]
     which, x, y, width, height = map(int, match.groups())
     whole = Image.open(io.BytesIO(base64.b64decode("".join(pictures[which])))).convert("RGB")
     return whole.crop((x, y, x + width, y + height)).resize(SIZE, Image.Resampling.LANCZOS)

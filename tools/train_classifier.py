@@ -45,7 +45,9 @@ def main():
     from safetensors.torch import save
 
     ganlib.setup(seed=0)
-    train, test = (ganlib.load("mnist", root=options.root, split=split) for split in ("train", "test"))
+    train, test = (
+        ganlib.load("mnist", root=options.root, split=split) for split in ("train", "test")
+    )
     net, size = DigitClassifier().to(memory_format=torch.channels_last), 128
     steps = options.epochs * (len(train) // size)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
@@ -53,16 +55,26 @@ def main():
     draws, start = torch.Generator().manual_seed(0), time.monotonic()
     for step in range(steps):
         batch = train.batches(seed=0, step=step, size=size)
-        loss = cross_entropy(net.logits(net(moved(batch.images[0], draws))), batch.labels[0], label_smoothing=0.05)
+        loss = cross_entropy(
+            net.logits(net(moved(batch.images[0], draws))), batch.labels[0], label_smoothing=0.05
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
         if step % 200 == 0:
-            print(f"step {step} / {steps}: loss {loss.item():.3f}, {time.monotonic() - start:.0f} s", flush=True)
+            print(
+                f"step {step} / {steps}: loss {loss.item():.3f}, {time.monotonic() - start:.0f} s",
+                flush=True,
+            )
     net.eval()
-    state = {key: value.half() if value.is_floating_point() else value for key, value in net.state_dict().items()}
-    net.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in state.items()})
+    state = {
+        key: value.half() if value.is_floating_point() else value
+        for key, value in net.state_dict().items()
+    }
+    net.load_state_dict(
+        {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+    )
     right = net.logits(extract(net, as_float(test.images))).argmax(1) == test.labels
     packed = save({key: value.contiguous() for key, value in state.items()})
     (Path(__file__).parents[1] / "ganlib" / "assets" / DIGITS[0]).write_bytes(packed)

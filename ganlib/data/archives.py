@@ -12,7 +12,15 @@ from . import source
 from .source import Source, hidden, mark
 
 # what a damaged archive raises when it is read
-DAMAGE = (zipfile.BadZipFile, tarfile.TarError, NotImplementedError, EOFError, OSError, lzma.LZMAError, zlib.error)
+DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    NotImplementedError,
+    EOFError,
+    OSError,
+    lzma.LZMAError,
+    zlib.error,
+)
 TOTAL = 256 * 2**30  # most bytes, unpacked, of all files of an archive together
 COUNT = 5_000_000  # most files of an archive
 RATIO = 200  # greatest ratio of a file's size to its packed size, from a megabyte on
@@ -28,7 +36,9 @@ def open_archive(path):
         return _zip(path) if zipfile.is_zipfile(path) else _tar(path)
     except tuple(set(DAMAGE) - {OSError}):  # an OSError already says what is wrong
         kinds = ", ".join(ARCHIVES)
-        raise OSError(f"{path} is no folder and no archive that can be read; {kinds} are known") from None
+        raise OSError(
+            f"{path} is no folder and no archive that can be read; {kinds} are known"
+        ) from None
 
 
 def _allowed(archive, members):
@@ -51,8 +61,10 @@ def _allowed(archive, members):
         elif count > COUNT:
             why = f"it has more than {COUNT:,} files"
         if why:
-            raise ValueError(f"{archive} is refused: {why}. If you trust it, unpack it yourself and give the "
-                             "folder")
+            raise ValueError(
+                f"{archive} is refused: {why}. If you trust it, unpack it yourself and give the "
+                "folder"
+            )
 
 
 def _mark_of(path):
@@ -77,7 +89,12 @@ def _zip(path):
         elif info.flag_bits & 1:
             skipped.append((info.filename, "encrypted"))
         elif info.file_size > source.BYTES:
-            skipped.append((info.filename, f"{info.file_size >> 20:,} MB; more than {source.BYTES >> 20} are not read"))
+            skipped.append(
+                (
+                    info.filename,
+                    f"{info.file_size >> 20:,} MB; more than {source.BYTES >> 20} are not read",
+                )
+            )
         else:
             readable.append(info)
 
@@ -105,7 +122,12 @@ def _tar(path):
             if not member.isfile():
                 skipped.append((member.name, "a link or a device"))
             elif member.size > source.BYTES:
-                skipped.append((member.name, f"{member.size >> 20:,} MB; more than {source.BYTES >> 20} are not read"))
+                skipped.append(
+                    (
+                        member.name,
+                        f"{member.size >> 20:,} MB; more than {source.BYTES >> 20} are not read",
+                    )
+                )
             else:
                 readable += 1
 
@@ -142,7 +164,9 @@ def _members(archive, path, skipped):
             archive.fileobj.seek(archive.offset)
             # tarfile reports a file that breaks off here as a normal end
             if len(archive.fileobj.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE:
-                skipped.append((path.name, f"the archive is damaged: it breaks off after {count} members"))
+                skipped.append(
+                    (path.name, f"the archive is damaged: it breaks off after {count} members")
+                )
             return
         count += 1
         yield member

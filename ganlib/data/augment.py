@@ -49,7 +49,10 @@ class Augmentation:
 
 def _uniform(x, draws, low=0.0, high=1.0, shape=(1, 1, 1)):
     """Return one random number per image, `(N, *shape)`, uniform in low .. high."""
-    return torch.rand(len(x), *shape, generator=draws, device=x.device, dtype=x.dtype) * (high - low) + low
+    return (
+        torch.rand(len(x), *shape, generator=draws, device=x.device, dtype=x.dtype) * (high - low)
+        + low
+    )
 
 
 def colour(x, draws):
@@ -70,7 +73,9 @@ def translation(x, draws, share=1 / 8):
     # (N, H) and (N, W): the old row and the old column of each new pixel
     rows = torch.arange(h, device=x.device) - _integers(x, draws, int(h * share + 0.5))
     columns = torch.arange(w, device=x.device) - _integers(x, draws, int(w * share + 0.5))
-    inside = ((rows >= 0) & (rows < h))[:, None, :, None] & ((columns >= 0) & (columns < w))[:, None, None, :]
+    inside = ((rows >= 0) & (rows < h))[:, None, :, None] & ((columns >= 0) & (columns < w))[
+        :, None, None, :
+    ]
     x = x.gather(2, rows.clamp(0, h - 1)[:, None, :, None].expand_as(x))
     return x.gather(3, columns.clamp(0, w - 1)[:, None, None, :].expand_as(x)) * inside
 
@@ -80,7 +85,10 @@ def cutout(x, draws, share=0.5):
     inside = True
     for axis, size in ((2, x.shape[2]), (3, x.shape[3])):
         side = int(size * share + 0.5)
-        start = torch.randint(0, size + (1 - side % 2), (len(x), 1), generator=draws, device=x.device) - side // 2
+        start = (
+            torch.randint(0, size + (1 - side % 2), (len(x), 1), generator=draws, device=x.device)
+            - side // 2
+        )
         place = torch.arange(size, device=x.device)
         within = (place >= start) & (place < start + side)
         inside = inside & (within[:, None, :, None] if axis == 2 else within[:, None, None, :])
@@ -108,14 +116,22 @@ def _adaptive(x, p, draws):
     """
 
     def maybe(value, otherwise):  # always one draw per image, whatever p is
-        return torch.where(_uniform(value, draws, shape=(1,) * (value.ndim - 1)) < p, value, otherwise)
+        return torch.where(
+            _uniform(value, draws, shape=(1,) * (value.ndim - 1)) < p, value, otherwise
+        )
 
     def angle(high):
         return _uniform(x, draws, -high, high, ())
 
     ones, zeros = x.new_ones(len(x)), x.new_zeros(len(x))
-    flip = maybe(ones - 2 * (torch.rand(len(x), generator=draws, device=x.device) < 0.5).to(x.dtype), ones)
-    quarter = maybe(torch.randint(0, 4, (len(x),), generator=draws, device=x.device).to(x.dtype), zeros) * math.pi / 2
+    flip = maybe(
+        ones - 2 * (torch.rand(len(x), generator=draws, device=x.device) < 0.5).to(x.dtype), ones
+    )
+    quarter = (
+        maybe(torch.randint(0, 4, (len(x),), generator=draws, device=x.device).to(x.dtype), zeros)
+        * math.pi
+        / 2
+    )
     shift = [maybe(angle(1 / 8), zeros) for _ in range(2)]  # share of the size; in ADA whole pixels
     size = maybe(torch.exp2(0.2 * _normal(x, draws)), ones)
     turn = maybe(angle(math.pi), zeros)
@@ -123,8 +139,12 @@ def _adaptive(x, p, draws):
     drift = [maybe(0.125 * _normal(x, draws), zeros) for _ in range(2)]
     cos, sin = (quarter + turn).cos(), (quarter + turn).sin()
     # the map from new to old places, both in -1 .. 1: rotation, then scales, then shifts
-    a = torch.stack([cos * flip / (size * stretch), -sin / (size * stretch), 2 * (shift[0] + drift[0])], 1)
-    b = torch.stack([sin * flip / size * stretch, cos / size * stretch, 2 * (shift[1] + drift[1])], 1)
+    a = torch.stack(
+        [cos * flip / (size * stretch), -sin / (size * stretch), 2 * (shift[0] + drift[0])], 1
+    )
+    b = torch.stack(
+        [sin * flip / size * stretch, cos / size * stretch, 2 * (shift[1] + drift[1])], 1
+    )
     x = warp(x, torch.stack([a, b], 1))
     ones, zeros = ones[:, None, None, None], zeros[:, None, None, None]
     x = x + maybe(0.2 * _normal(x, draws)[:, None, None, None], zeros)  # brightness
@@ -146,7 +166,9 @@ def _hue(x, angle):
     cos, sin = angle.cos(), angle.sin() / math.sqrt(3)
     third = (1 - cos) / 3
     rows = [cos + third, third - sin, third + sin]  # the first row of a circulant matrix (N, 3, 3)
-    matrix = torch.stack([torch.stack([rows[(j - i) % 3] for j in range(3)], 1) for i in range(3)], 1)
+    matrix = torch.stack(
+        [torch.stack([rows[(j - i) % 3] for j in range(3)], 1) for i in range(3)], 1
+    )
     return torch.einsum("nij,njhw->nihw", matrix, x)
 
 
@@ -169,7 +191,9 @@ def warp(x, matrix):
         for dx in (0, 1):
             i, j = _mirrored(top + dy, h), _mirrored(left + dx, w)
             weight = (1 - (row - top - dy).abs()) * (1 - (column - left - dx).abs())
-            result = result + flat.gather(2, (i * w + j)[:, None].expand(-1, c, -1)) * weight[:, None]
+            result = (
+                result + flat.gather(2, (i * w + j)[:, None].expand(-1, c, -1)) * weight[:, None]
+            )
     return result.view(n, c, h, w)
 
 

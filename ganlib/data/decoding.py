@@ -41,8 +41,10 @@ def decode(source, size, fit="crop"):
         image = Image.open(io.BytesIO(source)) if isinstance(source, bytes) else _picture(source)
         width, height = image.size
         if width * height > PIXELS:
-            raise Unreadable(f"{width:,} x {height:,} pixels; more than {PIXELS / 1e6:.0f} million are not "
-                             "decoded")
+            raise Unreadable(
+                f"{width:,} x {height:,} pixels; more than {PIXELS / 1e6:.0f} million are not "
+                "decoded"
+            )
         if image.format not in (None, "MPO", "JPEG") and getattr(image, "n_frames", 1) > 1:
             notes.append("first frame of an animation or of several pages")
         image.draft(None, (2 * size, 2 * size))  # a JPEG is read faster at 1/2 to 1/8 of its size
@@ -78,11 +80,15 @@ def _flat(image, notes):
     if image.mode.startswith("I"):  # I;16 in any byte order; some readers use I for 16 bits
         values = numpy.asarray(image).astype(numpy.int64)
         if values.min() < 0 or values.max() > 65535:
-            raise Unreadable(f"32-bit values from {values.min():,} to {values.max():,}; 0 to 65,535 are expected")
+            raise Unreadable(
+                f"32-bit values from {values.min():,} to {values.max():,}; 0 to 65,535 are expected"
+            )
         notes.append("16 bits to 8")
         return Image.fromarray(((values + 128) // 257).astype(numpy.uint8))
     if image.mode == "F":
-        raise Unreadable("floating-point values, whose range is not known; save them with 8 or 16 bits")
+        raise Unreadable(
+            "floating-point values, whose range is not known; save them with 8 or 16 bits"
+        )
     if image.mode in ("P", "PA"):
         notes.append("palette to colours")
     if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
@@ -123,7 +129,9 @@ def _picture(source):
     values = numpy.asarray(source)
     if values.dtype.kind == "f":
         if not (values.min() >= 0 and values.max() <= 1):
-            raise Unreadable(f"floats from {values.min():.3g} to {values.max():.3g}; 0 to 1 are expected")
+            raise Unreadable(
+                f"floats from {values.min():.3g} to {values.max():.3g}; 0 to 1 are expected"
+            )
         values = (values * 255).round().astype(numpy.uint8)
     if values.dtype not in (numpy.uint8, numpy.uint16) or values.ndim not in (2, 3):
         raise Unreadable(f"{values.dtype} of shape {values.shape}; uint8 (H, W, C) is expected")

@@ -9,7 +9,12 @@ import zlib
 import torch
 
 PAUSE, PATIENCE = 1.0, 30.0  # seconds: before the second round of mirrors; to wait for a server
-TORCHVISION = {"mnist": "MNIST", "fashion": "FashionMNIST", "kmnist": "KMNIST", "cifar10": "CIFAR10"}
+TORCHVISION = {
+    "mnist": "MNIST",
+    "fashion": "FashionMNIST",
+    "kmnist": "KMNIST",
+    "cifar10": "CIFAR10",
+}
 
 
 def fetch(name, root, train):
@@ -38,7 +43,9 @@ def _download(kind, root, train):
     for mirror in 2 * getattr(kind, "mirrors", [None]):
         if len(errors) == len(getattr(kind, "mirrors", [None])):
             time.sleep(PAUSE)
-        dataset_class = kind if mirror is None else type(kind.__name__, (kind,), {"mirrors": [mirror]})
+        dataset_class = (
+            kind if mirror is None else type(kind.__name__, (kind,), {"mirrors": [mirror]})
+        )
         try:
             with _impatient():
                 return dataset_class(root, train=train, download=True)
@@ -65,10 +72,15 @@ def idx(raw, name):
 
     The format: two zero bytes, the type (8 is uint8), the number of axes, the sizes, the values.
     """
-    sizes = [int.from_bytes(raw[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(raw[3] if len(raw) > 3 else 0)]
+    sizes = [
+        int.from_bytes(raw[4 + 4 * axis : 8 + 4 * axis], "big")
+        for axis in range(raw[3] if len(raw) > 3 else 0)
+    ]
     values = raw[4 + 4 * len(sizes) :]
     if raw[:3] != b"\0\0\x08" or not values or len(values) != math.prod(sizes):
-        raise OSError(f"{name} is corrupt: its {len(raw)} bytes are no IDX file; delete it and load again")
+        raise OSError(
+            f"{name} is corrupt: its {len(raw)} bytes are no IDX file; delete it and load again"
+        )
     return torch.frombuffer(bytearray(values), dtype=torch.uint8).view(sizes)
 
 

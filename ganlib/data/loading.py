@@ -16,7 +16,16 @@ LABELS = "4e8b4ac90e302aa725dd50c14268e8630d3941e30cf889ea15dfa1a6dedf8665"
 DIGITS = {"digits-images-idx3-ubyte.gz": IMAGES, "digits-labels-idx1-ubyte.gz": LABELS}
 
 
-def load(name, device=None, root="data", split="train", fallback=None, size=None, fit="crop", channels=None):
+def load(
+    name,
+    device=None,
+    root="data",
+    split="train",
+    fallback=None,
+    size=None,
+    fit="crop",
+    channels=None,
+):
     """Load a data set by name, from a folder or archive of images, or from a data set object;
     return `Images` on `device`.
 
@@ -41,15 +50,19 @@ def load(name, device=None, root="data", split="train", fallback=None, size=None
         from .prepared import prepare
 
         if size is None:
-            raise ValueError(f"load({name!r}) reads images of your own; say how large they are to be, as size=64")
+            raise ValueError(
+                f"load({name!r}) reads images of your own; say how large they are to be, as size=64"
+            )
         data = Images(*prepare(name, size, fit, channels, root))
         if isinstance(name, (str, Path)):
             place = str(Path(name).absolute())
             data.loaded = {"name": place, "size": size, "fit": fit, "channels": channels}
         return data if device is None else data.near(device)
     if size is not None:
-        raise ValueError(f"size={size} was given for {name!r}, whose images have a size of their own; leave it "
-                         "out")
+        raise ValueError(
+            f"size={size} was given for {name!r}, whose images have a size of their own; leave it "
+            "out"
+        )
     one_of("data set", name, list(LOADERS), ", or the path of a folder or archive, as './cats'")
     one_of("split", split, ["train", "test"])
     one_of("fallback", fallback, [None, "digits"])
@@ -72,7 +85,9 @@ def _digits(name, root, split, fallback):
     from .downloads import idx
 
     if split != "train":
-        raise ValueError('"digits" has no test images; use split="train", or load("mnist", split="test")')
+        raise ValueError(
+            '"digits" has no test images; use split="train", or load("mnist", split="test")'
+        )
     images, labels = (idx(gzip.decompress(asset(file, sha)), file) for file, sha in DIGITS.items())
     return Images(images.unsqueeze(1), labels.long(), tuple("0123456789"), "digits")
 
@@ -89,7 +104,9 @@ def _torchvision(name, root, split, fallback):
             f"({type(error).__name__}: {error})"
         )
         if fallback is None:
-            raise OSError(f'{tried}. To go on without a network: load("digits"), or fallback="digits"') from error
+            raise OSError(
+                f'{tried}. To go on without a network: load("digits"), or fallback="digits"'
+            ) from error
     print(f"{tried}.\nGoing on with the embedded 10,000 digits instead, as fallback='digits' asks.")
     return _digits("digits", root, "train", None)
 

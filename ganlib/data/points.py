@@ -43,7 +43,9 @@ def gaussian(std=0.2):
 def ring(modes=8, radius=0.75, std=0.02):
     """Return `modes` small Gaussians on a circle: Metz et al. 2017's test for mode collapse."""
     angles = [2 * math.pi * i / modes for i in range(modes)]
-    return _mixture(f"a ring of {modes}", [(radius * math.cos(a), radius * math.sin(a)) for a in angles], std)
+    return _mixture(
+        f"a ring of {modes}", [(radius * math.cos(a), radius * math.sin(a)) for a in angles], std
+    )
 
 
 def grid(side=5, reach=0.8, std=0.02):
@@ -85,13 +87,17 @@ def painted(mask):
     """
     mask = torch.as_tensor(mask)
     if mask.ndim != 2 or not mask.any():
-        raise ValueError(f"a mask of {tuple(mask.shape)} with {int((mask != 0).sum())} cells on was given; rows "
-                         "of 0 and 1 with at least one 1 are expected: paint something")  # fmt: skip
+        raise ValueError(
+            f"a mask of {tuple(mask.shape)} with {int((mask != 0).sum())} cells on was given; rows "
+            "of 0 and 1 with at least one 1 are expected: paint something"
+        )
     cells, (rows, columns) = (mask != 0).nonzero().float(), mask.shape
 
     def sample(n, draws):
         index = torch.randint(len(cells), (n,), generator=draws, device=draws.device)
-        place = cells.to(draws.device)[index] + torch.rand(n, 2, generator=draws, device=draws.device)
+        place = cells.to(draws.device)[index] + torch.rand(
+            n, 2, generator=draws, device=draws.device
+        )
         return torch.stack([2 * place[:, 1] / columns - 1, 1 - 2 * place[:, 0] / rows], 1)
 
     return Distribution("painted", sample)
@@ -103,7 +109,11 @@ class Points:
     labels, classes, shape, report, known, loaded = None, (), (2,), {}, None, {}
 
     def __init__(self, distribution, device="cpu", n=2_000):
-        self.distribution, self.name, self.device = distribution, distribution.name, torch.device(device)
+        self.distribution, self.name, self.device = (
+            distribution,
+            distribution.name,
+            torch.device(device),
+        )
         # n fixed points, for pictures
         self.images = distribution.sample(n, generator(self.device, 0, 0, "points"))
 
@@ -112,7 +122,11 @@ class Points:
 
     def near(self, device):
         """Return the same distribution on `device`."""
-        return self if torch.device(device) == self.device else Points(self.distribution, device, len(self))
+        return (
+            self
+            if torch.device(device) == self.device
+            else Points(self.distribution, device, len(self))
+        )
 
     to = near
 

@@ -32,14 +32,18 @@ def prepare(given, size, fit, channels, root):
         if value not in known:
             raise ValueError(f"{what}={value!r} was given; {', '.join(map(repr, known))} are known")
     if not isinstance(size, int) or size < 1:
-        raise ValueError(f"size={size!r} was given for images of your own; a number of pixels is expected, as "
-                         "size=64")
+        raise ValueError(
+            f"size={size!r} was given for images of your own; a number of pixels is expected, as "
+            "size=64"
+        )
     source = open_source(given)
     key = _key(source.mark, size, fit, channels) if source.mark else None
     folder = Path(root) / "prepared" / (key or f"unnamed-{os.getpid()}")
     if key and (cached := _kept(folder)):
-        print(f"{source.name}: {cached[4]['used']:,} images of {size} x {size}, prepared before (in "
-              f"{folder})")
+        print(
+            f"{source.name}: {cached[4]['used']:,} images of {size} x {size}, prepared before (in "
+            f"{folder})"
+        )
         return cached
     return _make(source, size, fit, channels, folder, bool(key))
 
@@ -52,7 +56,12 @@ def _key(*facts):
 def _make(source, size, fit, channels, folder, keep):
     """Decode `source` into files in `folder`, return the set, and `keep` or delete the files."""
     folder.mkdir(parents=True, exist_ok=True)
-    raw, rows, skipped, notes = folder / f".decoding-{os.getpid()}.tmp", [], list(source.skipped), Counter()
+    raw, rows, skipped, notes = (
+        folder / f".decoding-{os.getpid()}.tmp",
+        [],
+        list(source.skipped),
+        Counter(),
+    )
     for leftover in folder.glob(".decoding-*.tmp"):  # older than an hour: its process was killed
         if time.time() - leftover.stat().st_mtime > 3600:
             leftover.unlink(missing_ok=True)
@@ -68,18 +77,32 @@ def _make(source, size, fit, channels, folder, keep):
                 notes.update(decoded.notes)
         if not rows:
             why = "; ".join(f"{name}: {why}" for name, why in skipped[:3])
-            raise OSError(f"{source.name} holds no image that can be read, of {len(skipped)} files "
-                          f"({why or 'none'})")
+            raise OSError(
+                f"{source.name} holds no image that can be read, of {len(skipped)} files "
+                f"({why or 'none'})"
+            )
         grey = sum(row[1] for row in rows)
         planes = channels or (1 if grey == len(rows) else 3)
         labels, classes, mixed = _labels(rows, source)
         report = {
-            "found": source.count + len(source.skipped), "used": len(rows), "grey": grey, "skipped": skipped,
-            "converted": dict(notes.most_common()), "widths": [row[2] for row in rows],
-            "heights": [row[3] for row in rows], "names": [row[0] for row in rows], "fit": fit, "mixed": mixed,
-        }  # fmt: skip
-        about = {"shape": [len(rows), planes, size, size], "labels": labels, "classes": classes, "name": source.name,
-                 "report": report}  # fmt: skip
+            "found": source.count + len(source.skipped),
+            "used": len(rows),
+            "grey": grey,
+            "skipped": skipped,
+            "converted": dict(notes.most_common()),
+            "widths": [row[2] for row in rows],
+            "heights": [row[3] for row in rows],
+            "names": [row[0] for row in rows],
+            "fit": fit,
+            "mixed": mixed,
+        }
+        about = {
+            "shape": [len(rows), planes, size, size],
+            "labels": labels,
+            "classes": classes,
+            "name": source.name,
+            "report": report,
+        }
         _planes(raw, folder / "images.u8", about["shape"])
     finally:
         raw.unlink(missing_ok=True)
@@ -157,7 +180,9 @@ def _planes(raw, path, shape):
             chunk = decoded[start : start + 1000]
             if planes == 1:  # ITU-R 601's luma, as in Pillow
                 weights = numpy.array([19595, 38470, 7471], numpy.uint32)[:, None, None]
-                chunk = ((chunk * weights).sum(1, keepdims=True, dtype=numpy.uint32) + 32768 >> 16).astype(numpy.uint8)
+                chunk = (
+                    (chunk * weights).sum(1, keepdims=True, dtype=numpy.uint32) + 32768 >> 16
+                ).astype(numpy.uint8)
             file.write(chunk.tobytes())
 
     replace(path, write, size=n * planes * h * w)
@@ -171,7 +196,9 @@ def _kept(folder):
         file = folder / "images.u8"
         if file.stat().st_size != n * c * h * w:
             return None
-        images = torch.from_file(str(file), shared=False, size=n * c * h * w, dtype=torch.uint8).view(shape)
+        images = torch.from_file(
+            str(file), shared=False, size=n * c * h * w, dtype=torch.uint8
+        ).view(shape)
     except (OSError, ValueError, KeyError):
         return None
     images = images.clone() if images.numel() <= IN_MEMORY else images

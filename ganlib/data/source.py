@@ -34,4 +34,7 @@ def mark(*facts):
 def hidden(name):
     """Whether a file is the system's, not the user's: .DS_Store, __MACOSX/..., Thumbs.db."""
     parts = PurePosixPath(name).parts
-    return any(part.startswith(".") or part == "__MACOSX" for part in parts) or parts[-1].lower() == "thumbs.db"
+    return (
+        any(part.startswith(".") or part == "__MACOSX" for part in parts)
+        or parts[-1].lower() == "thumbs.db"
+    )

@@ -13,7 +13,11 @@ from .source import Source, hidden, mark
 
 def looks_like_path(text):
     """Whether a text is a path (existing or not) rather than a name."""
-    return any(slash in text for slash in "/\\") or text.lower().endswith(ARCHIVES) or os.path.isdir(text)
+    return (
+        any(slash in text for slash in "/\\")
+        or text.lower().endswith(ARCHIVES)
+        or os.path.isdir(text)
+    )
 
 
 def open_source(given):
@@ -27,7 +31,9 @@ def open_source(given):
     if path.is_dir():
         return _folder(path)
     if not path.exists():
-        raise OSError(f"there is no folder and no archive {str(given)!r}; its full path is {path.absolute()}")
+        raise OSError(
+            f"there is no folder and no archive {str(given)!r}; its full path is {path.absolute()}"
+        )
     return open_archive(path)
 
 
@@ -38,7 +44,9 @@ def _folder(path):
         for name in list(folders):
             if os.path.islink(os.path.join(place, name)):
                 skipped.append((_inside(path, place, name), "a link to a folder"))
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and name != "__MACOSX"
+        )
         files += [(_inside(path, place, name), os.path.join(place, name)) for name in names]
     files = sorted(file for file in files if not hidden(file[0]))
     facts, readable = [], []
@@ -51,7 +59,12 @@ def _folder(path):
         if not stat.S_ISREG(info.st_mode):
             skipped.append((name, "no file"))
         elif info.st_size > source.BYTES:
-            skipped.append((name, f"{info.st_size / 2**20:,.0f} MB; more than {source.BYTES >> 20} are not read"))
+            skipped.append(
+                (
+                    name,
+                    f"{info.st_size / 2**20:,.0f} MB; more than {source.BYTES >> 20} are not read",
+                )
+            )
         else:
             facts.append((name, info.st_size, info.st_mtime_ns))
             readable.append((name, file))
@@ -84,8 +97,10 @@ def _dataset(data):
     (torchvision), or images.
     """
     if not hasattr(data, "__len__") or not hasattr(data, "__getitem__"):
-        raise ValueError(f"{type(data).__name__} was given; a name, a path, or a data set with a length is "
-                         "expected")
+        raise ValueError(
+            f"{type(data).__name__} was given; a name, a path, or a data set with a length is "
+            "expected"
+        )
     if len(data) == 0:
         raise ValueError(f"the data set {type(data).__name__} is empty")
     image, label, classes = _columns(data)
@@ -104,7 +119,15 @@ def _dataset(data):
             yield str(i), item if image is None else item[image]
 
     fingerprint = getattr(data, "_fingerprint", "")  # Hugging Face's; others are read at each start
-    return Source(type(data).__name__, fingerprint and mark(fingerprint), items, len(data), [], labels, classes)
+    return Source(
+        type(data).__name__,
+        fingerprint and mark(fingerprint),
+        items,
+        len(data),
+        [],
+        labels,
+        classes,
+    )
 
 
 def _columns(data):
@@ -117,7 +140,9 @@ def _columns(data):
         labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
         labels += [name for name in ("label", "labels") if name in item and name not in labels]
         if not images:
-            raise ValueError(f"the data set has the columns {', '.join(item)}; one of images is expected")
+            raise ValueError(
+                f"the data set has the columns {', '.join(item)}; one of images is expected"
+            )
         label = labels[0] if labels and _whole(item[labels[0]]) else None
         return images[0], label, tuple(getattr((features or {}).get(label), "names", None) or ())
     if isinstance(item, (tuple, list)):

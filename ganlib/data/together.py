@@ -13,10 +13,16 @@ class Together:
 
     def __init__(self, **sets):
         if not sets:
-            raise ValueError("no data set was given; Together(first=..., second=...) takes one or more by name")
+            raise ValueError(
+                "no data set was given; Together(first=..., second=...) takes one or more by name"
+            )
         self.sets, self.first = sets, next(iter(sets.values()))
         self.name = " and ".join(f"{name}: {data.name}" for name, data in sets.items())
-        self.images, self.labels, self.shape = self.first.images, self.first.labels, self.first.shape
+        self.images, self.labels, self.shape = (
+            self.first.images,
+            self.first.labels,
+            self.first.shape,
+        )
         self.classes, self.known, self.report, self.loaded = self.first.classes, None, {}, {}
 
     def __len__(self):
@@ -37,7 +43,9 @@ class Together:
         """
         settings = {} if dtype is None else {"dtype": dtype}
         batches = {
-            name: data.batches(seed if data is self.first else seed_of(seed, 0, name), step, k, size, **settings)
+            name: data.batches(
+                seed if data is self.first else seed_of(seed, 0, name), step, k, size, **settings
+            )
             for name, data in self.sets.items()
         }
         return Batches(next(iter(batches.values())).images, None, **batches)

@@ -16,8 +16,7 @@ from ..machine.randomness import some_of
 
 @contextmanager
 def evaluating(*nets):
-    """Put the nets into evaluation mode for a while; each module's own mode comes back after it.
-    """
+    """Put the nets into evaluation mode for a while; each module's own mode comes back after it."""
     modes = [(module, module.training) for net in nets for module in net.modules()]
     try:
         for net in nets:
@@ -51,21 +50,27 @@ def keeps_contract(G, D, data, source, labels, places=False):
     with evaluating(G, D):
         for layer in (*G.modules(), *D.modules()):
             if isinstance(layer, nn.modules.dropout._DropoutNd):
-                raise ValueError(f"a net holds nn.{layer}, whose masks no seed of the run decides; "
-                                 f"use ganlib.nets.Dropout(p={layer.p})")  # fmt: skip
+                raise ValueError(
+                    f"a net holds nn.{layer}, whose masks no seed of the run decides; "
+                    f"use ganlib.nets.Dropout(p={layer.p})"
+                )
         fakes, expected = _answer("G", G, source, labels), (2, *data.shape)
         if tuple(fakes.shape) != expected:
             what = "noise vectors" if source.ndim == 2 else f"inputs of {tuple(source.shape[1:])}"
-            raise ValueError(f"G returned {tuple(fakes.shape)} for 2 {what}; {expected}, the shape of "
-                             f"2 images of {data.name!r}, is expected: end with unflatten(1, {data.shape}), "
-                             "or build G for that size")  # fmt: skip
+            raise ValueError(
+                f"G returned {tuple(fakes.shape)} for 2 {what}; {expected}, the shape of "
+                f"2 images of {data.name!r}, is expected: end with unflatten(1, {data.shape}), "
+                "or build G for that size"
+            )
         logits = _answer("D", D, fakes, labels)
         if places and logits.ndim > 1 and len(logits) == 2:
             return
         if tuple(logits.shape) != (2,):
             hint = "" if places else " (a D that judges places is for a game with places=True)"
-            raise ValueError(f"D returned {tuple(logits.shape)} for 2 images; one logit per image, (2,), is "
-                             f"expected: end with flatten(0){hint * (logits.ndim > 2)}")  # fmt: skip
+            raise ValueError(
+                f"D returned {tuple(logits.shape)} for 2 images; one logit per image, (2,), is "
+                f"expected: end with flatten(0){hint * (logits.ndim > 2)}"
+            )
 
 
 def _answer(name, net, x, labels):
@@ -97,8 +102,10 @@ def labels_of(data, G, D):
         has, most = f"{labels.min()} to {labels.max()}", 0 if labels.min() < 0 else labels.max() + 1
     for player, classes in (("G", of_G), ("D", of_D)):
         if classes and not 0 < most <= classes:
-            raise ValueError(f"{player} is conditional on {classes} classes, labels from 0 to {classes - 1} are "
-                             f"expected, and {data.name!r} has {has}")  # fmt: skip
+            raise ValueError(
+                f"{player} is conditional on {classes} classes, labels from 0 to {classes - 1} are "
+                f"expected, and {data.name!r} has {has}"
+            )
     if classes := of_G:
         return torch.bincount(labels.cpu(), minlength=classes).tolist(), None
     if labels is None or (labels.ndim == 1 and hasattr(G, "classes")):
@@ -125,8 +132,10 @@ def fitting(labels, n, G, device, examples=None):
         return labels
     fits = labels.dtype == torch.int64 and labels.shape == (n,)
     if not fits or not 0 <= labels.min() <= labels.max() < top:
-        raise ValueError(f"labels of {labels.dtype} {tuple(labels.shape)} from {labels.min()} to {labels.max()} "
-                         f"were given; int64 ({n},) from 0 to {top - 1} are expected")  # fmt: skip
+        raise ValueError(
+            f"labels of {labels.dtype} {tuple(labels.shape)} from {labels.min()} to {labels.max()} "
+            f"were given; int64 ({n},) from 0 to {top - 1} are expected"
+        )
     return labels
 
 

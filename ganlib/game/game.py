@@ -42,23 +42,28 @@ class Game:
 
     def __post_init__(self):
         if self.n_critic < 1:
-            raise ValueError(f"n_critic={self.n_critic} was given; at least 1 move of D per move of G is "
-                             "expected")
+            raise ValueError(
+                f"n_critic={self.n_critic} was given; at least 1 move of D per move of G is "
+                "expected"
+            )
         if self.shared_fakes and self.n_critic != 1:
-            raise ValueError(f"shared_fakes=True and n_critic={self.n_critic} were given; with shared fakes D "
-                             "has 1 move")  # fmt: skip
+            raise ValueError(
+                f"shared_fakes=True and n_critic={self.n_critic} were given; with shared fakes D "
+                "has 1 move"
+            )
 
     @property
     def batches(self):
-        """How many batches a step takes: one per move of D, one more if G's loss needs reals.
-        """
+        """How many batches a step takes: one per move of D, one more if G's loss needs reals."""
         return self.n_critic + (self.objective.paired and not self.shared_fakes)
 
     def check(self, gan, data):
         """Raise ValueError where the players cannot play this game on `data`."""
         if list(gan.gans) != [""]:
-            raise ValueError(f"this run has several GANs ({', '.join(gan.gans)}), and was given one game; give "
-                             f"Games({', '.join(f'{name}=...' for name in gan.gans)})")  # fmt: skip
+            raise ValueError(
+                f"this run has several GANs ({', '.join(gan.gans)}), and was given one game; give "
+                f"Games({', '.join(f'{name}=...' for name in gan.gans)})"
+            )
         gan.check(data, self.places)
         if self.question is not None:
             self.question.check(gan)
@@ -66,10 +71,14 @@ class Game:
             labels = None if data.labels is None else data.labels[:2].to(gan.device)
             with torch.no_grad(), evaluating(gan.G):
                 source = gan.noise(2)
-                values = self.tie.loss(gan.fake(2, "check", labels, noise=source).to(gan.dtype), source)
+                values = self.tie.loss(
+                    gan.fake(2, "check", labels, noise=source).to(gan.dtype), source
+                )
             if values.shape != (2,):
-                raise ValueError(f"{self.tie.name} returned {tuple(values.shape)} for 2 fakes; one loss per "
-                                 "image, (2,), is expected: end with flatten(1).mean(1)")  # fmt: skip
+                raise ValueError(
+                    f"{self.tie.name} returned {tuple(values.shape)} for 2 fakes; one loss per "
+                    "image, (2,), is expected: end with flatten(1).mean(1)"
+                )
 
     def step(self, gan, batches):
         """Play one step, and return the figures of the last D move and of G's move, 0-d tensors.
@@ -90,10 +99,14 @@ class Game:
         """Play D's moves; return the figures of the last, and G's turn in the form of `g_move`."""
         images, labels = batches.images, batches.labels
         if len(images) < self.batches:
-            raise ValueError(f"this game takes {self.batches} batches a step, and was given {len(images)}: "
-                             f"data.batches(gan.seed, gan.step, k={self.batches})")  # fmt: skip
+            raise ValueError(
+                f"this game takes {self.batches} batches a step, and was given {len(images)}: "
+                f"data.batches(gan.seed, gan.step, k={self.batches})"
+            )
         labels = [None] * len(images) if labels is None else labels
-        fake, last = (gan.fake(images.shape[1], "G", labels[0]), 0) if self.shared_fakes else (None, -1)
+        fake, last = (
+            (gan.fake(images.shape[1], "G", labels[0]), 0) if self.shared_fakes else (None, -1)
+        )
         for move in range(self.n_critic):
             figures = d_move(gan, self, images[move], labels[move], move, fake)
         return figures, (gan, self, images[last], labels[last], fake)
@@ -103,11 +116,14 @@ class Game:
         return gan.look()
 
     def describe(self):
-        """Return the settings by name, as text and numbers. A run stores them, refuses others.
-        """
+        """Return the settings by name, as text and numbers. A run stores them, refuses others."""
         names = (field.name for field in fields(Game))
         settings = {name: text(getattr(self, name)) for name in names}
-        return {name: value for name, value in settings.items() if value or name not in ("tie", "places")}
+        return {
+            name: value
+            for name, value in settings.items()
+            if value or name not in ("tie", "places")
+        }
 
     def reading(self):
         """Return what is needed to interpret the figures of this game; each history row holds it.

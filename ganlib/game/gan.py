@@ -15,7 +15,16 @@ from .player import STATISTICS, Player, has_batch_statistics, settled
 from .source import Seeded, source_of
 
 # attributes that are saved beside nets and optimizers
-PLAIN = ("seed", "step", "images_seen", "history", "trained_on", "precision", "label_counts", "examples")
+PLAIN = (
+    "seed",
+    "step",
+    "images_seen",
+    "history",
+    "trained_on",
+    "precision",
+    "label_counts",
+    "examples",
+)
 
 
 def _of(player, attribute):
@@ -47,11 +56,23 @@ class GAN(Seeded):
     Raises ValueError for a setting out of range, and where the size of the noise is unknown.
     """
 
-    def __init__(self, G, D, lr=2e-4, betas=(0.9, 0.999), seed=None, latent_dim=None, precision=None, ema=None,
-                 source=None):  # fmt: skip
+    def __init__(
+        self,
+        G,
+        D,
+        lr=2e-4,
+        betas=(0.9, 0.999),
+        seed=None,
+        latent_dim=None,
+        precision=None,
+        ema=None,
+        source=None,
+    ):
         rates = lr if isinstance(lr, (tuple, list)) else (lr, lr)
         if len(rates) != 2:
-            raise ValueError(f"lr={lr} was given; one learning rate, or a pair of them for G and D, is expected")
+            raise ValueError(
+                f"lr={lr} was given; one learning rate, or a pair of them for G and D, is expected"
+            )
         self.source = source_of(source, G.net if isinstance(G, Player) else G, latent_dim)
         self.players = {
             "D": D if isinstance(D, Player) else Player(D, rates[1], betas),
@@ -60,8 +81,10 @@ class GAN(Seeded):
         self.seed = torch.initial_seed() if seed is None else seed
         self.precision = choice.precision if precision is None else precision
         if self.precision not in PRECISIONS:
-            raise ValueError(f"precision={precision!r} was given; {' or '.join(map(repr, PRECISIONS))} is "
-                             "expected")
+            raise ValueError(
+                f"precision={precision!r} was given; {' or '.join(map(repr, PRECISIONS))} is "
+                "expected"
+            )
         self.step, self.images_seen, self.history, self.trained_on = 0, 0, [], None
         self.label_counts = self.examples = None  # see contract.labels_of
         self.adaptive = torch.zeros(2, device=self.device)  # the state of an `Augmentation`
@@ -141,9 +164,11 @@ class GAN(Seeded):
             judged = self.D(images, labels, read=True) if read else (self.D(images, labels), None)
         logits, answers = judged
         if exact and logits.dtype != self.dtype:
-            raise ValueError(f"D returned {logits.dtype} logits, whose finite difference rounds to 0; compute "
-                             "D's last layer in float32 (with torch.autocast(..., enabled=False), as "
-                             "nets.Verdict does), or use precision='float32'")  # fmt: skip
+            raise ValueError(
+                f"D returned {logits.dtype} logits, whose finite difference rounds to 0; compute "
+                "D's last layer in float32 (with torch.autocast(..., enabled=False), as "
+                "nets.Verdict does), or use precision='float32'"
+            )
         return (logits.to(self.dtype), answers) if read else logits.to(self.dtype)
 
     def move(self, which):
@@ -250,6 +275,5 @@ class GAN(Seeded):
         return parts if self.G_ema is None else parts | {"G_ema": self.G_ema}
 
     def states(self, state):
-        """Yield each GAN of the run with its part of the run's `state`: this one, all of it.
-        """
+        """Yield each GAN of the run with its part of the run's `state`: this one, all of it."""
         yield self, state

@@ -30,7 +30,9 @@ def look(gan):
     if images.ndim == 5:
         return Look(generated(images[:8].transpose(1, 2).flatten(0, 1)), images.shape[2])
     if images.ndim == 4 and gan.latent_dim is None and (source := gan.noise(64)).ndim == 4:
-        blocks = [x[:32].unflatten(0, (4, 8)) for x in (alike(source, images), images)]  # four rows of each
+        blocks = [
+            x[:32].unflatten(0, (4, 8)) for x in (alike(source, images), images)
+        ]  # four rows of each
         return Look(generated(torch.stack(blocks, 1).flatten(0, 2)), 8, rows=("source", "fake") * 4)
     return Look(images, 8)
 
@@ -39,7 +41,11 @@ def alike(source, images):
     """Return source images with the size and channels of `images`, to stand beside them."""
     if source.shape[2:] != images.shape[2:]:
         source = interpolate(source, images.shape[2:], mode="nearest")
-    return source.expand(-1, images.shape[1], -1, -1) if source.shape[1] == 1 else source[:, : images.shape[1]]
+    return (
+        source.expand(-1, images.shape[1], -1, -1)
+        if source.shape[1] == 1
+        else source[:, : images.shape[1]]
+    )
 
 
 def generated(images):

@@ -57,35 +57,61 @@ def guess_of(row):
 
 def _of_halves(name, of_reals, of_fakes, g_loss, absolute=False):
     """Return an objective whose d_loss is of_reals(real) + of_fakes(fake)."""
-    return Objective(name, lambda real, fake: of_reals(real) + of_fakes(fake), g_loss,
-                     halves=(of_reals, of_fakes), absolute=absolute)  # fmt: skip
+    return Objective(
+        name,
+        lambda real, fake: of_reals(real) + of_fakes(fake),
+        g_loss,
+        halves=(of_reals, of_fakes),
+        absolute=absolute,
+    )
 
 
-saturating = _of_halves("saturating", lambda real: softplus(-real), softplus,
-                        lambda real, fake: -softplus(fake), absolute=True)  # fmt: skip
+saturating = _of_halves(
+    "saturating",
+    lambda real: softplus(-real),
+    softplus,
+    lambda real, fake: -softplus(fake),
+    absolute=True,
+)
 """The minimax game itself, G minimising log(1 - D): Goodfellow et al. 2014, equation 1. G's
 gradient vanishes where D is sure.
 """
 
-non_saturating = _of_halves("non_saturating", lambda real: softplus(-real), softplus,
-                            lambda real, fake: softplus(-fake), absolute=True)  # fmt: skip
+non_saturating = _of_halves(
+    "non_saturating",
+    lambda real: softplus(-real),
+    softplus,
+    lambda real, fake: softplus(-fake),
+    absolute=True,
+)
 """Binary cross-entropy with logits, G wanting the label 'real': Goodfellow et al. 2014, sec. 3."""
 
-least_squares = _of_halves("least_squares", lambda real: (real - 1) ** 2, lambda fake: fake**2,
-                           lambda real, fake: (fake - 1) ** 2)  # fmt: skip
+least_squares = _of_halves(
+    "least_squares",
+    lambda real: (real - 1) ** 2,
+    lambda fake: fake**2,
+    lambda real, fake: (fake - 1) ** 2,
+)
 """Squared distance to the labels 1 and 0: Mao et al. 2016, equation 9 (which halves both)."""
 
-hinge = _of_halves("hinge", lambda real: relu(1 - real), lambda fake: relu(1 + fake),
-                   lambda real, fake: -fake)  # fmt: skip
+hinge = _of_halves(
+    "hinge", lambda real: relu(1 - real), lambda fake: relu(1 + fake), lambda real, fake: -fake
+)
 """D stops where it is right by a margin of 1: Lim & Ye 2017; Miyato et al. 2018, eq. 16 and 17."""
 
-wasserstein = Objective("wasserstein", d_loss=lambda real, fake: fake - real, g_loss=lambda real, fake: -fake)
+wasserstein = Objective(
+    "wasserstein", d_loss=lambda real, fake: fake - real, g_loss=lambda real, fake: -fake
+)
 """D is a critic, not a probability; it needs a Lipschitz bound, as a penalty gives: Arjovsky et al.
 2017, algorithm 1.
 """
 
-relativistic = Objective("relativistic", d_loss=lambda real, fake: softplus(fake - real),
-                         g_loss=lambda real, fake: softplus(real - fake), paired=True)  # fmt: skip
+relativistic = Objective(
+    "relativistic",
+    d_loss=lambda real, fake: softplus(fake - real),
+    g_loss=lambda real, fake: softplus(real - fake),
+    paired=True,
+)
 """Each fake against one real: Jolicoeur-Martineau 2018; Huang et al. 2024 (R3GAN), equation 2."""
 
 

@@ -42,19 +42,28 @@ def d_move(gan, game, real, labels=None, move=0, fake=None):
             logits, answers = judged if reads else (judged, None)
         else:
             images = None
-            judged = [gan.judge(x, f"{part_stream}/{name}", part_labels, augment, reads)
-                      for x, name in ((reals, "real"), (fakes, "fake"))]  # fmt: skip
-            logits, answers = map(torch.cat, zip(*judged, strict=True)) if reads else (torch.cat(judged), None)
+            judged = [
+                gan.judge(x, f"{part_stream}/{name}", part_labels, augment, reads)
+                for x, name in ((reals, "real"), (fakes, "fake"))
+            ]
+            logits, answers = (
+                map(torch.cat, zip(*judged, strict=True)) if reads else (torch.cat(judged), None)
+            )
         d_real, d_fake = logits.chunk(2)
         loss = _mean(objective.d_loss(d_real, d_fake), reals, f"{objective.name}.d_loss", game)
         term = answered = loss.new_zeros(())
         if penalty is not None and penalty.term is not None:
             if images is None:
-                raise ValueError(f"{penalty.name} was asked of a D with BatchNorm, whose verdict on an image "
-                                 "depends on the others: there is no gradient of one image; use a D without")
+                raise ValueError(
+                    f"{penalty.name} was asked of a D with BatchNorm, whose verdict on an image "
+                    "depends on the others: there is no gradient of one image; use a D without"
+                )
 
             def judge(x):
-                wanted, exact = part_labels if len(x) == len(reals) else both, penalty.of_differences
+                wanted, exact = (
+                    part_labels if len(x) == len(reals) else both,
+                    penalty.of_differences,
+                )
                 return _of_image(gan.judge(x, part_stream, wanted, augment, exact=exact))
 
             draws = gan.draws(f"{part_stream}/penalty")
@@ -121,7 +130,9 @@ def g_move(turns):
         figures = play(gans, "G", n, part, "both moves share one pass of G" if shared else None)
     for gan in gans:
         gan.average(n * gan.world)
-    return [{name: value for (at, name), value in figures.items() if at == i} for i in range(len(turns))]
+    return [
+        {name: value for (at, name), value in figures.items() if at == i} for i in range(len(turns))
+    ]
 
 
 def _g_loss(gan, game, real, labels, fake, rows, mark):
@@ -131,7 +142,9 @@ def _g_loss(gan, game, real, labels, fake, rows, mark):
     fakes = gan.fake(len(real), "G", labels, rows, mark) if fake is None else fake[rows]
     judged = gan.judge(fakes, f"G{mark}", part_labels, game.augment, question is not None)
     d_fake, answers = judged if question is not None else (judged, None)
-    d_real = gan.judge(reals, f"G/real{mark}", part_labels, game.augment) if objective.paired else None
+    d_real = (
+        gan.judge(reals, f"G/real{mark}", part_labels, game.augment) if objective.paired else None
+    )
     loss = _mean(objective.g_loss(d_real, d_fake), reals, f"{objective.name}.g_loss", game)
     figures = {"g_loss": loss.detach()}
     if question is None and tie is None:
@@ -156,6 +169,8 @@ def _mean(values, images, name, game=None):
     """Return the mean over the batch of a loss that must be one value per image (or per place)."""
     values = _of_image(values) if game is not None and game.places else values
     if values.shape != (len(images),):
-        raise ValueError(f"{name} returned {tuple(values.shape)} for {len(images)} images; one loss per image, "
-                         f"({len(images)},), is expected: the step itself takes the mean")  # fmt: skip
+        raise ValueError(
+            f"{name} returned {tuple(values.shape)} for {len(images)} images; one loss per image, "
+            f"({len(images)},), is expected: the step itself takes the mean"
+        )
     return values.mean()

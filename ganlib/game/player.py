@@ -31,12 +31,20 @@ class Player:
         lr = 2e-4 if lr is None and optimizer is None else lr
         betas = (0.9, 0.999) if betas is None and optimizer is None else betas
         if lr is not None and not all(value > 0 for value in extremes(lr)):
-            raise ValueError(f"lr={lr} was given; a learning rate is above 0 (the classic recipe's is 2e-4)")
-        if betas is not None and not all(0 <= value < 1 for beta in betas for value in extremes(beta)):
-            raise ValueError(f"betas={betas} was given; two numbers from 0 to below 1, or schedules, are "
-                             "expected")
+            raise ValueError(
+                f"lr={lr} was given; a learning rate is above 0 (the classic recipe's is 2e-4)"
+            )
+        if betas is not None and not all(
+            0 <= value < 1 for beta in betas for value in extremes(beta)
+        ):
+            raise ValueError(
+                f"betas={betas} was given; two numbers from 0 to below 1, or schedules, are "
+                "expected"
+            )
         if ema is not None and not all(value >= 0 for value in extremes(ema)):
-            raise ValueError(f"ema={ema} was given; a half-life is 0 images or more (or None: no average of G)")
+            raise ValueError(
+                f"ema={ema} was given; a half-life is 0 images or more (or None: no average of G)"
+            )
         # floats, even for ints: the fused Adam of a GPU compares their types
         self.betas = betas and tuple(beta if callable(beta) else 1.0 * beta for beta in betas)
         if not any(weight.ndim == 5 for weight in net.parameters()):
@@ -148,8 +156,11 @@ def play(gans, which, n, part, whole=None):
         first.parts *= 2  # here, where the failed attempt's tensors are no longer held by the error
         if first.device.type == "cuda":
             torch.cuda.empty_cache()
-        print(f"out of memory at step {first.step + 1:,}: each batch is played in {first.parts} "
-              "parts from now on, and their gradients are added up: the updates stay what they were", flush=True)
+        print(
+            f"out of memory at step {first.step + 1:,}: each batch is played in {first.parts} "
+            "parts from now on, and their gradients are added up: the updates stay what they were",
+            flush=True,
+        )
 
 
 def _add_up(gans, which, n, part):

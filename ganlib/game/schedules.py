@@ -20,7 +20,9 @@ class Cosine:
 
     def __post_init__(self):
         if not self.images > 0:
-            raise ValueError(f"images={self.images} was given; a burn-in of more than 0 images is expected")
+            raise ValueError(
+                f"images={self.images} was given; a burn-in of more than 0 images is expected"
+            )
 
     def __call__(self, seen):
         done = min(1.0, seen / self.images)
@@ -43,8 +45,10 @@ class Linear:
     def __post_init__(self):
         places = [place for place, _ in self.points]
         if not places or places != sorted(set(places)):
-            raise ValueError(f"points={self.points} was given; pairs (images, value) with growing images are "
-                             "expected")
+            raise ValueError(
+                f"points={self.points} was given; pairs (images, value) with growing images are "
+                "expected"
+            )
 
     def __call__(self, seen):
         before = [point for point in self.points if point[0] <= seen]

@@ -21,7 +21,9 @@ class Several:
 
     def __init__(self, **gans):
         if not gans:
-            raise ValueError("no GAN was given; Several(there=..., back=...) takes one or more by name")
+            raise ValueError(
+                "no GAN was given; Several(there=..., back=...) takes one or more by name"
+            )
         self.gans, self.history, self.trained_on = gans, [], None
         self.step = self.images_seen = 0
         self.seed = self._first.seed
@@ -44,8 +46,13 @@ class Several:
     def _first(self):
         return next(iter(self.gans.values()))
 
-    device, dtype = (property(lambda self, name=name: getattr(self._first, name)) for name in ("device", "dtype"))
-    precision, world = (property(lambda self, name=name: getattr(self._first, name)) for name in ("precision", "world"))
+    device, dtype = (
+        property(lambda self, name=name: getattr(self._first, name)) for name in ("device", "dtype")
+    )
+    precision, world = (
+        property(lambda self, name=name: getattr(self._first, name))
+        for name in ("precision", "world")
+    )
     classes, latent_dim, capture = 0, None, None
 
     @property
@@ -63,13 +70,14 @@ class Several:
         """Raise ValueError where `data` is not a `Together` with the names of the GANs."""
         sets = getattr(data, "sets", {})
         if set(sets) != set(self.gans):
-            raise ValueError(f"data of {', '.join(sets) or data.name} were given, and the GANs are "
-                             f"{', '.join(self.gans)}; "
-                             f"Together({', '.join(f'{name}=...' for name in self.gans)}) is expected")  # fmt: skip
+            raise ValueError(
+                f"data of {', '.join(sets) or data.name} were given, and the GANs are "
+                f"{', '.join(self.gans)}; "
+                f"Together({', '.join(f'{name}=...' for name in self.gans)}) is expected"
+            )
 
     def check(self, data):
-        """Raise ValueError if the data are not those of the GANs, or a GAN does not fit its own.
-        """
+        """Raise ValueError if the data are not those of the GANs, or a GAN does not fit its own."""
         self.match(data)
         for name, gan in self.gans.items():
             gan.check(data.sets[name])
@@ -80,8 +88,14 @@ class Several:
 
     def state_dict(self):
         """Return the whole state of the run as tensors and plain values."""
-        plain = {name: getattr(self, name) for name in ("seed", "step", "images_seen", "history", "trained_on")}
-        return plain | {"precision": self.precision, "gans": {name: x.state_dict() for name, x in self.gans.items()}}
+        plain = {
+            name: getattr(self, name)
+            for name in ("seed", "step", "images_seen", "history", "trained_on")
+        }
+        return plain | {
+            "precision": self.precision,
+            "gans": {name: x.state_dict() for name, x in self.gans.items()},
+        }
 
     def load_state_dict(self, state):
         """Replace the state of the run by `state`, as `state_dict` returned it."""
@@ -115,8 +129,10 @@ class Games:
     def check(self, run, data):
         """Raise ValueError where names differ, or a game cannot be played."""
         if set(self.games) != set(run.gans):
-            raise ValueError(f"games of {', '.join(self.games)} were given, and the GANs are "
-                             f"{', '.join(name or 'one, without a name' for name in run.gans)}")  # fmt: skip
+            raise ValueError(
+                f"games of {', '.join(self.games)} were given, and the GANs are "
+                f"{', '.join(name or 'one, without a name' for name in run.gans)}"
+            )
         run.match(data)
         for name, game in self.games.items():
             game.check(run.gans[name], data.sets[name])
@@ -139,10 +155,18 @@ class Games:
         return run.look()
 
     def describe(self):
-        return {f"{name}.{key}": value for name, game in self.games.items() for key, value in game.describe().items()}
+        return {
+            f"{name}.{key}": value
+            for name, game in self.games.items()
+            for key, value in game.describe().items()
+        }
 
     def reading(self):
-        return {f"{name}.{key}": value for name, game in self.games.items() for key, value in game.reading().items()}
+        return {
+            f"{name}.{key}": value
+            for name, game in self.games.items()
+            for key, value in game.reading().items()
+        }
 
 
 def _beside(looks):

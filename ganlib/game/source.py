@@ -24,7 +24,9 @@ class Noise:
         """Return noise for `n` images from the generator `draws`, on the device and of the type of
         `like`.
         """
-        return torch.randn(n, self.latent_dim, generator=draws, device=like.device, dtype=like.dtype)
+        return torch.randn(
+            n, self.latent_dim, generator=draws, device=like.device, dtype=like.dtype
+        )
 
 
 class Drawn:
@@ -55,13 +57,14 @@ class Function:
         self.name = getattr(function, "__qualname__", type(function).__name__)
 
     def draw(self, n, draws, like):
-        """Return what the function draws for `n` images; ValueError unless its first size is n.
-        """
+        """Return what the function draws for `n` images; ValueError unless its first size is n."""
         drawn = self.function(n, draws)
         shape = tuple(drawn.shape) if isinstance(drawn, torch.Tensor) else type(drawn).__name__
         if shape[:1] != (n,):
-            raise ValueError(f"the source {self.name} returned {shape} for n={n}; a tensor ({n}, ...) is "
-                             "expected")
+            raise ValueError(
+                f"the source {self.name} returned {shape} for n={n}; a tensor ({n}, ...) is "
+                "expected"
+            )
         drawn = drawn.to(like.device)
         return drawn.to(like.dtype) if drawn.is_floating_point() else drawn
 
@@ -74,12 +77,22 @@ def source_of(source, G, latent_dim):
     """
     if source is not None:
         if latent_dim is not None:
-            raise ValueError(f"latent_dim={latent_dim} and a source were given; a size belongs to noise alone")
-        return source if hasattr(source, "draw") else Function(source) if callable(source) else Drawn(source)
+            raise ValueError(
+                f"latent_dim={latent_dim} and a source were given; a size belongs to noise alone"
+            )
+        return (
+            source
+            if hasattr(source, "draw")
+            else Function(source)
+            if callable(source)
+            else Drawn(source)
+        )
     latent_dim = latent_dim or getattr(G, "latent_dim", None)
     if latent_dim is None:
-        raise ValueError("G has no latent_dim; give G that attribute, or GAN(G, D, latent_dim=...); or say what "
-                         "G is fed, source=...")  # fmt: skip
+        raise ValueError(
+            "G has no latent_dim; give G that attribute, or GAN(G, D, latent_dim=...); or say what "
+            "G is fed, source=..."
+        )
     return Noise(latent_dim)
 
 

@@ -42,7 +42,9 @@ def as_game(step):
     for game in (step, getattr(step, "__self__", None)):  # `game.step` is the game's
         if hasattr(game, "batches") and hasattr(game, "step"):
             return game
-    if isinstance(step, partial) and step.func is gan_step:  # as it was spelled before there was `Game`
+    if (
+        isinstance(step, partial) and step.func is gan_step
+    ):  # as it was spelled before there was `Game`
         if step.args:
             raise ValueError(
                 "partial(gan_step, ...) binds positional arguments; name them, or give "
@@ -59,14 +61,38 @@ def gan_step(gan, batches, objective=losses.non_saturating, **settings):
     return Game(objective, **settings).step(gan, batches)
 
 
-def discriminator_step(gan, real, objective=losses.non_saturating, penalty=None, labels=None, move=0, augment=None,
-                       question=None, fake=None):  # fmt: skip
+def discriminator_step(
+    gan,
+    real,
+    objective=losses.non_saturating,
+    penalty=None,
+    labels=None,
+    move=0,
+    augment=None,
+    question=None,
+    fake=None,
+):
     """Take one step of D alone; see `moves.d_move`."""
-    return d_move(gan, Game(objective, penalty=penalty, augment=augment, question=question), real, labels, move, fake)
+    return d_move(
+        gan,
+        Game(objective, penalty=penalty, augment=augment, question=question),
+        real,
+        labels,
+        move,
+        fake,
+    )
 
 
-def generator_step(gan, real, objective=losses.non_saturating, labels=None, augment=None, question=None, fake=None,
-                   tie=None):  # fmt: skip
+def generator_step(
+    gan,
+    real,
+    objective=losses.non_saturating,
+    labels=None,
+    augment=None,
+    question=None,
+    fake=None,
+    tie=None,
+):
     """Take one step of G alone; see `moves.g_move`."""
     game = Game(objective, augment=augment, question=question, tie=tie)
     return g_move([(gan, game, real, labels, fake)])[0]

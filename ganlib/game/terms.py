@@ -40,14 +40,22 @@ class Penalty:
 def r1(gamma):
     """gamma/2 * |grad D|^2 at the reals, summed over C, H, W: Mescheder et al. 2018, equation 9."""
     _at_least_zero(gamma=gamma)
-    return Penalty(f"r1({gamma})", lambda judge, x, logits, draws: _squared(x, logits)[0] / 2, gamma, of_gradients=True)
+    return Penalty(
+        f"r1({gamma})",
+        lambda judge, x, logits, draws: _squared(x, logits)[0] / 2,
+        gamma,
+        of_gradients=True,
+    )
 
 
 def r1_r2(gamma):
     """gamma/2 * |grad D|^2 at the reals and at the fakes: Huang et al. 2024 (R3GAN), equation 3."""
     _at_least_zero(gamma=gamma)
     return Penalty(
-        f"r1_r2({gamma})", lambda judge, x, logits, draws: _squared(x, logits).sum(0) / 2, gamma, of_gradients=True
+        f"r1_r2({gamma})",
+        lambda judge, x, logits, draws: _squared(x, logits).sum(0) / 2,
+        gamma,
+        of_gradients=True,
     )
 
 
@@ -59,8 +67,10 @@ def approximate_r1_r2(gamma, sigma=0.05):
     """
     _at_least_zero(gamma=gamma)
     if not sigma > 0:
-        raise ValueError(f"sigma={sigma} was given; a step above 0 is expected, small against the pixels' range "
-                         "of 2")
+        raise ValueError(
+            f"sigma={sigma} was given; a step above 0 is expected, small against the pixels' range "
+            "of 2"
+        )
 
     def term(judge, x, logits, draws):
         e = torch.randn(x.shape, generator=draws, device=x.device, dtype=x.dtype)
@@ -77,9 +87,13 @@ def gradient_penalty(weight=10.0):
 
     def term(judge, x, logits, draws):
         real, fake = x.detach().chunk(2)
-        t = torch.rand(len(real), *[1] * (x.ndim - 1), generator=draws, device=x.device, dtype=x.dtype)
+        t = torch.rand(
+            len(real), *[1] * (x.ndim - 1), generator=draws, device=x.device, dtype=x.dtype
+        )
         u = torch.lerp(real, fake, t).requires_grad_()
-        norm = torch.linalg.vector_norm(_gradient(u, judge(u)), dim=1)  # its own gradient at 0 is 0, a root's is not
+        norm = torch.linalg.vector_norm(
+            _gradient(u, judge(u)), dim=1
+        )  # its own gradient at 0 is 0, a root's is not
         return (norm - 1).square()
 
     return Penalty(f"gradient_penalty({weight})", term, weight)
@@ -88,7 +102,9 @@ def gradient_penalty(weight=10.0):
 def clip_weights(limit=0.01):
     """Clamp D's weights to [-limit, limit] after its step: Arjovsky et al. 2017, algorithm 1."""
     if not limit > 0:
-        raise ValueError(f"limit={limit} was given; a number above 0 is expected (the paper's is 0.01)")
+        raise ValueError(
+            f"limit={limit} was given; a number above 0 is expected (the paper's is 0.01)"
+        )
 
     @torch.no_grad()
     def bound(D):
@@ -123,13 +139,16 @@ class Question:
         """Raise ValueError for nets that cannot answer."""
         codes = getattr(gan.G, "settings", {}).get("categorical", self.categorical)
         if codes != self.categorical:
-            raise ValueError(f"{self.name} asks for {self.categorical} classes of codes, and G has {codes}; "
-                             f"build it with categorical={self.categorical}")  # fmt: skip
+            raise ValueError(
+                f"{self.name} asks for {self.categorical} classes of codes, and G has {codes}; "
+                f"build it with categorical={self.categorical}"
+            )
         if "read" not in inspect.signature(gan.D.forward).parameters:
-            raise ValueError(f"{self.name} asks D for answers, and its forward(images, labels) takes no "
-                             "read=True; ConvDiscriminator, ResidualDiscriminator and CompactDiscriminator with "
-                             "answers=... do"
-                             )  # fmt: skip
+            raise ValueError(
+                f"{self.name} asks D for answers, and its forward(images, labels) takes no "
+                "read=True; ConvDiscriminator, ResidualDiscriminator and CompactDiscriminator with "
+                "answers=... do"
+            )
 
 
 def mutual_information(categorical=10, continuous=2, weight=1.0, continuous_weight=0.1):
@@ -146,13 +165,28 @@ def mutual_information(categorical=10, continuous=2, weight=1.0, continuous_weig
 
     def loss(answers, z, labels):
         if answers.shape[1] != categorical + continuous:
-            raise ValueError(f"D gives {answers.shape[1]} answers; {categorical} + {continuous}, one for each "
-                             f"code, are expected: build it with answers={categorical + continuous}")  # fmt: skip
+            raise ValueError(
+                f"D gives {answers.shape[1]} answers; {categorical} + {continuous}, one for each "
+                f"code, are expected: build it with answers={categorical + continuous}"
+            )
         name, value = answers[:, :categorical], answers[:, categorical : categorical + continuous]
-        far = continuous_weight * (value - z[:, categorical : categorical + continuous]).square().sum(1) / 2
-        return far + (cross_entropy(name, z[:, :categorical].argmax(1), reduction="none") if categorical else 0)
+        far = (
+            continuous_weight
+            * (value - z[:, categorical : categorical + continuous]).square().sum(1)
+            / 2
+        )
+        return far + (
+            cross_entropy(name, z[:, :categorical].argmax(1), reduction="none")
+            if categorical
+            else 0
+        )
 
-    return Question(f"mutual_information({categorical}, {continuous}, {weight})", loss, weight, categorical=categorical)
+    return Question(
+        f"mutual_information({categorical}, {continuous}, {weight})",
+        loss,
+        weight,
+        categorical=categorical,
+    )
 
 
 def auxiliary_classifier(weight=1.0):
@@ -163,13 +197,17 @@ def auxiliary_classifier(weight=1.0):
 
     def loss(answers, z, labels):
         if labels is None:
-            raise ValueError("auxiliary_classifier was asked about images without labels; give data that has "
-                             "labels")
+            raise ValueError(
+                "auxiliary_classifier was asked about images without labels; give data that has "
+                "labels"
+            )
         try:
             return cross_entropy(answers, labels, reduction="none")
         except IndexError:
-            raise ValueError(f"D gives {answers.shape[1]} answers, and labels go up to {labels.max()}; build D "
-                             "with answers=..., as many as there are classes") from None  # fmt: skip
+            raise ValueError(
+                f"D gives {answers.shape[1]} answers, and labels go up to {labels.max()}; build D "
+                "with answers=..., as many as there are classes"
+            ) from None
 
     return Question(f"auxiliary_classifier({weight})", loss, weight, of_reals=True)
 

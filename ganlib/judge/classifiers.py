@@ -34,12 +34,16 @@ class Classifier(nn.Module):
         super().__init__()
         channels, *size = shape
         if channels not in (1, 3) or len(size) != 2 or min(size) < 8:
-            raise ValueError(f"shape={tuple(shape)} was given; (C, H, W) with 1 or 3 channels and at least 8 x "
-                             "8 pixels is expected: enlarge or convert the images")  # fmt: skip
+            raise ValueError(
+                f"shape={tuple(shape)} was given; (C, H, W) with 1 or 3 channels and at least 8 x "
+                "8 pixels is expected: enlarge or convert the images"
+            )
         self.name = self.sha256 = "untrained"
         self.shape, self.classes = tuple(shape), tuple(classes)
         stride = 2 if min(size) >= 48 else 1  # large images at full size take too long
-        widths = [24 * 2 ** min(i, 2) for i in range(max(1, round(math.log2(min(size) / stride / 7))))]
+        widths = [
+            24 * 2 ** min(i, 2) for i in range(max(1, round(math.log2(min(size) / stride / 7))))
+        ]
         layers = []
         for width in widths:
             layers += [*_block(channels, width, stride), *_block(width, width), nn.MaxPool2d(2)]
@@ -52,13 +56,19 @@ class Classifier(nn.Module):
         require_floats(images, self.name)
         if tuple(images.shape[1:]) != self.shape:
             wanted = ", ".join(map(str, self.shape))
-            raise ValueError(f"images of {tuple(images.shape)} were given; {self.name} reads float (N, "
-                             f"{wanted}) in [-1, 1]. {self.fit_for}")  # fmt: skip
+            raise ValueError(
+                f"images of {tuple(images.shape)} were given; {self.name} reads float (N, "
+                f"{wanted}) in [-1, 1]. {self.fit_for}"
+            )
         return self.layers(images).mean((2, 3))  # (N, d, h, w) -> (N, d)
 
 
 def _block(inputs, outputs, stride=1):
-    return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+    return (
+        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
 
 
 def ready(net, device):
@@ -93,10 +103,15 @@ def train_classifier(data, features=64, epochs=None, seed=0, device=None, held_o
     finally:
         torch.backends.cudnn.deterministic = before
     ready(net, device)
-    right = net.logits(extract(net, test.floats(slice(None), device)).to(device)).argmax(1).cpu() == test.labels.cpu()
+    right = (
+        net.logits(extract(net, test.floats(slice(None), device)).to(device)).argmax(1).cpu()
+        == test.labels.cpu()
+    )
     _describe(net, data.name, right.double().mean().item())
-    print(f"{net.name}: {100 * net.accuracy:.2f} % right of {len(test):,} images held out, after "
-          f"{epochs} epochs of the other {len(train):,}; {len(classes)} classes, seed {seed}")  # fmt: skip
+    print(
+        f"{net.name}: {100 * net.accuracy:.2f} % right of {len(test):,} images held out, after "
+        f"{epochs} epochs of the other {len(train):,}; {len(classes)} classes, seed {seed}"
+    )
     return net
 
 
@@ -117,25 +132,39 @@ def _train(net, data, seed, steps, size, device):
 def _parts(data, held_out, seed):
     """Return the training images, the held-out images, and the names of the classes."""
     if data.labels is None:
-        raise ValueError(f"{data.name!r} has no labels, and a classifier learns from them: give Images(images, "
-                         'labels), or use extractor("efficientnet-lite0")')  # fmt: skip
+        raise ValueError(
+            f"{data.name!r} has no labels, and a classifier learns from them: give Images(images, "
+            'labels), or use extractor("efficientnet-lite0")'
+        )
     if not 0 < held_out <= 0.5:
-        raise ValueError(f"held_out={held_out} was given; a share above 0 and at most 0.5 is expected, 0.1 is "
-                         "usual")
+        raise ValueError(
+            f"held_out={held_out} was given; a share above 0 and at most 0.5 is expected, 0.1 is "
+            "usual"
+        )
     low, high, count = data.labels.min().item(), data.labels.max().item(), len(data.labels.unique())
     classes = tuple(data.classes) or tuple(map(str, range(high + 1)))
     if count < 2:
-        raise ValueError(f"{data.name!r} has {count} class in its labels; at least 2 are needed to tell them "
-                         "apart")
+        raise ValueError(
+            f"{data.name!r} has {count} class in its labels; at least 2 are needed to tell them "
+            "apart"
+        )
     if low < 0 or high >= len(classes):
-        raise ValueError(f"{data.name!r} has labels from {low} to {high}; 0 to {len(classes) - 1} is expected, "
-                         "one per name in `classes`")  # fmt: skip
+        raise ValueError(
+            f"{data.name!r} has labels from {low} to {high}; 0 to {len(classes) - 1} is expected, "
+            "one per name in `classes`"
+        )
     if len(data) < 20 * count:
-        raise ValueError(f"{data.name!r} has {len(data)} images of {count} classes; at least {20 * count} are "
-                         "needed, 20 per class, and hundreds are usual")  # fmt: skip
-    order = torch.randperm(len(data), generator=generator("cpu", seed, 0, "held out")).to(data.images.device)
+        raise ValueError(
+            f"{data.name!r} has {len(data)} images of {count} classes; at least {20 * count} are "
+            "needed, 20 per class, and hundreds are usual"
+        )
+    order = torch.randperm(len(data), generator=generator("cpu", seed, 0, "held out")).to(
+        data.images.device
+    )
     test, train = order.split([n := max(1, round(held_out * len(data))), len(data) - n])
-    return *(Images(data.images[i], data.labels[i], classes, data.name) for i in (train, test)), classes
+    return *(
+        Images(data.images[i], data.labels[i], classes, data.name) for i in (train, test)
+    ), classes
 
 
 def shifted(images, draws):
@@ -145,7 +174,11 @@ def shifted(images, draws):
     repeated.
     """
     m = max(1, round(min(images.shape[2:]) / 14))
-    windows = pad(images, (m, m, m, m), "replicate").unfold(2, images.shape[2], 1).unfold(3, images.shape[3], 1)
+    windows = (
+        pad(images, (m, m, m, m), "replicate")
+        .unfold(2, images.shape[2], 1)
+        .unfold(3, images.shape[3], 1)
+    )
     y, x = torch.randint(2 * m + 1, (2, len(images)), generator=draws).to(images.device)
     return windows[torch.arange(len(images), device=images.device), :, y, x]
 
@@ -153,11 +186,15 @@ def shifted(images, draws):
 def _describe(net, trained_on, accuracy):
     """Set name, accuracy and SHA-256 of the net, and that it fits images like `trained_on`."""
     net.name, net.accuracy, net.fits = f"classifier of {trained_on}", accuracy, (trained_on,)
-    net.fit_for = (f"Fit for images like those of {trained_on!r}, whose labels it learned; not for "
-                  "other images.")
+    net.fit_for = (
+        f"Fit for images like those of {trained_on!r}, whose labels it learned; not for "
+        "other images."
+    )
     digest = hashlib.sha256()
     for key, value in sorted(net.state_dict().items()):
-        digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode() + value.cpu().numpy().tobytes())
+        digest.update(
+            f"{key} {value.dtype} {tuple(value.shape)}".encode() + value.cpu().numpy().tobytes()
+        )
     net.sha256 = digest.hexdigest()
 
 
@@ -165,7 +202,12 @@ def save_classifier(net, path):
     """Write a net that `train_classifier` returned to the file `path`, in safetensors format."""
     from safetensors.torch import save
 
-    about = {"shape": net.shape, "classes": net.classes, "features": net.logits.in_features, "data": net.fits[0]}
+    about = {
+        "shape": net.shape,
+        "classes": net.classes,
+        "features": net.logits.in_features,
+        "data": net.fits[0],
+    }
     about = json.dumps(about | {"accuracy": net.accuracy, "sha256": net.sha256})
     state = {key: value.cpu().contiguous() for key, value in net.state_dict().items()}
     check = hashlib.sha256(about.encode()).hexdigest()
@@ -187,10 +229,14 @@ def load_classifier(path, device=None):
         net.load_state_dict(state, assign=True)
         _describe(net, about["data"], about["accuracy"])
         if net.sha256 != about["sha256"]:
-            raise ValueError(f"the SHA-256 of its weights is {net.sha256}, {about['sha256']} is expected")
+            raise ValueError(
+                f"the SHA-256 of its weights is {net.sha256}, {about['sha256']} is expected"
+            )
     except FileNotFoundError:
         raise
     except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError, OSError) as error:
-        raise OSError(f"{path} is corrupt or no file of save_classifier ({type(error).__name__}: {error}); "
-                      "train and save the classifier again") from error  # fmt: skip
+        raise OSError(
+            f"{path} is corrupt or no file of save_classifier ({type(error).__name__}: {error}); "
+            "train and save the classifier again"
+        ) from error
     return ready(net, device)

@@ -43,7 +43,11 @@ def coverage(fakes, distribution, n=2_000):
     real point is covered if a fake is within that limit, for mixtures too.
     """
     draws = generator("cpu", 0, 0, "coverage")
-    fakes, real, others = fakes.float().cpu(), distribution.sample(n, draws), distribution.sample(n, draws)
+    fakes, real, others = (
+        fakes.float().cpu(),
+        distribution.sample(n, draws),
+        distribution.sample(n, draws),
+    )
     limit = torch.cdist(others, real).amin(1).quantile(0.99)
     distances = torch.cdist(fakes, real)
     share, covered = ((distances.amin(axis) <= limit).float().mean() for axis in (1, 0))

@@ -28,12 +28,20 @@ from .signs import (
 )
 
 TITLES = {
-    "healthy": "healthy", "undertrained": "healthy, not done yet", "done": "done", "d_wins": "D wins",
-    "g_wins": "D cannot learn, G wins", "total_collapse": "total mode collapse",
-    "partial_collapse": "partial mode collapse", "oscillation": "oscillation",
-    "vanishing_gradients": "vanishing gradients", "lr_too_high": "learning rate too high",
-    "not_finite": "a figure is not finite", "memorising": "memorising", "unread": "no diagnosis",
-}  # fmt: skip
+    "healthy": "healthy",
+    "undertrained": "healthy, not done yet",
+    "done": "done",
+    "d_wins": "D wins",
+    "g_wins": "D cannot learn, G wins",
+    "total_collapse": "total mode collapse",
+    "partial_collapse": "partial mode collapse",
+    "oscillation": "oscillation",
+    "vanishing_gradients": "vanishing gradients",
+    "lr_too_high": "learning rate too high",
+    "not_finite": "a figure is not finite",
+    "memorising": "memorising",
+    "unread": "no diagnosis",
+}
 
 
 @dataclass(frozen=True)
@@ -69,31 +77,43 @@ def diagnose(history):
     """
     if not history:
         raise ValueError("the history is empty; train first: it is recorded every 50 steps")
-    names = dict.fromkeys(key.rpartition(".")[0] for key in history[-1] if key.endswith("d_loss")) or {"": None}
+    names = dict.fromkeys(
+        key.rpartition(".")[0] for key in history[-1] if key.endswith("d_loss")
+    ) or {"": None}
     first, diagnosis = len(RULES), None
     for name in names:
         rows = [_of(row, name) for row in history]
         signs = Signs(rows)
-        place, verdict = next((i, verdict) for i, rule in enumerate(RULES) if (verdict := rule(signs, rows)))
+        place, verdict = next(
+            (i, verdict) for i, rule in enumerate(RULES) if (verdict := rule(signs, rows))
+        )
         if place < first:
-            first, diagnosis = place, replace(verdict, evidence=f"{name}: {verdict.evidence}") if name else verdict
+            first, diagnosis = (
+                place,
+                replace(verdict, evidence=f"{name}: {verdict.evidence}") if name else verdict,
+            )
     return diagnosis
 
 
 def _of(row, name):
     """Return one GAN's part of a row: the keys that begin with its name, and those without any."""
     start = f"{name}."
-    return {key.removeprefix(start): value for key, value in row.items() if key.startswith(start) or "." not in key}
+    return {
+        key.removeprefix(start): value
+        for key, value in row.items()
+        if key.startswith(start) or "." not in key
+    }
 
 
 def _not_finite(signs, history):
     if "not_finite" in history[-1]:
         return Diagnosis(
-            "not_finite", history[-1]["not_finite"],
+            "not_finite",
+            history[-1]["not_finite"],
             "a lower learning rate, or float32 in place of bf16; in losses and layers of your own "
             "look for a log, a root or a division that can meet 0 (losses on logits, by softplus, "
             "do not)",
-        )  # fmt: skip
+        )
 
 
 def _unread(signs, history):
@@ -119,10 +139,11 @@ def _lr_too_high(signs, history):
     unharmed = signs.variety > ALIKE and 0.75 < signs.diversity < 1.33
     if signs.jump > JUMP and not unharmed:
         return Diagnosis(
-            "lr_too_high", f"one update was {_percent(signs.jump)} as long as all of a net's weights",
+            "lr_too_high",
+            f"one update was {_percent(signs.jump)} as long as all of a net's weights",
             "a tenth of the learning rate, and a new start: weights that were thrown so far "
             "rarely come back",
-        )  # fmt: skip
+        )
 
 
 def _memorising(signs, history):
@@ -130,30 +151,42 @@ def _memorising(signs, history):
     share = last.get("memorised", 0.5)
     if share > MEMORY and last.get("precision", 1.0) > LIKE:  # noise too has a nearest image
         return Diagnosis(
-            "memorising", f"{_percent(share)} of the fakes are nearer to a training image than to a held-out one",
+            "memorising",
+            f"{_percent(share)} of the fakes are nearer to a training image than to a held-out one",
             "more images; augmentation (augment.diff_augment, augment.ada); a stronger penalty; "
             "an earlier stop",
-        )  # fmt: skip
+        )
 
 
 def _g_wins(signs, history):
-    advice = ("a higher learning rate for D, or n_critic=2; a larger D; less dropout, noise or penalty "
-              "on it; look whether D is given the right images")  # fmt: skip
+    advice = (
+        "a higher learning rate for D, or n_critic=2; a larger D; less dropout, noise or penalty "
+        "on it; look whether D is given the right images"
+    )
     if signs.behind > BEHIND and signs.variety < ALIKE:
-        return Diagnosis("g_wins", f"D rated the fakes above the reals in {_percent(signs.behind)} of the rows", advice)
+        return Diagnosis(
+            "g_wins",
+            f"D rated the fakes above the reals in {_percent(signs.behind)} of the rows",
+            advice,
+        )
     if signs.ease is not None and signs.ease > LOST and signs.g_gradient < FAINT:
-        return Diagnosis("g_wins", f"D's loss is {_percent(signs.ease)} of what a guess costs, and G's gradient only "
-                         f"{signs.g_gradient:.2g}", advice)  # fmt: skip
+        return Diagnosis(
+            "g_wins",
+            f"D's loss is {_percent(signs.ease)} of what a guess costs, and G's gradient only "
+            f"{signs.g_gradient:.2g}",
+            advice,
+        )
 
 
 def _oscillation(signs, history):
     if signs.turns > TURNS and signs.swing > SWING:
         return Diagnosis(
-            "oscillation", f"D's lead changed sides at {_percent(signs.turns)} of the rows, and its loss swings "
+            "oscillation",
+            f"D's lead changed sides at {_percent(signs.turns)} of the rows, and its loss swings "
             f"by {_percent(signs.swing)} of what a guess costs",
             "a gradient penalty (losses.r1 or approximate_r1_r2); betas=(0.0, 0.99); a lower "
             "learning rate; a D that can do more. An average of G (ema) hides what is left",
-        )  # fmt: skip
+        )
 
 
 def _vanishing_gradients(signs, history):
@@ -161,39 +194,43 @@ def _vanishing_gradients(signs, history):
         won = signs.ease is not None and signs.ease < SURE
         detail = f", and D's loss {_percent(signs.ease)} of what a guess costs" if won else ""
         return Diagnosis(
-            "vanishing_gradients", f"the norm of G's gradient is {signs.g_gradient:.1g}{detail}",
+            "vanishing_gradients",
+            f"the norm of G's gradient is {signs.g_gradient:.1g}{detail}",
             "losses.non_saturating or relativistic in place of saturating; a gradient penalty; "
             "fewer moves of D; look whether G's last layer is saturated",
-        )  # fmt: skip
+        )
 
 
 def _total_collapse(signs, history, diversity=ONE, variety=COPIES):
     if signs.diversity_now < diversity and signs.variety_now < variety and not signs.rising:
         return Diagnosis(
-            "total_collapse", f"the fakes are {_percent(signs.diversity_now)} as diverse as real images",
+            "total_collapse",
+            f"the fakes are {_percent(signs.diversity_now)} as diverse as real images",
             "look whether G uses its noise; if it does, start anew: another seed, a lower rate, or "
             'the relativistic objective with a gradient penalty, as in recipe("small")',
-        )  # fmt: skip
+        )
 
 
 def _partial_collapse(signs, history):
     if signs.variety_now < COPIES and not signs.rising:
         return Diagnosis(
-            "partial_collapse", f"the fakes are {_percent(signs.diversity_now)} as diverse as real images, but each "
+            "partial_collapse",
+            f"the fakes are {_percent(signs.diversity_now)} as diverse as real images, but each "
             f"has a near copy, at {_percent(signs.variety_now)} of the distance between real ones",
             "look whether G uses all of its noise; the relativistic objective with a gradient "
             "penalty; a larger batch",
-        )  # fmt: skip
+        )
 
 
 def _d_wins(signs, history):
     if signs.ease is not None and signs.ease < SURE and not signs.rising:
         return Diagnosis(
-            "d_wins", f"D hardly errs, its loss is {_percent(signs.ease)} of what a guess costs, and the "
-                      "fakes do not get more various",
+            "d_wins",
+            f"D hardly errs, its loss is {_percent(signs.ease)} of what a guess costs, and the "
+            "fakes do not get more various",
             "a gradient penalty (losses.r1 or approximate_r1_r2) before anything else; the same "
             "learning rate for both; n_critic=1; a larger G; another seed",
-        )  # fmt: skip
+        )
 
 
 def _near_collapse(signs, history):
@@ -207,11 +244,12 @@ def _done(signs, history):
         floor = signs.judged[-1].get("floor")
         detail = f"; real images have {floor:.3g}" if floor else ""
         return Diagnosis(
-            "done", f"the distance stayed between {min(last):.3g} and {max(last):.3g} for four "
-                    f"evaluations{detail}",
+            "done",
+            f"the distance stayed between {min(last):.3g} and {max(last):.3g} for four "
+            f"evaluations{detail}",
             "stop here, or change something: a larger net, a longer plan for the learning rate, "
             "more images",
-        )  # fmt: skip
+        )
 
 
 def _undertrained(signs, history):
@@ -221,18 +259,40 @@ def _undertrained(signs, history):
         return Diagnosis("undertrained", fell, "go on")
     if signs.rising or signs.variety < ALIKE:
         return Diagnosis(
-            "undertrained", f"the fakes are {_percent(signs.variety)} as various as real images so far", "go on"
+            "undertrained",
+            f"the fakes are {_percent(signs.variety)} as various as real images so far",
+            "go on",
         )
 
 
 def _healthy(signs, history):
-    scale = "" if signs.ease is None else f", D's loss is {_percent(signs.ease)} of what a guess costs"
-    return Diagnosis("healthy", f"the fakes are {_percent(signs.variety)} as various as real images{scale}",
-                     "go on, and look at the pictures; evaluate_every=... tells when to stop")  # fmt: skip
+    scale = (
+        "" if signs.ease is None else f", D's loss is {_percent(signs.ease)} of what a guess costs"
+    )
+    return Diagnosis(
+        "healthy",
+        f"the fakes are {_percent(signs.variety)} as various as real images{scale}",
+        "go on, and look at the pictures; evaluate_every=... tells when to stop",
+    )
 
 
-RULES = (_not_finite, _unread, _too_early, _lr_too_high, _memorising, _g_wins, _oscillation, _vanishing_gradients,
-         _total_collapse, _partial_collapse, _d_wins, _near_collapse, _done, _undertrained, _healthy)  # fmt: skip
+RULES = (
+    _not_finite,
+    _unread,
+    _too_early,
+    _lr_too_high,
+    _memorising,
+    _g_wins,
+    _oscillation,
+    _vanishing_gradients,
+    _total_collapse,
+    _partial_collapse,
+    _d_wins,
+    _near_collapse,
+    _done,
+    _undertrained,
+    _healthy,
+)
 
 
 def _percent(share):

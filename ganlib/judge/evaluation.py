@@ -21,10 +21,13 @@ class Evaluation(dict):
     def __str__(self):
         weights = f"{self['weights']} weights, step {self['step']:,}, seed {self['seed']}"
         sha256 = f", SHA-256 {self['sha256'][:12]}" if self["sha256"] else ""
-        lines = [f"{self['n_fake']:,} fakes ({weights}) and {self['n_real']:,} real images of "
-                 f"{self['reference']}",
-                 f"features: {self['extractor']}{sha256}", "",
-                 f"{'':18}{'G':>9}  {'95 % interval':>18}{'real images':>13}  best"]  # fmt: skip
+        lines = [
+            f"{self['n_fake']:,} fakes ({weights}) and {self['n_real']:,} real images of "
+            f"{self['reference']}",
+            f"features: {self['extractor']}{sha256}",
+            "",
+            f"{'':18}{'G':>9}  {'95 % interval':>18}{'real images':>13}  best",
+        ]
         for name, figure in FIGURES.items():
             if name in self:
                 interval = self["intervals"].get(name)
@@ -174,20 +177,28 @@ def _plan(gan, data, n, extractor, held_out):
     Raises ValueError if these do not fit the run and the data.
     """
     if list(gan.gans) != [""]:
-        raise ValueError(f"this run has several GANs ({', '.join(gan.gans)}); judge each on its own data: "
-                         "evaluate(run.gans[...], data.sets[...])")  # fmt: skip
+        raise ValueError(
+            f"this run has several GANs ({', '.join(gan.gans)}); judge each on its own data: "
+            "evaluate(run.gans[...], data.sets[...])"
+        )
     if len(data.shape) != 3:
-        raise ValueError(f"{data.name!r} holds {data.shape} each; images (C, H, W) are what an extractor reads: "
-                         "give train an evaluate of your own for others")  # fmt: skip
+        raise ValueError(
+            f"{data.name!r} holds {data.shape} each; images (C, H, W) are what an extractor reads: "
+            "give train an evaluate of your own for others"
+        )
     if gan.classes and data.labels is None:
-        raise ValueError(f"G is conditional on {gan.classes} classes, and {data.name!r} has no labels for it")
+        raise ValueError(
+            f"G is conditional on {gan.classes} classes, and {data.name!r} has no labels for it"
+        )
     extractor, shipped = _reader(extractor, data, gan.device)
     shipped = shipped and held_out is None
     available = 10_000 if shipped else len(data) // 2 if held_out is None else len(held_out)
     half = ", and one half of them is for the floor" if held_out is None and not shipped else ""
     if n is not None and n > available:
-        raise ValueError(f"n={n} was given, and there are {available} real images to compare with: "
-                         f"{data.name!r} has {len(data)}{half}")  # fmt: skip
+        raise ValueError(
+            f"n={n} was given, and there are {available} real images to compare with: "
+            f"{data.name!r} has {len(data)}{half}"
+        )
     n = min(10_000, available) if n is None else n
     if n < 128:
         raise ValueError(f"n={n}: at least 128 images a side are needed, 10,000 are usual{half}")
@@ -275,5 +286,8 @@ def _intervals(seen, metrics):
     for name, figure in FIGURES.items():
         if name in metrics and figure.error not in (None, bootstrap):
             errors[name] = figure.error(seen, metrics[name])
-    return {name: (metrics[name] - 1.96 * error, metrics[name] + 1.96 * error)
-            for name, error in errors.items() if error is not None}  # fmt: skip
+    return {
+        name: (metrics[name] - 1.96 * error, metrics[name] + 1.96 * error)
+        for name, error in errors.items()
+        if error is not None
+    }

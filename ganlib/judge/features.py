@@ -30,8 +30,10 @@ REFERENCE = (
 class DigitClassifier(Classifier):
     """The `Classifier` of MNIST's digits: images `(N, 1, 28, 28)` in [-1, 1] to 64 features."""
 
-    fit_for = ("Fit for MNIST's digits, white on black, 28 x 28; not for other images, clothes and "
-              "letters included.")
+    fit_for = (
+        "Fit for MNIST's digits, white on black, 28 x 28; not for other images, clothes and "
+        "letters included."
+    )
     fits = ("digits", "mnist")
 
     def __init__(self):
@@ -45,7 +47,10 @@ def digit_classifier(device=None):
     content = asset(*DIGITS)
     with torch.device("meta"):  # spends no time on initial weights
         net = DigitClassifier()
-    weights = {key: value.float() if value.is_floating_point() else value for key, value in load(content).items()}
+    weights = {
+        key: value.float() if value.is_floating_point() else value
+        for key, value in load(content).items()
+    }
     net.load_state_dict(weights, assign=True)
     net.name, net.sha256 = DIGITS
     return ready(net, device)
@@ -69,7 +74,9 @@ def extractor(name, device=None):
     unknown name, ImportError, with the pip command, if a package is missing, OSError if the weights
     are corrupt or cannot be downloaded.
     """
-    one_of("extractor", name, list(EXTRACTORS), "; a module of your own needs no name: give it itself")
+    one_of(
+        "extractor", name, list(EXTRACTORS), "; a module of your own needs no name: give it itself"
+    )
     return EXTRACTORS[name](device)
 
 
@@ -84,7 +91,9 @@ def reference(extractor):
     content = asset(*REFERENCE)
     header = json.loads(content[8 : 8 + struct.unpack("<Q", content[:8])[0]])
     if (maker := header["__metadata__"]["extractor"]) != extractor:
-        raise ValueError(f"the stored features of MNIST were made by the extractor {maker[:12]}, the fakes are "
-                         f"read by {extractor[:12]}: their features cannot be compared; use the shipped digit "
-                         "classifier, or give held_out=")  # fmt: skip
+        raise ValueError(
+            f"the stored features of MNIST were made by the extractor {maker[:12]}, the fakes are "
+            f"read by {extractor[:12]}: their features cannot be compared; use the shipped digit "
+            "classifier, or give held_out="
+        )
     return {split: values.float() for split, values in load(content).items()}

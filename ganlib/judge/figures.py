@@ -95,7 +95,10 @@ class Seen:
         It keeps the logits of all reals, so that the shares of the real classes do not change.
         """
         sample = Seen(self.real[real], self.fake[fake], self.logits)
-        sample.real_logits, sample.fake_logits = self.real_logits, self.logits and self.fake_logits[fake]
+        sample.real_logits, sample.fake_logits = (
+            self.real_logits,
+            self.logits and self.fake_logits[fake],
+        )
         return sample
 
 
@@ -146,31 +149,72 @@ def _cross_entropy_error(seen, value):
 
 
 def _memorised(seen):
-    return None if seen.unseen is None else metrics.memorisation(seen.fake, seen.train, seen.unseen).share
+    return (
+        None
+        if seen.unseen is None
+        else metrics.memorisation(seen.fake, seen.train, seen.unseen).share
+    )
 
 
 FIGURES = {
     figure.name: figure
     for figure in (
-        Figure(MAIN, lambda seen: metrics.frechet_distance(seen.real, seen.fake), "lower", bootstrap,
-               panel="Frechet distance", colour="tab:blue", line="floor"),
+        Figure(
+            MAIN,
+            lambda seen: metrics.frechet_distance(seen.real, seen.fake),
+            "lower",
+            bootstrap,
+            panel="Frechet distance",
+            colour="tab:blue",
+            line="floor",
+        ),
         Figure("kid", lambda seen: seen.kid.value, "lower", lambda seen, value: seen.kid.error),
-        Figure("precision", lambda seen: seen.manifold.precision, "higher", _share,
-               panel="shares", colour="tab:orange"),
-        Figure("recall", lambda seen: seen.manifold.recall, "higher", _share,
-               panel="shares", colour="tab:red"),
-        Figure("density", lambda seen: seen.manifold.density, 1.0, lambda seen, value: seen.manifold.density_error),
-        Figure("coverage", lambda seen: seen.manifold.coverage, "higher", _share,
-               panel="shares", colour="tab:purple"),
-        Figure("inception_score", lambda seen: seen.logits and metrics.inception_score(seen.fake_logits), "higher",
-               bootstrap, panel="score of the classes", colour="tab:blue", line="real_inception_score"),
+        Figure(
+            "precision",
+            lambda seen: seen.manifold.precision,
+            "higher",
+            _share,
+            panel="shares",
+            colour="tab:orange",
+        ),
+        Figure(
+            "recall",
+            lambda seen: seen.manifold.recall,
+            "higher",
+            _share,
+            panel="shares",
+            colour="tab:red",
+        ),
+        Figure(
+            "density",
+            lambda seen: seen.manifold.density,
+            1.0,
+            lambda seen, value: seen.manifold.density_error,
+        ),
+        Figure(
+            "coverage",
+            lambda seen: seen.manifold.coverage,
+            "higher",
+            _share,
+            panel="shares",
+            colour="tab:purple",
+        ),
+        Figure(
+            "inception_score",
+            lambda seen: seen.logits and metrics.inception_score(seen.fake_logits),
+            "higher",
+            bootstrap,
+            panel="score of the classes",
+            colour="tab:blue",
+            line="real_inception_score",
+        ),
         Figure("class_kl", _class_kl, "lower", bootstrap),
         Figure("class_diversity", _class_diversity, 1.0),
         Figure("accuracy", _accuracy, "higher", _share),
         Figure("cross_entropy", _cross_entropy, "lower", _cross_entropy_error),
         Figure("memorised", _memorised, 0.5, _share, floor=0.5),
     )
-}  # fmt: skip
+}
 
 
 def direction(name, better=None):
@@ -181,11 +225,15 @@ def direction(name, better=None):
     """
     if better is None and name in FIGURES:
         return FIGURES[name].better
-    if better in ("lower", "higher") or (isinstance(better, (int, float)) and not isinstance(better, bool)):
+    if better in ("lower", "higher") or (
+        isinstance(better, (int, float)) and not isinstance(better, bool)
+    ):
         return better
-    raise ValueError(f"nothing says which way {name!r} is better (better={better!r}); the table of figures "
-                     f"knows {', '.join(FIGURES)}: for one of your own give better=\"lower\", \"higher\", or "
-                     "the number that is best")  # fmt: skip
+    raise ValueError(
+        f"nothing says which way {name!r} is better (better={better!r}); the table of figures "
+        f'knows {", ".join(FIGURES)}: for one of your own give better="lower", "higher", or '
+        "the number that is best"
+    )
 
 
 def cost(value, way):

@@ -20,9 +20,19 @@ from .neighbours import (
 )
 
 __all__ = [
-    "class_diversity", "class_histogram", "cross_entropy", "density_coverage", "frechet_distance", "inception_score",
-    "kid", "manifold", "memorisation", "modes", "nearest", "precision_recall",
-]  # fmt: skip
+    "class_diversity",
+    "class_histogram",
+    "cross_entropy",
+    "density_coverage",
+    "frechet_distance",
+    "inception_score",
+    "kid",
+    "manifold",
+    "memorisation",
+    "modes",
+    "nearest",
+    "precision_recall",
+]
 
 
 def frechet_distance(real, fake):
@@ -63,12 +73,16 @@ def kid(real, fake, subsets=100, size=1000, seed=0):
     real, fake = features(real=real, fake=fake)
     few = min(len(real), len(fake))
     if subsets < 1 or not 2 <= size <= few:
-        raise ValueError(f"subsets={subsets}, size={size} were given; give 1 or more, and a size from 2 to {few}")
+        raise ValueError(
+            f"subsets={subsets}, size={size} were given; give 1 or more, and a size from 2 to {few}"
+        )
     g = torch.Generator().manual_seed(seed)
     values = torch.empty(subsets, dtype=torch.float64)
     for i in range(subsets):
         x, y = (z[torch.randperm(len(z), generator=g)[:size]] for z in (real, fake))
-        within = sum(_kernel_sum(z, z) - (z.square().sum(1) / z.shape[1] + 1).pow(3).sum() for z in (x, y))
+        within = sum(
+            _kernel_sum(z, z) - (z.square().sum(1) / z.shape[1] + 1).pow(3).sum() for z in (x, y)
+        )
         values[i] = within / (size * (size - 1)) - 2 * _kernel_sum(x, y) / size**2
     return Kid(values.mean().item(), (values.std() / subsets**0.5).item() if subsets > 1 else None)
 
@@ -86,7 +100,10 @@ def class_diversity(fake, fake_classes, real, real_classes):
     _check_classes("real_classes", real_classes, None, len(real))
 
     def mean_distance(x):
-        total = sum(torch.cdist(c, x, compute_mode="donot_use_mm_for_euclid_dist").sum() for c in chunks(x, x))
+        total = sum(
+            torch.cdist(c, x, compute_mode="donot_use_mm_for_euclid_dist").sum()
+            for c in chunks(x, x)
+        )
         return total.item() / (len(x) * (len(x) - 1))
 
     ratios = []
@@ -94,8 +111,10 @@ def class_diversity(fake, fake_classes, real, real_classes):
         f, r = fake[fake_classes.cpu() == label], real[real_classes.cpu() == label]
         spread = mean_distance(r) if len(r) > 1 else 0
         if len(f) and not spread:
-            raise ValueError(f"class {label} has {len(f)} fakes and {len(r)} reals; give 2 or more reals that "
-                             "differ")
+            raise ValueError(
+                f"class {label} has {len(f)} fakes and {len(r)} reals; give 2 or more reals that "
+                "differ"
+            )
         ratios.append(mean_distance(f) / spread if len(f) > 1 else None)
     return ratios
 
@@ -138,13 +157,23 @@ def class_histogram(classes, n_classes, expected=None):
     share = classes.cpu().bincount(minlength=n_classes).double() / len(classes)
     expected = [1 / n_classes] * n_classes if expected is None else expected
     expected = torch.as_tensor(expected, dtype=torch.float64, device="cpu")
-    if expected.shape != share.shape or not (expected >= 0).all() or not abs(expected.sum() - 1) < 1e-6:
-        raise ValueError(f"expected {tuple(expected.shape)}, sum {expected.sum():g}; give {n_classes} shares of "
-                         "sum 1")
+    if (
+        expected.shape != share.shape
+        or not (expected >= 0).all()
+        or not abs(expected.sum() - 1) < 1e-6
+    ):
+        raise ValueError(
+            f"expected {tuple(expected.shape)}, sum {expected.sum():g}; give {n_classes} shares of "
+            "sum 1"
+        )
     if (missing := (share > 0) & (expected == 0)).any():
-        raise ValueError(f"classes {missing.nonzero().flatten().tolist()} occur, but are expected with a share "
-                         "of 0")
-    return Histogram(share.tolist(), max(0.0, (share.xlogy(share) - share.xlogy(expected)).sum().item()))
+        raise ValueError(
+            f"classes {missing.nonzero().flatten().tolist()} occur, but are expected with a share "
+            "of 0"
+        )
+    return Histogram(
+        share.tolist(), max(0.0, (share.xlogy(share) - share.xlogy(expected)).sum().item())
+    )
 
 
 class Modes(NamedTuple):
@@ -166,14 +195,26 @@ def modes(classes, n_classes):
 
 def _check_classes(name, classes, n_classes=None, n="N"):
     """Raise ValueError unless `classes` are int64 `(n,)` in 0 .. n_classes - 1."""
-    if classes.dtype != torch.int64 or classes.ndim != 1 or len(classes) == 0 or n not in ("N", len(classes)):
-        raise ValueError(f"{name} of {classes.dtype} {tuple(classes.shape)} were given; torch.int64 ({n},) is "
-                         "expected")
+    if (
+        classes.dtype != torch.int64
+        or classes.ndim != 1
+        or len(classes) == 0
+        or n not in ("N", len(classes))
+    ):
+        raise ValueError(
+            f"{name} of {classes.dtype} {tuple(classes.shape)} were given; torch.int64 ({n},) is "
+            "expected"
+        )
     top = classes.max() if n_classes is None else n_classes - 1
     if classes.min() < 0 or classes.max() > top:
-        raise ValueError(f"{name} from {classes.min()} to {classes.max()} were given; 0 to {top} is expected")
+        raise ValueError(
+            f"{name} from {classes.min()} to {classes.max()} were given; 0 to {top} is expected"
+        )
 
 
 def _kernel_sum(x, y):
     """Return the sum of KID's kernel over all pairs of a row of x and a row of y."""
-    return sum(torch.addmm(x.new_ones(1), c, y.T, alpha=1 / x.shape[1]).pow(3).sum().item() for c in chunks(x, y))
+    return sum(
+        torch.addmm(x.new_ones(1), c, y.T, alpha=1 / x.shape[1]).pow(3).sum().item()
+        for c in chunks(x, y)
+    )

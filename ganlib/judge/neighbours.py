@@ -38,8 +38,10 @@ def manifold(real, fake, k_pr=3, k_dc=5):
     real, fake = features(real=real, fake=fake)
     for k, name, x in ((k_pr, "real", real), (k_pr, "fake", fake), (k_dc, "real", real)):
         if not 1 <= k < len(x):
-            raise ValueError(f"k={k} and {len(x)} {name} features were given; k from 1 to {len(x) - 1} is "
-                             "expected")
+            raise ValueError(
+                f"k={k} and {len(x)} {name} features were given; k from 1 to {len(x) - 1} is "
+                "expected"
+            )
     squared = _neighbours(real, real, max(k_pr, k_dc) + 1)[0]  # + 1: the first is the sample itself
     real_pr, real_dc = squared[:, k_pr], squared[:, k_dc]
     fake_pr = _neighbours(fake, fake, k_pr + 1)[0][:, k_pr]
@@ -53,7 +55,13 @@ def manifold(real, fake, k_pr=3, k_dc=5):
         covered |= inside.any(0)
     recall, coverage = (hit.double().mean().item() for hit in (recalled, covered))
     balls = torch.cat(balls).double()
-    return Manifold(precise / len(fake), recall, balls.mean().item(), coverage, (balls.std() / len(fake) ** 0.5).item())
+    return Manifold(
+        precise / len(fake),
+        recall,
+        balls.mean().item(),
+        coverage,
+        (balls.std() / len(fake) ** 0.5).item(),
+    )
 
 
 def precision_recall(real, fake, k=3):
@@ -104,8 +112,10 @@ def memorisation(fake, train, held_out):
     """
     fake, train, held_out = features(fake=fake, train=train, held_out=held_out)
     if len(train) != len(held_out):
-        raise ValueError(f"{len(train)} train and {len(held_out)} held_out features; cut the larger set to the "
-                         "smaller")
+        raise ValueError(
+            f"{len(train)} train and {len(held_out)} held_out features; cut the larger set to the "
+            "smaller"
+        )
     seen, unseen = (_neighbours(fake, x, 1)[0] for x in (train, held_out))
     share = ((seen < unseen).double() + 0.5 * (seen == unseen)).mean().item()
     return Memorisation(share, (share - 0.5) / (0.25 / len(fake)) ** 0.5)
@@ -120,17 +130,25 @@ def features(least=2, what="features", **named):
     first, checked = next(iter(named)), []
     for name, x in named.items():
         if x.ndim != 2 or not x.is_floating_point() or not x.shape[1]:
-            raise ValueError(f"{name} {what} are {x.dtype} {tuple(x.shape)}; float (N, d) of an extractor is "
-                             "expected")
+            raise ValueError(
+                f"{name} {what} are {x.dtype} {tuple(x.shape)}; float (N, d) of an extractor is "
+                "expected"
+            )
         if len(x) < least:
-            raise ValueError(f"{len(x)} {name} {what} were given; at least {least} are needed, 10,000 are usual")
+            raise ValueError(
+                f"{len(x)} {name} {what} were given; at least {least} are needed, 10,000 are usual"
+            )
         if x.shape[1] != named[first].shape[1]:
-            raise ValueError(f"{first} {what} of width {named[first].shape[1]} and {name} ones of {x.shape[1]} "
-                             "were given; use the same extractor for both")  # fmt: skip
+            raise ValueError(
+                f"{first} {what} of width {named[first].shape[1]} and {name} ones of {x.shape[1]} "
+                "were given; use the same extractor for both"
+            )
         x = x.detach().cpu().double()
         if bad := (~(x.abs() < 1e30)).sum():  # the cube of a product of larger ones could overflow
-            raise ValueError(f"{name} {what} hold {bad} values that are not finite, or beyond 1e30; look at the "
-                             "images")
+            raise ValueError(
+                f"{name} {what} hold {bad} values that are not finite, or beyond 1e30; look at the "
+                "images"
+            )
         checked.append(x)
     return checked
 
@@ -150,7 +168,10 @@ def _squared_distances(x, y):
     x, y = x - centre, y - centre
     keep = 1 - (x.shape[1] + 8) * torch.finfo(torch.float64).eps
     xx, yy = (keep * z.square().sum(1, keepdim=True) for z in (x, y))
-    x, y = torch.cat([-2 * x, xx, torch.ones_like(xx)], 1), torch.cat([y, torch.ones_like(yy), yy], 1)
+    x, y = (
+        torch.cat([-2 * x, xx, torch.ones_like(xx)], 1),
+        torch.cat([y, torch.ones_like(yy), yy], 1),
+    )
     parts = chunks(torch.arange(len(x)), y)
     buffer = torch.empty(len(parts[0]), len(y), dtype=torch.float64)
     for rows in parts:

@@ -6,8 +6,10 @@ import torch
 def require_floats(images, reader):
     """Raise ValueError unless `images` are float `(N, C, H, W)`; `reader` is the net's name."""
     if not images.is_floating_point() or images.ndim != 4:
-        raise ValueError(f"images of {images.dtype} {tuple(images.shape)} were given; {reader} reads float "
-                         "(N, C, H, W) in [-1, 1]: ganlib.data.as_float makes them of uint8")  # fmt: skip
+        raise ValueError(
+            f"images of {images.dtype} {tuple(images.shape)} were given; {reader} reads float "
+            "(N, C, H, W) in [-1, 1]: ganlib.data.as_float makes them of uint8"
+        )
 
 
 @torch.no_grad()
@@ -22,13 +24,25 @@ def extract(extractor, images, batch=250):
     require_floats(images, name)
     for part in images.split(batch):
         output = extractor(part)
-        kind = f"{output.dtype} {tuple(output.shape)}" if isinstance(output, torch.Tensor) else type(output).__name__
-        if not isinstance(output, torch.Tensor) or not output.is_floating_point() or output.shape[:-1] != (len(part),):
-            raise ValueError(f"the extractor {name} returned {kind} for {len(part)} images; float (N, d), a row "
-                             "per image, is expected: end it with flatten(1), or with a mean over the places")
+        kind = (
+            f"{output.dtype} {tuple(output.shape)}"
+            if isinstance(output, torch.Tensor)
+            else type(output).__name__
+        )
+        if (
+            not isinstance(output, torch.Tensor)
+            or not output.is_floating_point()
+            or output.shape[:-1] != (len(part),)
+        ):
+            raise ValueError(
+                f"the extractor {name} returned {kind} for {len(part)} images; float (N, d), a row "
+                "per image, is expected: end it with flatten(1), or with a mean over the places"
+            )
         parts.append(output.float().cpu())
         if not parts[-1].isfinite().all():
             bad = (~parts[-1].isfinite()).any(1).sum()
-            raise ValueError(f"the extractor {name} returned values that are not finite for {bad} of "
-                             f"{len(part)} images; look at these images, and at whether it is in evaluation mode")
+            raise ValueError(
+                f"the extractor {name} returned values that are not finite for {bad} of "
+                f"{len(part)} images; look at these images, and at whether it is in evaluation mode"
+            )
     return torch.cat(parts)

@@ -63,17 +63,31 @@ class Signs:
         self.enough = len(late) >= ROWS and self.step >= STEPS
         self.judged = [row for row in rows if "frechet_distance" in row]
         self.level = guess_of(rows[-1]) if rows else None
-        self.jump = max((row.get(name, 0.0) for row in rows for name in ("update_d", "update_g")), default=0.0)
+        self.jump = max(
+            (row.get(name, 0.0) for row in rows for name in ("update_d", "update_g")), default=0.0
+        )
         if self.enough:
             self.variety, self.diversity, self.g_gradient = (
-                statistics.median(values) for values in (self._various(late), self._ratio(late, "diversity"),
-                                                         [row["grad_norm_g"] for row in late]))  # fmt: skip
+                statistics.median(values)
+                for values in (
+                    self._various(late),
+                    self._ratio(late, "diversity"),
+                    [row["grad_norm_g"] for row in late],
+                )
+            )
             self.variety_now, self.diversity_now = (
-                statistics.median(self._ratio(late[-3:], name)) for name in ("variety", "diversity"))  # fmt: skip
+                statistics.median(self._ratio(late[-3:], name)) for name in ("variety", "diversity")
+            )
             half = len(late) // 2
-            begin, end = (statistics.mean(self._various(part)) for part in (late[:half], late[half:]))
+            begin, end = (
+                statistics.mean(self._various(part)) for part in (late[:half], late[half:])
+            )
             self.rising = end > RISING * begin and self.variety > SOME
-            self.ease = statistics.median(row["d_loss"] for row in late) / self.level if self.level else None
+            self.ease = (
+                statistics.median(row["d_loss"] for row in late) / self.level
+                if self.level
+                else None
+            )
             recent = rows[len(rows) // 3 :]
             gaps = [row["d_real"] - row["d_fake"] for row in recent]
             self.turns = sum(a * b < 0 for a, b in zip(gaps, gaps[1:], strict=False)) / len(gaps)

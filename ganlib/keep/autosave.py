@@ -24,9 +24,16 @@ class Autosave:
 
     def __init__(self, gan, folder, seconds=60.0):
         if not seconds > 0:
-            raise ValueError(f"save_seconds={seconds} was given; more than 0 seconds between two saves are "
-                             "expected")
-        self.gan, self.folder, self.elsewhere, self.seconds = gan, Path(folder), stand_in(folder), seconds
+            raise ValueError(
+                f"save_seconds={seconds} was given; more than 0 seconds between two saves are "
+                "expected"
+            )
+        self.gan, self.folder, self.elsewhere, self.seconds = (
+            gan,
+            Path(folder),
+            stand_in(folder),
+            seconds,
+        )
         self.place, self.away, self.saved = Folder(self.folder), None, None
         self._wait(time.monotonic(), 0.0)
 
@@ -58,7 +65,9 @@ class Autosave:
                 where = f"saving goes on in {self.elsewhere}, where `resume` will find it"
             except OSError as other:
                 saved = False
-                where = f"nor can {self.elsewhere} ({other}): the run goes on UNSAVED, and tries again"
+                where = (
+                    f"nor can {self.elsewhere} ({other}): the run goes on UNSAVED, and tries again"
+                )
             if not self.away:
                 print(f"{self.folder}: cannot be written ({failure}); {where}")
         self.away, self.saved = failure, self.gan.step if saved else None
@@ -70,7 +79,10 @@ class Autosave:
             return
         self.save()
         if self.saved is not None:
-            print(f"{self.elsewhere if self.away else self.folder}: saved at step {self.saved:,}", flush=True)
+            print(
+                f"{self.elsewhere if self.away else self.folder}: saved at step {self.saved:,}",
+                flush=True,
+            )
 
     def _wait(self, start, took):
         """Set when the next save is due, after one that took `took` seconds from `start` on."""

@@ -13,10 +13,15 @@ def card(config, metrics, history, files):
     files: the names of the exported files.
     """
     values = metrics or next((row for row in reversed(history) if MAIN in row), {})
-    floors = values.get("floors", {name: values.get(figure.line) for name, figure in FIGURES.items() if figure.line})
-    rows = [f"| {name} | {values[name]:.4g} | "
-            f"{'-' if floors.get(name) is None else format(floors[name], '.4g')} |"
-            for name in FIGURES if name in values]  # fmt: skip
+    floors = values.get(
+        "floors", {name: values.get(figure.line) for name, figure in FIGURES.items() if figure.line}
+    )
+    rows = [
+        f"| {name} | {values[name]:.4g} | "
+        f"{'-' if floors.get(name) is None else format(floors[name], '.4g')} |"
+        for name in FIGURES
+        if name in values
+    ]
     if rows and metrics:
         sha = f" (SHA-256 {values['sha256'][:12]})" if values.get("sha256") else ""
         conditions = (
@@ -25,13 +30,33 @@ def card(config, metrics, history, files):
             f"{values['extractor']}{sha}."
         )
     elif rows:
-        conditions = f"At step {values['step']:,} of the run, by `evaluate_every`: up to 2,000 fakes."
-    table = "\n".join(["| figure | this generator | real images in its place |", "|---|---|---|", *rows, "", conditions]
-                       if rows else ["Not evaluated. `ganlib.evaluate` tells how good it is."])  # fmt: skip
-    trained = "\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in config["trained_on"].items()
-                        if value not in (None, False))  # fmt: skip
-    classes = f"\n- classes: {', '.join(map(str, config['class_names']))}" if config["class_names"] else ""
-    settings = ", ".join(f"{key}={value}" for key, value in config["generator"].items() if key != "net")
+        conditions = (
+            f"At step {values['step']:,} of the run, by `evaluate_every`: up to 2,000 fakes."
+        )
+    table = "\n".join(
+        [
+            "| figure | this generator | real images in its place |",
+            "|---|---|---|",
+            *rows,
+            "",
+            conditions,
+        ]
+        if rows
+        else ["Not evaluated. `ganlib.evaluate` tells how good it is."]
+    )
+    trained = "\n".join(
+        f"- {name.replace('_', ' ')}: {value}"
+        for name, value in config["trained_on"].items()
+        if value not in (None, False)
+    )
+    classes = (
+        f"\n- classes: {', '.join(map(str, config['class_names']))}"
+        if config["class_names"]
+        else ""
+    )
+    settings = ", ".join(
+        f"{key}={value}" for key, value in config["generator"].items() if key != "net"
+    )
     argument = ", labels" if config["input"]["labels"] else ""
     labels = f"labels = torch.arange(64) % {config['input']['labels']}\n" if argument else ""
     length = f"{config['steps']:,} steps, {config['images_seen']:,} images seen"

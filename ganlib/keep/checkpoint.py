@@ -32,11 +32,15 @@ def save(folder, gan):
     """
     state = gan.state_dict()
     if bad := _not_finite(gan):
-        print(f"{folder}: step {gan.step:,} is not saved, since {bad} is not finite; what was saved "
-              "before is kept")
+        print(
+            f"{folder}: step {gan.step:,} is not saved, since {bad} is not finite; what was saved "
+            "before is kept"
+        )
         return False
     packed = io.BytesIO()  # torch.save to a full disk would not raise OSError
-    torch.save({"format": FORMAT, "config": _config(gan), "machine": _machine(gan), "state": state}, packed)
+    torch.save(
+        {"format": FORMAT, "config": _config(gan), "machine": _machine(gan), "state": state}, packed
+    )
     packed.write(SEAL + hashlib.sha256(packed.getbuffer()).hexdigest().encode())
     content, file = packed.getbuffer(), Path(folder) / FILE
     replace(file, lambda out: out.write(content), size=len(content), former=file.with_name(FORMER))
@@ -55,7 +59,11 @@ def resume(folder, gan, fresh=False):
     settings, OSError if none of its files can be read.
     """
     folder = Path(folder)
-    places = [place for place in (folder, stand_in(folder)) if any((place / name).exists() for name in (FILE, FORMER))]
+    places = [
+        place
+        for place in (folder, stand_in(folder))
+        if any((place / name).exists() for name in (FILE, FORMER))
+    ]
     if fresh and (places or (folder / "pictures").exists()):
         for place in {folder, *places}:
             if place.exists():
@@ -84,8 +92,10 @@ def resume(folder, gan, fresh=False):
     for name, ours in _config(gan).items():
         theirs = content["config"].get(name)
         if theirs != ours:
-            raise ValueError(f"the run in {place} has {name} = {theirs}, this one {name} = {ours}; "
-                             "use the same, another folder, or start anew with fresh=True (FRESH = True)")  # fmt: skip
+            raise ValueError(
+                f"the run in {place} has {name} = {theirs}, this one {name} = {ours}; "
+                "use the same, another folder, or start anew with fresh=True (FRESH = True)"
+            )
     wanted = gan.precision
     gan.load_state_dict(content["state"])
     then, today = content["machine"], _machine(gan)
@@ -97,7 +107,9 @@ def resume(folder, gan, fresh=False):
         torch.set_float32_matmul_precision(then["precision"])
     note = f"; not bit for bit: {', '.join(changed)}" if changed else ""
     note += f"; saved in {place}, while {folder} was away" if place != folder else ""
-    print(f"{folder}: going on from step {gan.step:,} ({gan.images_seen:,} images){precision}{note}")
+    print(
+        f"{folder}: going on from step {gan.step:,} ({gan.images_seen:,} images){precision}{note}"
+    )
     return True
 
 
@@ -113,12 +125,16 @@ def newest(folder, device="cpu"):
             damage.append(error)
             continue
         if damage:
-            print(f"{damage[0]}\n{folder}: taking the one before, {file.name}, of step "
-                  f"{content['state']['step']:,}")
+            print(
+                f"{damage[0]}\n{folder}: taking the one before, {file.name}, of step "
+                f"{content['state']['step']:,}"
+            )
         return content
     if not damage:
-        raise OSError(f"{folder} holds no run: there is no {FILE} in it; train one with "
-                      f"python -m ganlib train --out {folder}")  # fmt: skip
+        raise OSError(
+            f"{folder} holds no run: there is no {FILE} in it; train one with "
+            f"python -m ganlib train --out {folder}"
+        )
     raise damage[0]
 
 
@@ -142,24 +158,34 @@ def read(file, device="cpu"):
             raise EOFError("its content has another SHA-256 than it should have")
         content = torch.load(io.BytesIO(raw), map_location=device, weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        raise OSError(f"{file} cannot be read ({type(error).__name__}: {str(error)[:200]}); it is damaged or "
-                      "no checkpoint of ganlib. Move it away and run again to start anew") from error  # fmt: skip
+        raise OSError(
+            f"{file} cannot be read ({type(error).__name__}: {str(error)[:200]}); it is damaged or "
+            "no checkpoint of ganlib. Move it away and run again to start anew"
+        ) from error
     saved = content.get("format") if isinstance(content, dict) else None
     if saved != FORMAT:
-        raise ValueError(f"{file} has format {saved}; this ganlib reads format {FORMAT}: use the release that "
-                         "wrote it")
+        raise ValueError(
+            f"{file} has format {saved}; this ganlib reads format {FORMAT}: use the release that "
+            "wrote it"
+        )
     if seal != SEAL:
-        raise OSError(f"{file} cannot be read (it ends without its checksum); it is damaged or not written "
-                      "by ganlib. Move it away and run again to start anew")  # fmt: skip
+        raise OSError(
+            f"{file} cannot be read (it ends without its checksum); it is damaged or not written "
+            "by ganlib. Move it away and run again to start anew"
+        )
     return content
 
 
 def _not_finite(run):
     """Return the name of the first tensor not all finite, or None. Reads from the device once."""
-    named = [(f"{name}.{part}.{key}".lstrip("."), x)
-             for name, gan in run.gans.items()
-             for part, net in (("G", gan.G), ("D", gan.D), ("G_ema", gan.G_ema)) if net is not None
-             for key, x in net.state_dict().items() if x.is_floating_point()]  # fmt: skip
+    named = [
+        (f"{name}.{part}.{key}".lstrip("."), x)
+        for name, gan in run.gans.items()
+        for part, net in (("G", gan.G), ("D", gan.D), ("G_ema", gan.G_ema))
+        if net is not None
+        for key, x in net.state_dict().items()
+        if x.is_floating_point()
+    ]
     finite = torch.stack([x.isfinite().all() for _, x in named]).tolist()
     return next((name for (name, _), good in zip(named, finite, strict=True) if not good), None)
 
@@ -180,8 +206,15 @@ def _config_of(gan):
     config = {"G": settings(G.net), "D": settings(D.net), "seed": gan.seed, "ema": text(G.ema)}
     lr, betas = ([_settings(player)[name] for player in (G, D)] for name in ("lr", "betas"))
     # one value if both players have the same
-    config |= {"lr": lr[0] if lr[0] == lr[1] else lr, "betas": betas[0] if betas[0] == betas[1] else betas}
-    config |= {f"optimizer_{which}": text(player.own) for which, player in (("G", G), ("D", D)) if player.own}
+    config |= {
+        "lr": lr[0] if lr[0] == lr[1] else lr,
+        "betas": betas[0] if betas[0] == betas[1] else betas,
+    }
+    config |= {
+        f"optimizer_{which}": text(player.own)
+        for which, player in (("G", G), ("D", D))
+        if player.own
+    }
     return config | ({"source": gan.source.name} if gan.source.name else {})
 
 

@@ -21,8 +21,10 @@ from .onnx import onnx_file
 from .page import NoPage, page
 
 FORMAT = 1
-NOTICE = ("Synthetic images: drawn by a generative adversarial network, not photographed, drawn or "
-         "written by anybody.")
+NOTICE = (
+    "Synthetic images: drawn by a generative adversarial network, not photographed, drawn or "
+    "written by anybody."
+)
 
 
 def rebuild(folder):
@@ -35,10 +37,14 @@ def rebuild(folder):
     content = newest(folder)
     config, how = content["config"], "build it, then resume(folder, gan) and gan.sample()"
     if "G" not in config:
-        raise ValueError(f"the run in {folder} has several GANs; build them, then resume(folder, Several(...))")
+        raise ValueError(
+            f"the run in {folder} has several GANs; build them, then resume(folder, Several(...))"
+        )
     if "source" in config:
-        raise ValueError(f"G of the run in {folder} is fed {config['source']}, which a checkpoint does not "
-                         f"hold; {how}")
+        raise ValueError(
+            f"G of the run in {folder} is fed {config['source']}, which a checkpoint does not "
+            f"hold; {how}"
+        )
     for name in ("G", "D"):
         if not isinstance(config[name], dict):
             raise ValueError(f"{name} of the run in {folder} is your own net; {how}")
@@ -73,7 +79,9 @@ def export(run_folder, to, name=None, metrics=None, license="unknown", hub=None)
     from safetensors.torch import save as packed
 
     tensors = {key: value.contiguous() for key, value in G.state_dict().items()}
-    files = {"generator.safetensors": packed(tensors, metadata={"format": "pt", "ganlib": "generator"})}
+    files = {
+        "generator.safetensors": packed(tensors, metadata={"format": "pt", "ganlib": "generator"})
+    }
     onnx, message = onnx_file(G)
     if onnx is not None:
         files["generator.onnx"] = onnx
@@ -117,21 +125,35 @@ def load_generator(folder):
         raw = (folder / "generator.safetensors").read_bytes()
         tensors = load(raw)
     except (OSError, SafetensorError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise OSError(f"{folder} holds no generator that can be read ({error}); "
-                      "ganlib.export(run_folder, to) writes one") from error  # fmt: skip
+        raise OSError(
+            f"{folder} holds no generator that can be read ({error}); "
+            "ganlib.export(run_folder, to) writes one"
+        ) from error
     stored = config.get("format") if isinstance(config, dict) else None
     if stored != FORMAT:
-        raise ValueError(f"{folder}/config.json has format {stored}; this ganlib reads format {FORMAT}")
+        raise ValueError(
+            f"{folder}/config.json has format {stored}; this ganlib reads format {FORMAT}"
+        )
     if (digest := hashlib.sha256(raw).hexdigest()) != config.get("sha256"):
-        raise OSError(f"{folder}/generator.safetensors is damaged: its SHA-256 is {digest}, "
-                      f"{config.get('sha256')} is expected; export or download it again")  # fmt: skip
+        raise OSError(
+            f"{folder}/generator.safetensors is damaged: its SHA-256 is {digest}, "
+            f"{config.get('sha256')} is expected; export or download it again"
+        )
     try:
         G = build(config.get("generator"), "G")
         G.load_state_dict(tensors)
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
-        raise ValueError(f"{folder}: generator.safetensors does not fit config.json ({error})") from error
-    if bad := [key for key, value in tensors.items() if value.is_floating_point() and not value.isfinite().all()]:
-        raise ValueError(f"{folder}: generator.safetensors holds numbers that are not finite, in {bad[0]}")
+        raise ValueError(
+            f"{folder}: generator.safetensors does not fit config.json ({error})"
+        ) from error
+    if bad := [
+        key
+        for key, value in tensors.items()
+        if value.is_floating_point() and not value.isfinite().all()
+    ]:
+        raise ValueError(
+            f"{folder}: generator.safetensors holds numbers that are not finite, in {bad[0]}"
+        )
     G.config = config
     return G.eval().requires_grad_(False)
 
@@ -143,22 +165,32 @@ def _config(gan, name, license):
     names = trained.pop("classes", None) or []
     trained.pop("loaded", None)  # where the images lie is private
     return {
-        "format": FORMAT, "library": f"ganlib {version}, torch {torch.__version__.split('+')[0]}", "name": name,
-        "license": license, "notice": NOTICE, "generator": settings_of(gan.G),
-        "class_names": names if gan.classes else [], "trained_on": trained, "steps": gan.step,
-        "images_seen": gan.images_seen, "seed": gan.seed, "precision": gan.precision,
+        "format": FORMAT,
+        "library": f"ganlib {version}, torch {torch.__version__.split('+')[0]}",
+        "name": name,
+        "license": license,
+        "notice": NOTICE,
+        "generator": settings_of(gan.G),
+        "class_names": names if gan.classes else [],
+        "trained_on": trained,
+        "steps": gan.step,
+        "images_seen": gan.images_seen,
+        "seed": gan.seed,
+        "precision": gan.precision,
         "weights": "average of G (EMA)" if gan.G_ema is not None else "G",
-        "input": {"z": [gan.latent_dim], "labels": gan.classes or None}, "output": {"images": list(gan.G.shape),
-                                                                                    "range": [-1, 1]},
-    }  # fmt: skip
+        "input": {"z": [gan.latent_dim], "labels": gan.classes or None},
+        "output": {"images": list(gan.G.shape), "range": [-1, 1]},
+    }
 
 
 def _upload(folder, hub):
     try:
         from huggingface_hub import HfApi
     except ImportError:
-        raise ImportError(f"hub={hub!r} needs huggingface_hub: pip install huggingface_hub, then log in; the "
-                          f"files are in {folder}") from None  # fmt: skip
+        raise ImportError(
+            f"hub={hub!r} needs huggingface_hub: pip install huggingface_hub, then log in; the "
+            f"files are in {folder}"
+        ) from None
     api = HfApi()
     api.create_repo(hub, exist_ok=True)
     print(f"uploaded: {api.upload_folder(repo_id=hub, folder_path=str(folder))}")

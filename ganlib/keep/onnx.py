@@ -30,20 +30,33 @@ def onnx_file(G):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
-                G, inputs, dynamo=True, verbose=False, input_names=names[: len(inputs)], output_names=["images"],
-                dynamic_shapes=tuple({0: batch} for _ in inputs))  # fmt: skip
+                G,
+                inputs,
+                dynamo=True,
+                verbose=False,
+                input_names=names[: len(inputs)],
+                output_names=["images"],
+                dynamic_shapes=tuple({0: batch} for _ in inputs),
+            )
     except Exception as error:  # of any kind, where the versions of torch and onnx do not fit
-        return None, (f"none: torch could not make it ({type(error).__name__}: "
-                     f"{str(error).splitlines()[0][:160]})")
+        return None, (
+            f"none: torch could not make it ({type(error).__name__}: "
+            f"{str(error).splitlines()[0][:160]})"
+        )
     finally:
         log.setLevel(level)
     packed = io.BytesIO()
     program.save(packed)
     gap, runtime = _apart(G, packed.getvalue())
     if not gap <= PARITY:
-        raise RuntimeError(f"the ONNX file draws something else: {gap:.2g} from torch's images by {runtime}, at "
-                           f"most {PARITY} is expected")  # fmt: skip
-    return packed.getvalue(), f"generator.onnx, at most {gap:.1e} from torch's images of 5 inputs ({runtime})"
+        raise RuntimeError(
+            f"the ONNX file draws something else: {gap:.2g} from torch's images by {runtime}, at "
+            f"most {PARITY} is expected"
+        )
+    return (
+        packed.getvalue(),
+        f"generator.onnx, at most {gap:.1e} from torch's images of 5 inputs ({runtime})",
+    )
 
 
 @torch.no_grad()
@@ -60,5 +73,8 @@ def _apart(G, content):
         import onnx
         from onnx.reference import ReferenceEvaluator
 
-        (images,), runtime = ReferenceEvaluator(onnx.load_from_string(content)).run(None, feeds), "onnx's reference"
+        (images,), runtime = (
+            ReferenceEvaluator(onnx.load_from_string(content)).run(None, feeds),
+            "onnx's reference",
+        )
     return (torch.from_numpy(images) - G(*inputs)).abs().max().item(), runtime

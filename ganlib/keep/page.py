@@ -27,12 +27,20 @@ def page(G, title, notice, class_names=()):
     operations, weights, output = program(G)
     packed = base64.b64encode(b"".join(w.half().numpy().tobytes() for w in weights)).decode()
     content = {
-        "latent_dim": G.latent_dim, "shape": list(G.shape), "classes": list(map(str, class_names)),
-        "operations": operations, "sizes": [w.numel() for w in weights], "output": output,
-    }  # fmt: skip
+        "latent_dim": G.latent_dim,
+        "shape": list(G.shape),
+        "classes": list(map(str, class_names)),
+        "operations": operations,
+        "sizes": [w.numel() for w in weights],
+        "output": output,
+    }
     text = (files("ganlib") / "assets" / "page.html").read_text()
-    for name, value in (("TITLE", html.escape(title)), ("NOTICE", html.escape(notice)),
-                        ("PROGRAM", json.dumps(content).replace("<", "\\u003c")), ("WEIGHTS", packed)):  # fmt: skip
+    for name, value in (
+        ("TITLE", html.escape(title)),
+        ("NOTICE", html.escape(notice)),
+        ("PROGRAM", json.dumps(content).replace("<", "\\u003c")),
+        ("WEIGHTS", packed),
+    ):
         text = text.replace(f"@@{name}@@", value)
     return text
 
@@ -55,7 +63,11 @@ def program(G):
     weights, operations, values = [], [], {}
     known = dict(exported.state_dict) | dict(exported.constants)
     signature, inputs = exported.graph_signature, 0
-    named = signature.inputs_to_parameters | signature.inputs_to_buffers | signature.inputs_to_lifted_tensor_constants
+    named = (
+        signature.inputs_to_parameters
+        | signature.inputs_to_buffers
+        | signature.inputs_to_lifted_tensor_constants
+    )
 
     def weight(x):
         weights.append(x.detach().float().contiguous())
@@ -64,7 +76,9 @@ def program(G):
     def emit(node, op, ins, **settings):
         number = 2 + len(operations)
         shape = list(node.meta["val"].shape[1:])
-        operations.append({"op": op, "out": number, "in": [values[x] for x in ins], "shape": shape, **settings})
+        operations.append(
+            {"op": op, "out": number, "in": [values[x] for x in ins], "shape": shape, **settings}
+        )
         values[node] = number
 
     constants = {}
@@ -79,14 +93,28 @@ def program(G):
             if varying:
                 _translate(node, constants, values, emit, weight)
             else:  # depends on weights alone, as ResizeConv2d's 4x4 weights do
-                args, kwargs = (torch.fx.node.map_arg(x, constants.__getitem__) for x in (node.args, node.kwargs))
+                args, kwargs = (
+                    torch.fx.node.map_arg(x, constants.__getitem__)
+                    for x in (node.args, node.kwargs)
+                )
                 constants[node] = node.target(*args, **kwargs)
     (output,) = next(node for node in exported.graph.nodes if node.op == "output").args[0]
     return operations, weights, values[output]
 
 
 # operations that keep all numbers of an image, and their order
-SAME = {"view", "unflatten", "contiguous", "clone", "unsqueeze", "flatten", "reshape", "to", "squeeze", "dropout"}
+SAME = {
+    "view",
+    "unflatten",
+    "contiguous",
+    "clone",
+    "unsqueeze",
+    "flatten",
+    "reshape",
+    "to",
+    "squeeze",
+    "dropout",
+}
 
 
 def _translate(node, constants, values, emit, weight):
@@ -95,8 +123,10 @@ def _translate(node, constants, values, emit, weight):
     `constants` maps nodes that depend on weights alone to tensors, `values` the others to numbers.
     """
     name, args = str(node.target).split(".")[1].rstrip("_"), list(node.args)
-    arguments = {a.name: (args[i] if i < len(args) else node.kwargs.get(a.name, a.default_value))
-                 for i, a in enumerate(node.target._schema.arguments)}  # fmt: skip
+    arguments = {
+        a.name: (args[i] if i < len(args) else node.kwargs.get(a.name, a.default_value))
+        for i, a in enumerate(node.target._schema.arguments)
+    }
 
     def tensor(which):
         x = arguments[which]
@@ -118,12 +148,27 @@ def _translate(node, constants, values, emit, weight):
         if pair("dilation") != 1:
             raise NoPage(f"{name} with dilation={arguments['dilation']}")
         kernel = constants[arguments["weight"]].shape
-        emit(node, name, args[:1], w=tensor("weight"), b=tensor("bias"), stride=pair("stride"), padding=pair("padding"),
-             groups=arguments["groups"], kernel=list(kernel))  # fmt: skip
+        emit(
+            node,
+            name,
+            args[:1],
+            w=tensor("weight"),
+            b=tensor("bias"),
+            stride=pair("stride"),
+            padding=pair("padding"),
+            groups=arguments["groups"],
+            kernel=list(kernel),
+        )
     elif name == "batch_norm":
         mean, var = (constants[arguments[f"running_{which}"]] for which in ("mean", "var"))
         scale = constants[arguments["weight"]] / (var + arguments["eps"]).sqrt()
-        emit(node, "affine", args[:1], w=weight(scale), b=weight(constants[arguments["bias"]] - mean * scale))
+        emit(
+            node,
+            "affine",
+            args[:1],
+            w=weight(scale),
+            b=weight(constants[arguments["bias"]] - mean * scale),
+        )
     elif name in ("relu", "tanh", "argmax", "sigmoid"):
         emit(node, name, args[:1])
     elif name == "leaky_relu":
@@ -135,7 +180,13 @@ def _translate(node, constants, values, emit, weight):
     elif name == "cat" and arguments["dim"] == 1 and all(x in values for x in args[0]):
         emit(node, name, args[0])
     elif name == "permute":
-        emit(node, name, args[:1], dims=[d - 1 for d in arguments["dims"][1:]], of=list(args[0].meta["val"].shape[1:]))
+        emit(
+            node,
+            name,
+            args[:1],
+            dims=[d - 1 for d in arguments["dims"][1:]],
+            of=list(args[0].meta["val"].shape[1:]),
+        )
     elif name == "slice" and arguments["dim"] == 1 and args[0].meta["val"].ndim == 2:
         emit(node, name, args[:1], start=arguments["start"] or 0)
     elif name == "slice" and node.meta["val"].shape == args[0].meta["val"].shape:
@@ -143,7 +194,11 @@ def _translate(node, constants, values, emit, weight):
     elif name in ("add", "mul"):
         a, b = args[:2]
         shape = node.meta["val"].shape
-        if isinstance(b, torch.fx.Node) and b in values and b.meta["val"].shape == a.meta["val"].shape == shape:
+        if (
+            isinstance(b, torch.fx.Node)
+            and b in values
+            and b.meta["val"].shape == a.meta["val"].shape == shape
+        ):
             emit(node, name, [a, b])
         else:  # with weights, or of two shapes: one is broadcast
             ins, settings = _wide(a, b, shape, constants, values, weight)

@@ -8,7 +8,16 @@ from ..show.curves import of_figure
 from ..show.pictures import mosaic
 
 # colours: grey for the board before the last action, one for each kind of thing on it now
-BEFORE, NOW = "0.7", {"noise": "tab:grey", "reals": "tab:green", "fakes": "tab:red", "D": "tab:blue", "G": "tab:orange"}
+BEFORE, NOW = (
+    "0.7",
+    {
+        "noise": "tab:grey",
+        "reals": "tab:green",
+        "fakes": "tab:red",
+        "D": "tab:blue",
+        "G": "tab:orange",
+    },
+)
 
 
 def board_of(stepper, now):
@@ -29,13 +38,16 @@ def board_of(stepper, now):
     _images(stepper, images, then, now)
     _verdicts(stepper, verdicts, then, now)
     names = list(now["terms"])
-    for shift, board, colours in ((0.2, then, [BEFORE] * len(names)),
-                                  (-0.2, now, [NOW[name.strip()[0]] if name[0] != " " else "tab:cyan"
-                                               for name in names])):  # fmt: skip
+    for shift, board, colours in (
+        (0.2, then, [BEFORE] * len(names)),
+        (-0.2, now, [NOW[name.strip()[0]] if name[0] != " " else "tab:cyan" for name in names]),
+    ):
         values = [board["terms"][name] for name in names]
         places = [-i + shift for i in range(len(names))]
         for bar, value in zip(terms.barh(places, values, 0.38, color=colours), values, strict=True):
-            terms.text(max(0.0, value), bar.get_y() + 0.19, f" {value:.3f}", va="center", fontsize=8)
+            terms.text(
+                max(0.0, value), bar.get_y() + 0.19, f" {value:.3f}", va="center", fontsize=8
+            )
     terms.set(title="losses", yticks=[-i for i in range(len(names))], yticklabels=names)
     terms.margins(x=0.2)
     _bars(stepper, norms, 0, "gradient norm of each layer")
@@ -45,7 +57,11 @@ def board_of(stepper, now):
 
 def _images(stepper, axes, then, now):
     if stepper.fakes.ndim != 4:  # points in the plane
-        for points, colour in ((stepper.real, NOW["reals"]), (then["fakes"], BEFORE), (now["fakes"], NOW["fakes"])):
+        for points, colour in (
+            (stepper.real, NOW["reals"]),
+            (then["fakes"], BEFORE),
+            (now["fakes"], NOW["fakes"]),
+        ):
             axes.scatter(*points.float().cpu().T, s=6, color=colour)
     else:
         halves = [mosaic(board["fakes"][:12], 6, gap=1) for board in (then, now)]
@@ -53,7 +69,9 @@ def _images(stepper, axes, then, now):
         image = torch.cat([halves[0], gap, halves[1]], 1).permute(1, 2, 0)
         axes.imshow(image.squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255)
         axes.set(xticks=[], yticks=[])
-    axes.set_title("fakes: above before, below now" if stepper.fakes.ndim == 4 else "fakes, and reals in green")
+    axes.set_title(
+        "fakes: above before, below now" if stepper.fakes.ndim == 4 else "fakes, and reals in green"
+    )
 
 
 def _verdicts(stepper, axes, then, now):
@@ -81,7 +99,9 @@ def _bars(stepper, axes, which, title):
             if values is not None:
                 heights = [100 * value for value in values] if which else values
                 colour = BEFORE if state is stepper.earlier else NOW[player]
-                axes.bar([place + i + shift for i in range(len(names))], heights, 0.38, color=colour)
+                axes.bar(
+                    [place + i + shift for i in range(len(names))], heights, 0.38, color=colour
+                )
         labels += [f"{player}{i + 1}" for i in range(len(names))]
         place += len(names)
     axes.set(title=title, xticks=range(place), xlim=(-0.7, place - 0.3))

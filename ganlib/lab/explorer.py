@@ -41,7 +41,11 @@ class Explorer:
         self.extractor = features.extractor(extractor, self.weight.device) if named else extractor
         self.categorical = getattr(getattr(net, "latent", None), "categorical", 0)
         answers = getattr(getattr(source, "D", None), "settings", {}).get("answers", 0)
-        self.codes = (max(0, answers - self.categorical) if self.categorical else 0) if codes is None else codes
+        self.codes = (
+            (max(0, answers - self.categorical) if self.categorical else 0)
+            if codes is None
+            else codes
+        )
         fixed, dims = self.categorical + self.codes, latent.width(source)
         directions = min(directions, dims - fixed)
         self.rows = latent.directions(source, directions, skip=fixed).rows if directions else ()
@@ -49,7 +53,9 @@ class Explorer:
         self.samples = torch.randn(samples, dims, generator=draws).to(self.weight)
         self.seen = None if data is None else self._read(data)
 
-    def noise(self, sample=0, other=1, mix=0.0, spherical=True, truncation=NONE, code=None, **moves):
+    def noise(
+        self, sample=0, other=1, mix=0.0, spherical=True, truncation=NONE, code=None, **moves
+    ):
         """Return the noise `(1, latent_dim)` for these settings of the sliders.
 
         It starts at the noise vector number `sample`, goes the share `mix` of the way to number
@@ -57,8 +63,12 @@ class Explorer:
         the directions (`direction_1`, ... in units of noise); last, the codes are set: `code`, the
         class, and `code_1`, ..., the continuous ones. Raises ValueError for a value out of range.
         """
-        for name, value, top in (("sample", sample, len(self.samples) - 1), ("other", other, len(self.samples) - 1),
-                                 ("mix", mix, 1), ("code", code or 0, max(0, self.categorical - 1))):  # fmt: skip
+        for name, value, top in (
+            ("sample", sample, len(self.samples) - 1),
+            ("other", other, len(self.samples) - 1),
+            ("mix", mix, 1),
+            ("code", code or 0, max(0, self.categorical - 1)),
+        ):
             if not 0 <= value <= top:
                 raise ValueError(f"{name}={value} was given; 0 to {top} is expected")
         a, b = self.samples[sample], self.samples[other]
@@ -68,14 +78,19 @@ class Explorer:
             kind, _, number = name.partition("_")
             top = {"direction": len(self.rows), "code": self.codes}
             if not number.isdigit() or not 1 <= int(number) <= top.get(kind, 0):
-                raise ValueError(f"{name}={value} was given; direction_1 to direction_{top['direction']}"
-                                 + f" and code_1 to code_{self.codes}" * bool(self.codes) + " are there")  # fmt: skip
+                raise ValueError(
+                    f"{name}={value} was given; direction_1 to direction_{top['direction']}"
+                    + f" and code_1 to code_{self.codes}" * bool(self.codes)
+                    + " are there"
+                )
             if kind == "direction":
                 z = z + value * self.rows[int(number) - 1]
             else:
                 z[:, self.categorical + int(number) - 1] = value
         if code is not None and self.categorical:
-            z[:, : self.categorical] = torch.nn.functional.one_hot(torch.tensor(code), self.categorical).to(z)
+            z[:, : self.categorical] = torch.nn.functional.one_hot(
+                torch.tensor(code), self.categorical
+            ).to(z)
         return z
 
     @torch.no_grad()
@@ -92,16 +107,30 @@ class Explorer:
         return Picture(_titled(torch.cat([image, real]), titles), "<explorer>", generated=True)
 
     @torch.no_grad()
-    def grid(self, across="direction 1", down="direction 2", x=0.0, y=0.0, reach=2.0, side=7, label=None, **values):
+    def grid(
+        self,
+        across="direction 1",
+        down="direction 2",
+        x=0.0,
+        y=0.0,
+        reach=2.0,
+        side=7,
+        label=None,
+        **values,
+    ):
         """Return a picture of `side` x `side` images. To the right the direction (or code) `across`
         changes, downwards `down`, each by up to `reach` either way from `x` and `y`. Raises
         ValueError if both are the same.
         """
         names = [name.replace(" ", "_") for name in (across, down)]
         if names[0] == names[1]:
-            raise ValueError(f"{across} was given for both ways; two different directions are expected")
+            raise ValueError(
+                f"{across} was given for both ways; two different directions are expected"
+            )
         offsets = torch.linspace(-reach, reach, side).tolist()
-        moves = [{names[0]: x + right, names[1]: y + below} for below in offsets for right in offsets]
+        moves = [
+            {names[0]: x + right, names[1]: y + below} for below in offsets for right in offsets
+        ]
         noise = torch.cat([self.noise(**(values | move)) for move in moves])
         labels = None if self.classes == 0 else (0 if label is None else label)
         images = latent.draw(self.source, noise, labels)
@@ -116,16 +145,23 @@ class Explorer:
         next, and `scale` enlarges the pixels. `values` are those of `noise`, the same on the whole
         walk (codes, truncation, directions, spherical).
         """
-        legs = [(a, b, i / between) for a, b in pairwise(stops) for i in range(between)] + [(stops[-1], stops[-1], 0.0)]
+        legs = [(a, b, i / between) for a, b in pairwise(stops) for i in range(between)] + [
+            (stops[-1], stops[-1], 0.0)
+        ]
         labels = (0 if label is None else label) if self.classes else None
-        moments = (self.noise(**values | {"sample": a, "other": b, "mix": mix}) for a, b, mix in legs)
+        moments = (
+            self.noise(**values | {"sample": a, "other": b, "mix": mix}) for a, b, mix in legs
+        )
         return [pillow(mosaic(latent.draw(self.source, z, labels), 1), scale) for z in moments]
 
     def walk(self, stops=(0, 1, 2, 0), between=12, label=None, scale=6, **values):
         """Return a walk from sample to sample, see `frames`, as an animated `Picture`;
         `.save("walk.gif")` writes it.
         """
-        return film([frame.quantize(64) for frame in self.frames(stops, between, label, scale, **values)], "<walk>")
+        return film(
+            [frame.quantize(64) for frame in self.frames(stops, between, label, scale, **values)],
+            "<walk>",
+        )
 
     def nearest(self, image):
         """Return (place, distance) of the training image nearest to `image (1, C, H, W)`."""
@@ -138,8 +174,13 @@ class Explorer:
         samples to `folder`.
         """
         last = len(self.samples) - 1
-        controls = {"sample": (0, 0, last), "other": (1, 0, last), "mix": (0.0, 0.0, 1.0), "spherical": True,
-                    "truncation": (NONE, 0.2, NONE)}  # fmt: skip
+        controls = {
+            "sample": (0, 0, last),
+            "other": (1, 0, last),
+            "mix": (0.0, 0.0, 1.0),
+            "spherical": True,
+            "truncation": (NONE, 0.2, NONE),
+        }
         controls |= {"label": (0, 0, self.classes - 1)} if self.classes else {}
         controls |= {"code": (0, 0, self.categorical - 1)} if self.categorical else {}
         controls |= {f"code_{i + 1}": (0.0, -2.0, 2.0) for i in range(self.codes)}
@@ -166,10 +207,20 @@ class Explorer:
         """
         names = [f"direction {i + 1}" for i in range(len(self.rows))]
         if len(names) < 2:
-            raise ValueError(f"{len(names)} directions are there; a grid takes two: Explorer(..., directions=2)")
-        controls = {"sample": (0, 0, len(self.samples) - 1), "across": names, "down": names[1:] + names[:1],
-                    "x": (0.0, -4.0, 4.0), "y": (0.0, -4.0, 4.0), "reach": (2.0, 0.5, 4.0)}  # fmt: skip
-        return Panel(self.grid, **controls | ({"label": (0, 0, self.classes - 1)} if self.classes else {}))
+            raise ValueError(
+                f"{len(names)} directions are there; a grid takes two: Explorer(..., directions=2)"
+            )
+        controls = {
+            "sample": (0, 0, len(self.samples) - 1),
+            "across": names,
+            "down": names[1:] + names[:1],
+            "x": (0.0, -4.0, 4.0),
+            "y": (0.0, -4.0, 4.0),
+            "reach": (2.0, 0.5, 4.0),
+        }
+        return Panel(
+            self.grid, **controls | ({"label": (0, 0, self.classes - 1)} if self.classes else {})
+        )
 
     def _ipython_display_(self):
         self.panel()._ipython_display_()
@@ -179,14 +230,20 @@ class Explorer:
         with torch.no_grad():
             drawn = latent.draw(self.source, self.samples[:1])
         if data.images.shape[1:] != drawn.shape[1:]:
-            raise ValueError(f"images of {tuple(data.images.shape[1:])} were given; {tuple(drawn.shape[1:])}, "
-                             "what G draws, are expected")  # fmt: skip
-        return torch.cat([self._see(as_float(part.to(self.weight.device))) for part in data.images.split(1000)])
+            raise ValueError(
+                f"images of {tuple(data.images.shape[1:])} were given; {tuple(drawn.shape[1:])}, "
+                "what G draws, are expected"
+            )
+        return torch.cat(
+            [self._see(as_float(part.to(self.weight.device))) for part in data.images.split(1000)]
+        )
 
     def _see(self, images):
         """Return what is compared, float32 `(N, ...)`: the pixels, or their features."""
         images = images.float()
-        return (images if self.extractor is None else features.extract(self.extractor, images)).flatten(1)
+        return (
+            images if self.extractor is None else features.extract(self.extractor, images)
+        ).flatten(1)
 
 
 def _titled(images, titles, side=168):
@@ -198,7 +255,9 @@ def _titled(images, titles, side=168):
     scale = max(1, side // images.shape[-1])
     tiles = [pillow(mosaic(image[None], 1), scale).convert("RGB") for image in images]
     step = max(tiles[0].width, 230 if len(tiles) > 1 else 0) + 10
-    picture = Image.new("RGB", (step * (len(tiles) - 1) + max(tiles[0].width, 230), tiles[0].height + 18), "white")
+    picture = Image.new(
+        "RGB", (step * (len(tiles) - 1) + max(tiles[0].width, 230), tiles[0].height + 18), "white"
+    )
     for i, (tile, title) in enumerate(zip(tiles, titles, strict=True)):
         picture.paste(tile, (i * step, 18))
         ImageDraw.Draw(picture).text((i * step, 3), title, fill="black")

@@ -40,7 +40,9 @@ def draw(source, noise, labels=None):
     net = net_of(source)
     noise = noise.to(next(net.parameters()))
     with evaluating(net):
-        return net(noise, fitting(labels, len(noise), net, noise.device, getattr(source, "examples", None)))
+        return net(
+            noise, fitting(labels, len(noise), net, noise.device, getattr(source, "examples", None))
+        )
 
 
 class Directions(NamedTuple):
@@ -66,8 +68,10 @@ def directions(source, n=10, points=16, reach=0.1, skip=0, label=None):
     weight = next(net.parameters())
     dims = width(source)
     if not 1 <= n <= dims - skip:
-        raise ValueError(f"n={n} directions were asked of {dims - skip} numbers of noise; 1 to {dims - skip} "
-                         "are expected")  # fmt: skip
+        raise ValueError(
+            f"n={n} directions were asked of {dims - skip} numbers of noise; 1 to {dims - skip} "
+            "are expected"
+        )
     draws = generator("cpu", 0, 0, "directions")
     places = torch.randn(points, dims, generator=draws).to(weight)
     steps = reach * torch.eye(dims, dtype=weight.dtype, device=weight.device)[skip:]
@@ -83,8 +87,12 @@ def directions(source, n=10, points=16, reach=0.1, skip=0, label=None):
     rows = torch.zeros(n, dims, dtype=torch.float64)
     rows[:, skip:] = vectors.T.flip(0)[:n]
     rows *= rows.gather(1, rows.abs().argmax(1, keepdim=True)).sign()
-    return Directions(*(tensor.to(weight.dtype).to(weight.device)
-                        for tensor in (rows, values.flip(0)[:n].clamp_min(0).sqrt())))  # fmt: skip
+    return Directions(
+        *(
+            tensor.to(weight.dtype).to(weight.device)
+            for tensor in (rows, values.flip(0)[:n].clamp_min(0).sqrt())
+        )
+    )
 
 
 def truncated(noise, threshold):
@@ -97,8 +105,10 @@ def truncated(noise, threshold):
     threshold that is not above 0.
     """
     if not threshold > 0:
-        raise ValueError(f"threshold={threshold} was given; a number above 0 is expected (2 is mild, 0.5 is "
-                         "strong)")
+        raise ValueError(
+            f"threshold={threshold} was given; a number above 0 is expected (2 is mild, 0.5 is "
+            "strong)"
+        )
     below = torch.special.ndtr(torch.tensor(-float(threshold), dtype=torch.float64))
     # on the CPU, since not every device has float64
     inside = torch.special.ndtr(noise.cpu().double()) * (1 - 2 * below) + below
@@ -115,8 +125,10 @@ def interpolate(a, b, n=10, spherical=True):
     fewer points, or other shapes.
     """
     if n < 2 or a.ndim != 1 or a.shape != b.shape:
-        raise ValueError(f"{n} points from {tuple(a.shape)} to {tuple(b.shape)} were asked for; at least 2, "
-                         "between two vectors (latent_dim,), are expected: noise[0] where there is a row of them")
+        raise ValueError(
+            f"{n} points from {tuple(a.shape)} to {tuple(b.shape)} were asked for; at least 2, "
+            "between two vectors (latent_dim,), are expected: noise[0] where there is a row of them"
+        )
     share = torch.linspace(0, 1, n, dtype=a.dtype, device=a.device)[:, None]
     cosine = torch.dot(a, b) / (a.norm() * b.norm()).clamp_min(1e-12)
     angle = cosine.clamp(-1, 1).arccos()
@@ -137,20 +149,47 @@ def mp4(frames, path, rate=12):
     from ..show.pictures import GENERATED
 
     if Path(path).suffix != ".mp4":
-        raise ValueError(f"{str(path)!r} was given for a video; a name that ends in .mp4 is expected")
+        raise ValueError(
+            f"{str(path)!r} was given for a video; a name that ends in .mp4 is expected"
+        )
     if shutil.which("ffmpeg") is None:
-        raise RuntimeError("ffmpeg is not installed, which writes the video (Debian: apt-get install ffmpeg); "
-                           "a GIF needs nothing: explorer.walk().save('walk.gif')")  # fmt: skip
+        raise RuntimeError(
+            "ffmpeg is not installed, which writes the video (Debian: apt-get install ffmpeg); "
+            "a GIF needs nothing: explorer.walk().save('walk.gif')"
+        )
     width, height = (size // 2 * 2 for size in frames[0].size)  # H.264 takes even sizes
     raw = io.BytesIO()
     for frame in frames:
         raw.write(frame.convert("RGB").crop((0, 0, width, height)).tobytes())
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    command = ["ffmpeg", "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}",
-               "-r", str(rate), "-i", "-", "-c:v", "libx264", "-pix_fmt", "yuv420p",
-               "-metadata", f"comment={GENERATED}",
-               "-movflags", "frag_keyframe+empty_moov", "-f", "mp4", "-"]  # fmt: skip
+    command = [
+        "ffmpeg",
+        "-y",
+        "-loglevel",
+        "error",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-s",
+        f"{width}x{height}",
+        "-r",
+        str(rate),
+        "-i",
+        "-",
+        "-c:v",
+        "libx264",
+        "-pix_fmt",
+        "yuv420p",
+        "-metadata",
+        f"comment={GENERATED}",
+        "-movflags",
+        "frag_keyframe+empty_moov",
+        "-f",
+        "mp4",
+        "-",
+    ]
     done = subprocess.run(command, input=raw.getvalue(), capture_output=True)
     if done.returncode:
         raise RuntimeError(f"ffmpeg failed: {done.stderr.decode(errors='replace')[-300:]}")
@@ -182,7 +221,9 @@ def invert(source, image, label=None, steps=200, starts=8, lr=0.1, prior=1e-3):
     image = image[0] if image.ndim == 4 and len(image) == 1 else image
     classes = range(getattr(net, "classes", 0)) if label is None else [label]
     labels = (
-        fitting(torch.tensor(classes).repeat_interleave(500), 500 * len(classes), net, weight.device)
+        fitting(
+            torch.tensor(classes).repeat_interleave(500), 500 * len(classes), net, weight.device
+        )
         if classes
         else None
     )
@@ -191,11 +232,17 @@ def invert(source, image, label=None, steps=200, starts=8, lr=0.1, prior=1e-3):
     ).to(weight)
     with torch.no_grad():
         parts = noise.split(500)
-        images = torch.cat([draw(net, z, y) for z, y in
-                            zip(parts, [None] if labels is None else labels.split(500), strict=True)])  # fmt: skip
+        images = torch.cat(
+            [
+                draw(net, z, y)
+                for z, y in zip(parts, [None] if labels is None else labels.split(500), strict=True)
+            ]
+        )
         if image.shape != (shape := images.shape[1:]):
-            raise ValueError(f"an image of {tuple(image.shape)} was given; {tuple(shape)}, what G draws, is "
-                             f"expected: ganlib.load(folder, size={shape[-1]}) brings files to that size")  # fmt: skip
+            raise ValueError(
+                f"an image of {tuple(image.shape)} was given; {tuple(shape)}, what G draws, is "
+                f"expected: ganlib.load(folder, size={shape[-1]}) brings files to that size"
+            )
         errors = (images - image).square().flatten(1).mean(1).view(-1, 500)
         offsets = 500 * torch.arange(len(errors), device=weight.device)[:, None]
         nearest = (errors.topk(min(starts, 500), largest=False).indices + offsets).flatten()
@@ -205,7 +252,9 @@ def invert(source, image, label=None, steps=200, starts=8, lr=0.1, prior=1e-3):
     with frozen(net), torch.enable_grad():
         for step in range(steps):
             optimizer.param_groups[0]["lr"] = lr * 0.5 * (1 + math.cos(math.pi * step / steps))
-            loss = (draw(net, z, labels) - image).square().flatten(1).mean(1) + prior * z.square().mean(1)
+            loss = (draw(net, z, labels) - image).square().flatten(1).mean(
+                1
+            ) + prior * z.square().mean(1)
             optimizer.zero_grad()
             loss.sum().backward()
             optimizer.step()
@@ -213,5 +262,9 @@ def invert(source, image, label=None, steps=200, starts=8, lr=0.1, prior=1e-3):
         drawn = draw(net, z, labels)
         error = (drawn - image).square().flatten(1).mean(1).sqrt()
         best = (error.square() + prior * z.square().mean(1)).argmin()
-    return Inversion(z.detach()[best : best + 1], None if labels is None else int(labels[best]), drawn[best : best + 1],
-                     error[best].item())  # fmt: skip
+    return Inversion(
+        z.detach()[best : best + 1],
+        None if labels is None else int(labels[best]),
+        drawn[best : best + 1],
+        error[best].item(),
+    )

@@ -31,8 +31,11 @@ class Panel:
         self.buttons = {label: widgets.Button(description=label) for label in buttons or {}}
         self.line = widgets.HTML()
         self.start = self.shown = draw(**self.values)
-        self.picture = widgets.Image(value=self.start.data, format=self.start.mime.split("/")[1],
-                                     width=width or self.start.width)  # fmt: skip
+        self.picture = widgets.Image(
+            value=self.start.data,
+            format=self.start.mime.split("/")[1],
+            width=width or self.start.width,
+        )
         for control in self.controls.values():
             control.observe(lambda _: self._show(lambda: self._draw(**self.values)), "value")
         for label, button in self.buttons.items():
@@ -97,20 +100,38 @@ class Painter:
         import ipywidgets as widgets
 
         mask = mask.tolist() if hasattr(mask, "tolist") else mask
-        rows = [[str(cell) not in OFF for cell in row] for row in ([[0] * side] * side if mask is None else mask)]
+        rows = [
+            [str(cell) not in OFF for cell in row]
+            for row in ([[0] * side] * side if mask is None else mask)
+        ]
         if len({len(row) for row in rows}) != 1:
-            raise ValueError(f"rows of {sorted({len(row) for row in rows})} cells were given; all alike are "
-                             "expected")
+            raise ValueError(
+                f"rows of {sorted({len(row) for row in rows})} cells were given; all alike are "
+                "expected"
+            )
         layout = widgets.Layout(width="20px", height="20px", padding="0px", margin="0px")
-        self.cells = [[widgets.ToggleButton(value=on, layout=layout, button_style="warning" if on else "",
-                                            tooltip=f"row {i + 1}, column {j + 1}") for j, on in enumerate(row)]
-                      for i, row in enumerate(rows)]  # fmt: skip
+        self.cells = [
+            [
+                widgets.ToggleButton(
+                    value=on,
+                    layout=layout,
+                    button_style="warning" if on else "",
+                    tooltip=f"row {i + 1}, column {j + 1}",
+                )
+                for j, on in enumerate(row)
+            ]
+            for i, row in enumerate(rows)
+        ]
         for cell in (cell for row in self.cells for cell in row):
             cell.observe(self._colour, "value")
         clear = widgets.Button(description="clear")
         clear.on_click(lambda _: self.clear())
-        board = widgets.GridBox([cell for row in self.cells for cell in row], layout=widgets.Layout(
-            grid_template_columns=f"repeat({len(rows[0])}, 20px)", grid_gap="0px"))  # fmt: skip
+        board = widgets.GridBox(
+            [cell for row in self.cells for cell in row],
+            layout=widgets.Layout(
+                grid_template_columns=f"repeat({len(rows[0])}, 20px)", grid_gap="0px"
+            ),
+        )
         self.widget = widgets.VBox([board, clear])
 
     @staticmethod
@@ -134,8 +155,13 @@ class Painter:
 
         mask = self.mask
         picture = Image.new("RGB", (len(mask[0]), len(mask)))
-        picture.putdata([(224, 122, 32) if cell else (240, 240, 240) for row in mask for cell in row])
-        return Picture(picture.resize((10 * picture.width, 10 * picture.height), Image.Resampling.NEAREST), "<board>")
+        picture.putdata(
+            [(224, 122, 32) if cell else (240, 240, 240) for row in mask for cell in row]
+        )
+        return Picture(
+            picture.resize((10 * picture.width, 10 * picture.height), Image.Resampling.NEAREST),
+            "<board>",
+        )
 
     def _ipython_display_(self):
         from IPython.display import display

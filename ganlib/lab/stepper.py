@@ -30,12 +30,20 @@ class Stepper:
     """
 
     def __init__(self, gan, data, objective=losses.non_saturating, penalty=None, n=100):
-        self.gan, self.data, self.objective, self.penalty, self.n = gan, data.near(gan.device), objective, penalty, n
+        self.gan, self.data, self.objective, self.penalty, self.n = (
+            gan,
+            data.near(gan.device),
+            objective,
+            penalty,
+            n,
+        )
         self.game = Game(objective, penalty=penalty)
         if gan.latent_dim is None or len(data.shape) not in (1, 3):
-            raise ValueError("the board shows noise, and images or points; G is fed "
-                             f"{gan.source.name or 'noise'}, and the data are {data.shape} each: play this game "
-                             "in a loop of its own")  # fmt: skip
+            raise ValueError(
+                "the board shows noise, and images or points; G is fed "
+                f"{gan.source.name or 'noise'}, and the data are {data.shape} each: play this game "
+                "in a loop of its own"
+            )
         self.game.check(gan, self.data)
         self.turn, self.said = -1, "the board is set: deal noise"
         self.d_moves = 0  # since the last whole step; each has other dropout masks
@@ -100,8 +108,15 @@ class Stepper:
 
     def panel(self):
         """Return a `Panel`: the board with seven buttons."""
-        actions = {"noise": self.noise, "fake": self.fake, "judge": self.judge, "losses": self.losses,
-                   "D move": self.d_move, "G move": self.g_move, "both x10": self.both}  # fmt: skip
+        actions = {
+            "noise": self.noise,
+            "fake": self.fake,
+            "judge": self.judge,
+            "losses": self.losses,
+            "D move": self.d_move,
+            "G move": self.g_move,
+            "both x10": self.both,
+        }
         return Panel(self.picture, actions)
 
     def _ipython_display_(self):
@@ -126,7 +141,9 @@ class Stepper:
     @torch.no_grad()
     def _judge(self):
         with evaluating(self.gan.D):
-            self.d_real, self.d_fake = (self.gan.D(x, self.labels).float().cpu() for x in (self.real, self.fakes))
+            self.d_real, self.d_fake = (
+                self.gan.D(x, self.labels).float().cpu() for x in (self.real, self.fakes)
+            )
 
     @torch.no_grad()
     def _weigh(self):
@@ -153,16 +170,23 @@ class Stepper:
     def _move(self, players, play):
         """Play a move; note each layer's gradient norm and relative weight change; judge again."""
         nets = {player: getattr(self.gan, player) for player in players}
-        old = {player: [weight.detach().clone() for _, weight in layers_of(net)] for player, net in nets.items()}
+        old = {
+            player: [weight.detach().clone() for _, weight in layers_of(net)]
+            for player, net in nets.items()
+        }
         stats = play()
         if players == "G":  # whole steps are counted by `Game.step`
             self.gan.step += 1
             self.d_moves = 0
         for player, net in nets.items():
             weights = [weight for _, weight in layers_of(net)]
-            norms = [0.0 if weight.grad is None else weight.grad.norm().item() for weight in weights]
-            change = [((new - was).norm() / was.norm().clamp_min(1e-12)).item()
-                      for new, was in zip(weights, old[player], strict=True)]  # fmt: skip
+            norms = [
+                0.0 if weight.grad is None else weight.grad.norm().item() for weight in weights
+            ]
+            change = [
+                ((new - was).norm() / was.norm().clamp_min(1e-12)).item()
+                for new, was in zip(weights, old[player], strict=True)
+            ]
             self.moved[player] = norms, change
         self._draw()
         self._judge()
@@ -176,14 +200,22 @@ class Stepper:
         stats = act()
         figures = [f"{name} was {float(stats[name]):.3f}" for name in shown]
         now, then = self._board(), self.before
-        changes = [f"{name.strip()} {then['terms'][name]:.3f} to {now['terms'][name]:.3f}" for name in now["terms"]
-                   if now["terms"][name] != then["terms"][name] and not name.startswith(" ")]  # fmt: skip
+        changes = [
+            f"{name.strip()} {then['terms'][name]:.3f} to {now['terms'][name]:.3f}"
+            for name in now["terms"]
+            if now["terms"][name] != then["terms"][name] and not name.startswith(" ")
+        ]
         self.said = "; ".join([what, *figures, *changes])
         return self.picture()
 
     def _board(self):
-        return {"noise": self.z, "fakes": self.fakes, "reals": self.d_real, "d_fake": self.d_fake,
-                "terms": dict(self.terms)}  # fmt: skip
+        return {
+            "noise": self.z,
+            "fakes": self.fakes,
+            "reals": self.d_real,
+            "d_fake": self.d_fake,
+            "terms": dict(self.terms),
+        }
 
     def picture(self):
         """Return the present board as a `Picture`."""

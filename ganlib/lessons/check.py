@@ -35,7 +35,9 @@ def check(attempt):
     name = getattr(attempt, "__name__", str(attempt))
     if name not in TASKS:
         near = difflib.get_close_matches(name, TASKS, n=1)
-        raise ValueError(f"there is no exercise {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        raise ValueError(
+            f"there is no exercise {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+        )
     print(f"{name}: {verdict(TASKS[name], attempt)}")
 
 
@@ -64,20 +66,28 @@ def _judged(task, attempt):
             message = (str(error).splitlines() or [""])[0][:200]
             return f"not yet. For {text} it stopped with {type(error).__name__}: {message}"
         if raw is None or raw is ...:
-            return (f"not yet. For {text} it returns nothing: is `return` missing? {_say(expected)} "
-                   "is expected.")
+            return (
+                f"not yet. For {text} it returns nothing: is `return` missing? {_say(expected)} "
+                "is expected."
+            )
         try:
             numbers = _flat(raw)
         except (TypeError, ValueError, RuntimeError):
-            return (f"not yet. For {text} it gives a {type(raw).__name__}; numbers are expected: "
-                   f"{_say(expected)}")
+            return (
+                f"not yet. For {text} it gives a {type(raw).__name__}; numbers are expected: "
+                f"{_say(expected)}"
+            )
         if numbers.shape != expected.shape:
-            return (f"not yet. For {text} it gives {shape(numbers)}; {shape(expected)} is expected: "
-                   f"{task.shape}")
+            return (
+                f"not yet. For {text} it gives {shape(numbers)}; {shape(expected)} is expected: "
+                f"{task.shape}"
+            )
         if not torch.allclose(numbers, expected, rtol=CLOSE, atol=CLOSE):
             with contextlib.redirect_stdout(io.StringIO()):  # what it prints was shown before
                 slips = [hint for hint, slip in task.slips if _agree(task, attempt, slip)]
-            message = f"not yet. For {text} {task.gives} {_say(numbers)}; {_say(expected)} is expected."
+            message = (
+                f"not yet. For {text} {task.gives} {_say(numbers)}; {_say(expected)} is expected."
+            )
             return " ".join([message, *slips[:1]])
     return "right"
 
@@ -85,7 +95,11 @@ def _judged(task, attempt):
 def _empty(attempt):
     """Whether a function holds nothing but `...` or `pass`, and perhaps a docstring."""
     code = getattr(attempt, "__code__", None)
-    steps = () if code is None else [op for op in dis.get_instructions(code) if op.opname not in ("RESUME", "NOP")]
+    steps = (
+        ()
+        if code is None
+        else [op for op in dis.get_instructions(code) if op.opname not in ("RESUME", "NOP")]
+    )
     nothing = {"LOAD_CONST", "RETURN_CONST", "RETURN_VALUE"}
     return bool(steps) and all(op.opname in nothing and op.argval in (None, ...) for op in steps)
 
@@ -93,9 +107,13 @@ def _empty(attempt):
 def _agree(task, attempt, slip):
     """Whether the attempt and `slip`, a known mistake, give the same in each case."""
     try:
-        pairs = [[_flat(task.observe(function, *_fresh(arguments))) for function in (attempt, slip)]
-                 for _, arguments in task.cases()]  # fmt: skip
-        return all(a.shape == b.shape and torch.allclose(a, b, rtol=CLOSE, atol=CLOSE) for a, b in pairs)
+        pairs = [
+            [_flat(task.observe(function, *_fresh(arguments))) for function in (attempt, slip)]
+            for _, arguments in task.cases()
+        ]
+        return all(
+            a.shape == b.shape and torch.allclose(a, b, rtol=CLOSE, atol=CLOSE) for a, b in pairs
+        )
     except Exception:
         return False
 
@@ -108,10 +126,19 @@ def _fresh(arguments):
 def _flat(value):
     """Return numbers, or tensors in a tuple or list, as one float64 tensor on the CPU."""
     if isinstance(value, (tuple, list)) and any(isinstance(part, torch.Tensor) for part in value):
-        return torch.cat([torch.as_tensor(part).detach().double().cpu().flatten() for part in value])
+        return torch.cat(
+            [torch.as_tensor(part).detach().double().cpu().flatten() for part in value]
+        )
     return torch.as_tensor(value).detach().double().cpu()
 
 
 def _say(value):
-    numbers = [f"{x:,.0f}" if math.isfinite(x) and x == round(x) else f"{x:.4g}" for x in value.flatten()[:6].tolist()]
-    return numbers[0] if value.numel() == 1 else "[" + ", ".join(numbers) + ", ..." * (value.numel() > 6) + "]"
+    numbers = [
+        f"{x:,.0f}" if math.isfinite(x) and x == round(x) else f"{x:.4g}"
+        for x in value.flatten()[:6].tolist()
+    ]
+    return (
+        numbers[0]
+        if value.numel() == 1
+        else "[" + ", ".join(numbers) + ", ..." * (value.numel() > 6) + "]"
+    )

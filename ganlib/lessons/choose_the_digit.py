@@ -9,8 +9,12 @@ from .task import PER_PAIR, Task, normal, numbers
 
 
 def _projected():
-    return [("three images of two features, and labels [0, 2, 1]",
-             (normal(3, 2), normal(2, seed=1), normal(3, 2, seed=2), numbers(0, 2, 1)))]  # fmt: skip
+    return [
+        (
+            "three images of two features, and labels [0, 2, 1]",
+            (normal(3, 2), normal(2, seed=1), normal(3, 2, seed=2), numbers(0, 2, 1)),
+        )
+    ]
 
 
 def _noises():
@@ -25,35 +29,80 @@ def _great(a, b, t, angle=None):
 
 def _read():
     codes = numbers(0, 2, 1, 0)
-    return [("D's guess of four fakes and their codes of three", (2 * one_hot(codes, 3) + normal(4, 3), codes))]
+    return [
+        (
+            "D's guess of four fakes and their codes of three",
+            (2 * one_hot(codes, 3) + normal(4, 3), codes),
+        )
+    ]
 
 
 TASKS = {
-    "projection": Task(_projected, lambda h, w, v, y: h @ w + (v[y] * h).sum(1), (
-        ("The label plays no part: add the product of each image's features with its own "
-         "class's row, v[y].",
-         lambda h, w, v, y: h @ w),
-        ("That is the label's term alone: whether it is a picture at all, h @ w, is "
-         "missing.",
-         lambda h, w, v, y: (v[y] * h).sum(1)),
-        ("That has every class's row for every image: v[y] picks one.", lambda h, w, v, y: h @ w + (h @ v.T).sum(1)),
-    ), shape=PER_PAIR),
-    "slerp": Task(_noises, _great, (
-        ("That is the straight line, which passes nearer to 0 than any noise.", lambda a, b, t: (1 - t) * a + t * b),
-        ("The two ends are exchanged: t = 0 is a.", lambda a, b, t: _great(b, a, t)),
-        ("The angle is wrong: divide the inner product by both lengths first.",
-         lambda a, b, t: _great(a, b, t, torch.dot(a, b).arccos())),
-        ("The line was stretched to a mean length: the right length, but not even steps of "
-         "the angle.",
-         lambda a, b, t: ((1 - t) * a + t * b) / ((1 - t) * a + t * b).norm() * ((1 - t) * a.norm() + t * b.norm())),
-    ), shape="a vector like a and b"),
-    "information": Task(_read, lambda logits, code: math.log(logits.shape[1]) - cross_entropy(logits, code), (
-        ("That is the cross-entropy alone: it is subtracted from log K, what there was to "
-         "know.",
-         lambda logits, code: cross_entropy(logits, code)),
-        ("That is in bits; natural logarithms are asked for.",
-         lambda logits, code: (math.log(logits.shape[1]) - cross_entropy(logits, code)) / math.log(2)),
-        ("The sign is wrong: the better the guess, the more information.",
-         lambda logits, code: cross_entropy(logits, code) - math.log(logits.shape[1])),
-    )),
-}  # fmt: skip
+    "projection": Task(
+        _projected,
+        lambda h, w, v, y: h @ w + (v[y] * h).sum(1),
+        (
+            (
+                "The label plays no part: add the product of each image's features with its own "
+                "class's row, v[y].",
+                lambda h, w, v, y: h @ w,
+            ),
+            (
+                "That is the label's term alone: whether it is a picture at all, h @ w, is "
+                "missing.",
+                lambda h, w, v, y: (v[y] * h).sum(1),
+            ),
+            (
+                "That has every class's row for every image: v[y] picks one.",
+                lambda h, w, v, y: h @ w + (h @ v.T).sum(1),
+            ),
+        ),
+        shape=PER_PAIR,
+    ),
+    "slerp": Task(
+        _noises,
+        _great,
+        (
+            (
+                "That is the straight line, which passes nearer to 0 than any noise.",
+                lambda a, b, t: (1 - t) * a + t * b,
+            ),
+            ("The two ends are exchanged: t = 0 is a.", lambda a, b, t: _great(b, a, t)),
+            (
+                "The angle is wrong: divide the inner product by both lengths first.",
+                lambda a, b, t: _great(a, b, t, torch.dot(a, b).arccos()),
+            ),
+            (
+                "The line was stretched to a mean length: the right length, but not even steps of "
+                "the angle.",
+                lambda a, b, t: (
+                    ((1 - t) * a + t * b)
+                    / ((1 - t) * a + t * b).norm()
+                    * ((1 - t) * a.norm() + t * b.norm())
+                ),
+            ),
+        ),
+        shape="a vector like a and b",
+    ),
+    "information": Task(
+        _read,
+        lambda logits, code: math.log(logits.shape[1]) - cross_entropy(logits, code),
+        (
+            (
+                "That is the cross-entropy alone: it is subtracted from log K, what there was to "
+                "know.",
+                lambda logits, code: cross_entropy(logits, code),
+            ),
+            (
+                "That is in bits; natural logarithms are asked for.",
+                lambda logits, code: (
+                    (math.log(logits.shape[1]) - cross_entropy(logits, code)) / math.log(2)
+                ),
+            ),
+            (
+                "The sign is wrong: the better the guess, the more information.",
+                lambda logits, code: cross_entropy(logits, code) - math.log(logits.shape[1]),
+            ),
+        ),
+    ),
+}

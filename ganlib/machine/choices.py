@@ -11,4 +11,6 @@ def one_of(what, name, names, hint=""):
         return name
     near = difflib.get_close_matches(str(name), [str(known) for known in names], n=1)
     near = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"unknown {what} {name!r}; {', '.join(map(repr, names))} are known{near}{hint}")
+    raise ValueError(
+        f"unknown {what} {name!r}; {', '.join(map(repr, names))} are known{near}{hint}"
+    )

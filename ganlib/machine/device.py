@@ -41,12 +41,16 @@ def setup(seed=0, device=None, threads=None, precision="float32"):
     except RuntimeError:
         raise ValueError(f"device={device!r} was given; cuda, mps or cpu is expected") from None
     if device.type not in ("cpu", fastest.type):
-        raise ValueError(f"device={str(device)!r} was given, but this machine offers {fastest.type} only; leave "
-                         "it out")
+        raise ValueError(
+            f"device={str(device)!r} was given, but this machine offers {fastest.type} only; leave "
+            "it out"
+        )
     if precision == "fast":
         precision = "bf16" if device.type == "cpu" and _has_bf16() else "float32"
     if precision not in PRECISIONS:
-        raise ValueError(f'precision={precision!r} was given; "float32", "bf16" or "fast" is expected')
+        raise ValueError(
+            f'precision={precision!r} was given; "float32", "bf16" or "fast" is expected'
+        )
     choice.precision, choice.device = precision, device
     if threads is None and device.type == "cpu":
         threads, why = threads_to_use(precision)
@@ -62,7 +66,9 @@ def setup(seed=0, device=None, threads=None, precision="float32"):
 
 def describe(device):
     """Return one line: the device, its memory, the precision, and how long a run takes."""
-    untimed = f"{choice.precision}. Usually many times faster than a CPU; ganlib was not timed on it"
+    untimed = (
+        f"{choice.precision}. Usually many times faster than a CPU; ganlib was not timed on it"
+    )
     if device.type == "cuda":
         card = torch.cuda.get_device_properties(device)
         return f"GPU: {card.name}, {card.total_memory / 2**30:.0f} GiB, {untimed}."
@@ -76,7 +82,9 @@ def describe(device):
         f"take about {max(1, round(minutes))} min."
     )
     if "COLAB_RELEASE_TAG" in os.environ:
-        line += " This Colab runtime has no GPU: Runtime > Change runtime type > T4 GPU, then Run all."
+        line += (
+            " This Colab runtime has no GPU: Runtime > Change runtime type > T4 GPU, then Run all."
+        )
     return line
 
 

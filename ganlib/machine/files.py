@@ -16,7 +16,9 @@ def replace(path, write, durable=True, size=0, former=None):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if size and (free := shutil.disk_usage(path.parent).free) < size + ROOM:
-            raise OSError(f"the disk is full: {free / 1e6:,.1f} MB free, {(size + ROOM) / 1e6:,.1f} MB needed")
+            raise OSError(
+                f"the disk is full: {free / 1e6:,.1f} MB free, {(size + ROOM) / 1e6:,.1f} MB needed"
+            )
         draft = temporary(path)
         try:
             with open(draft, "wb") as file:

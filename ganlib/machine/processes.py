@@ -17,7 +17,9 @@ def average(tensors):
     packed = torch.cat([tensor.flatten() for tensor in tensors])
     distributed.all_reduce(packed)
     packed /= distributed.get_world_size()
-    for tensor, mean in zip(tensors, packed.split([tensor.numel() for tensor in tensors]), strict=True):
+    for tensor, mean in zip(
+        tensors, packed.split([tensor.numel() for tensor in tensors]), strict=True
+    ):
         tensor.copy_(mean.view_as(tensor))
 
 
@@ -31,4 +33,8 @@ def agree(reason):
 
 
 def many():
-    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+    return (
+        distributed.is_available()
+        and distributed.is_initialized()
+        and distributed.get_world_size() > 1
+    )

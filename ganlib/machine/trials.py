@@ -63,9 +63,11 @@ def threads_to_use(precision, seconds=0.15):
     best = max(rates, key=rates.get)
     if rates[best] < 1.1 * rates[usual]:
         return usual, ""
-    return best, (f"Other processes keep cores busy: {usual} threads reach {rates[usual] / 1e9:,.0f} GFLOP/s "
-                  f"now and {best} {rates[best] / 1e9:,.0f}, so {best} it is (threads={usual} says "
-                  "otherwise).")  # fmt: skip
+    return best, (
+        f"Other processes keep cores busy: {usual} threads reach {rates[usual] / 1e9:,.0f} GFLOP/s "
+        f"now and {best} {rates[best] / 1e9:,.0f}, so {best} it is (threads={usual} says "
+        "otherwise)."
+    )
 
 
 def dtype_of(precision):

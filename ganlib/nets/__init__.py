@@ -20,7 +20,9 @@ LAYERS = {"Dropout": "dropout", "Verdict": "layers", "scale": "layers", "ResizeC
 def __getattr__(name):
     file = (NETS | LAYERS).get(name)
     if file is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; {', '.join(NETS | LAYERS)} are there")
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}; {', '.join(NETS | LAYERS)} are there"
+        )
     return getattr(import_module(f".{file}", __name__), name)
 
 

@@ -30,7 +30,9 @@ class CompactGenerator(Generator):
     gives it InfoGAN's codes.
     """
 
-    def __init__(self, latent_dim=64, shape=(1, 28, 28), widths=None, extra=1, classes=0, categorical=0):
+    def __init__(
+        self, latent_dim=64, shape=(1, 28, 28), widths=None, extra=1, classes=0, categorical=0
+    ):
         base, doublings = scale(shape, at_least=1)
         widths = widths_of(widths, shape, [min(128, 32 * 2**i) for i in reversed(range(doublings))])
         super().__init__(latent_dim, shape, classes, categorical, widths=widths, extra=extra)

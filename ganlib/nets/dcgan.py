@@ -18,7 +18,9 @@ class ConvGenerator(Generator):
     InfoGAN's codes.
     """
 
-    def __init__(self, latent_dim=100, shape=(1, 28, 28), widths=None, extra=0, classes=0, categorical=0):
+    def __init__(
+        self, latent_dim=100, shape=(1, 28, 28), widths=None, extra=0, classes=0, categorical=0
+    ):
         base, doublings = scale(shape, at_least=1)
         widths = widths_of(widths, shape, [64 * 2**i for i in reversed(range(doublings))])
         super().__init__(latent_dim, shape, classes, categorical, widths=widths, extra=extra)
@@ -32,8 +34,12 @@ class ConvGenerator(Generator):
             for _ in range(extra):
                 layers += block(nn.Conv2d(width, width, 3, 1, 1, bias=False), width)
             if following is not None:
-                layers += block(nn.ConvTranspose2d(width, following, 4, 2, 1, bias=False), following)
-        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[-1], shape[0], 4, 2, 1), nn.Tanh())
+                layers += block(
+                    nn.ConvTranspose2d(width, following, 4, 2, 1, bias=False), following
+                )
+        self.layers = nn.Sequential(
+            *layers, nn.ConvTranspose2d(widths[-1], shape[0], 4, 2, 1), nn.Tanh()
+        )
         self.apply(as_dcgan)
 
     def forward(self, z, labels=None):
@@ -58,12 +64,21 @@ class ConvDiscriminator(Discriminator):
         super().__init__(shape, classes, answers, widths=widths, extra=extra, norm=norm)
         layers = []
         for inputs, width in pairwise((shape[0], *widths)):
-            for layer in (nn.Conv2d(inputs, width, 4, 2, 1), *(nn.Conv2d(width, width, 3, 1, 1) for _ in range(extra))):
+            for layer in (
+                nn.Conv2d(inputs, width, 4, 2, 1),
+                *(nn.Conv2d(width, width, 3, 1, 1) for _ in range(extra)),
+            ):
                 normed = norm == "batch" and layers  # none in the first layer, as in DCGAN
-                layers += [layer, *([nn.BatchNorm2d(width)] if normed else []), nn.LeakyReLU(0.2, inplace=True)]
+                layers += [
+                    layer,
+                    *([nn.BatchNorm2d(width)] if normed else []),
+                    nn.LeakyReLU(0.2, inplace=True),
+                ]
         self.layers = nn.Sequential(*layers, nn.Flatten())
         self.verdict = Verdict(widths[-1] * base**2, classes, answers)
         self.apply(as_dcgan)
         if norm == "spectral":
-            for layer in [m for m in self.modules() if isinstance(m, (nn.Conv2d, nn.Linear, nn.Embedding))]:
+            for layer in [
+                m for m in self.modules() if isinstance(m, (nn.Conv2d, nn.Linear, nn.Embedding))
+            ]:
                 nn.utils.parametrizations.spectral_norm(layer)

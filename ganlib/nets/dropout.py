@@ -17,12 +17,18 @@ class Dropout(nn.Module):
         super().__init__()
         self.p, self.kept, self.generator = p, round((1 - p) * 65536), None  # kept: out of 65,536
         if p < 0 or self.kept < 1:
-            raise ValueError(f"p={p} was given; dropout needs a probability of at least 0 and below 1")
+            raise ValueError(
+                f"p={p} was given; dropout needs a probability of at least 0 and below 1"
+            )
 
     def mask(self, x):
         """Return a new mask of `x`'s shape and type: 0 where dropped, 1 / (1 - p) where kept."""
         if x.device.type == "mps":
-            return torch.empty_like(x).bernoulli_(self.kept / 65536, generator=self.generator).mul_(65536 / self.kept)
+            return (
+                torch.empty_like(x)
+                .bernoulli_(self.kept / 65536, generator=self.generator)
+                .mul_(65536 / self.kept)
+            )
         bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device)
         bits.random_(-(2**63), None, generator=self.generator)  # all 64 bits, the sign bit included
         keep = bits.view(torch.int16)[: x.numel()].view(x.shape) < self.kept - 32768

@@ -26,7 +26,9 @@ class Latent(nn.Module):
         if self.categorical:
             code = one_hot(z[:, : self.categorical].argmax(1), self.categorical)
             z = torch.cat([code.to(z.dtype), z[:, self.categorical :]], 1)
-        return z if self.embedding is None else torch.cat([z, embed(self.embedding, labels, "G")], 1)
+        return (
+            z if self.embedding is None else torch.cat([z, embed(self.embedding, labels, "G")], 1)
+        )
 
 
 class Verdict(nn.Module):
@@ -56,8 +58,10 @@ class Verdict(nn.Module):
             if not read:
                 return logits
             if self.answers is None:
-                raise ValueError("D was asked a question and has no head for it; build it with answers=q, the "
-                                 "number of answers (InfoGAN: categorical + continuous, ACGAN: classes)")  # fmt: skip
+                raise ValueError(
+                    "D was asked a question and has no head for it; build it with answers=q, the "
+                    "number of answers (InfoGAN: categorical + continuous, ACGAN: classes)"
+                )
             return logits, self.answers(features)
 
 
@@ -102,29 +106,37 @@ def scale(shape, at_least=0):
         if doublings >= at_least and size == [base * 2**doublings] * 2 and channels >= 1:
             return base, doublings
     sizes = [base * 2**i for i in range(at_least, 7) for base in (4, 7)]
-    raise ValueError(f"shape={tuple(shape)} was given; channels and a square size that is 4 or 7 times a power "
-                     f"of two are expected ({', '.join(map(str, sizes))}, ...): pad or resize the images")  # fmt: skip
+    raise ValueError(
+        f"shape={tuple(shape)} was given; channels and a square size that is 4 or 7 times a power "
+        f"of two are expected ({', '.join(map(str, sizes))}, ...): pad or resize the images"
+    )
 
 
 def embed(embedding, labels, player):
     """Return the rows of `embedding` for `labels`; raise ValueError for missing or wrong labels."""
     classes = embedding.num_embeddings
-    expected = (f"{player} is conditional on {classes} classes; int64 labels (N,) from 0 to "
-               f"{classes - 1} are expected")
+    expected = (
+        f"{player} is conditional on {classes} classes; int64 labels (N,) from 0 to "
+        f"{classes - 1} are expected"
+    )
     if labels is None:
         raise ValueError(f"no labels were given, and {expected}")
     try:
         return embedding(labels)
     except IndexError:  # raised on a CPU only; `GAN` checks labels before they go to a GPU
-        raise ValueError(f"labels from {labels.min()} to {labels.max()} were given, and {expected}") from None
+        raise ValueError(
+            f"labels from {labels.min()} to {labels.max()} were given, and {expected}"
+        ) from None
 
 
 def widths_of(widths, shape, default):
     """Return `widths` (or `default`) as a tuple; raise ValueError unless there is one per size."""
     widths = tuple(default if widths is None else widths)
     if len(widths) != len(default):
-        raise ValueError(f"widths={widths} was given; {len(default)} widths, one for each size, are expected "
-                         f"for images of {tuple(shape)}: {tuple(default)} by default")  # fmt: skip
+        raise ValueError(
+            f"widths={widths} was given; {len(default)} widths, one for each size, are expected "
+            f"for images of {tuple(shape)}: {tuple(default)} by default"
+        )
     return widths
 
 

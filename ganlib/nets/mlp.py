@@ -44,7 +44,11 @@ class MLPDiscriminator(nn.Module):
         self.settings = {"shape": tuple(shape), "widths": tuple(widths), "dropout": dropout}
         layers = []
         for inputs, outputs in pairwise((math.prod(shape), *widths)):
-            layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2, inplace=True), Dropout(dropout)]
+            layers += [
+                nn.Linear(inputs, outputs),
+                nn.LeakyReLU(0.2, inplace=True),
+                Dropout(dropout),
+            ]
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
 
     def forward(self, images, labels=None):

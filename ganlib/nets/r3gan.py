@@ -19,16 +19,23 @@ class ResidualGenerator(Generator):
     28 = 7 * 2^2 takes three.
     """
 
-    def __init__(self, latent_dim=64, shape=(1, 28, 28), widths=None, blocks=2, classes=0, categorical=0):
+    def __init__(
+        self, latent_dim=64, shape=(1, 28, 28), widths=None, blocks=2, classes=0, categorical=0
+    ):
         base, doublings = scale(shape)
-        widths = widths_of(widths, shape, [min(256, 16 * 2**i) for i in reversed(range(doublings + 1))])
+        widths = widths_of(
+            widths, shape, [min(256, 16 * 2**i) for i in reversed(range(doublings + 1))]
+        )
         super().__init__(latent_dim, shape, classes, categorical, widths=widths, blocks=blocks)
         self.basis = nn.Parameter(torch.randn(widths[0], base, base))
         self.first = _scaled(nn.Linear(self.latent.width, widths[0], bias=False))
         count = blocks * len(widths)
         layers = [Block(widths[0], count) for _ in range(blocks)]
         for inputs, width in pairwise(widths):
-            layers += [Resample(inputs, width, up=True), *(Block(width, count) for _ in range(blocks))]
+            layers += [
+                Resample(inputs, width, up=True),
+                *(Block(width, count) for _ in range(blocks)),
+            ]
         self.layers = nn.Sequential(*layers, _scaled(nn.Conv2d(widths[-1], shape[0], 1)))
 
     def forward(self, z, labels=None):
@@ -48,9 +55,15 @@ class ResidualDiscriminator(Discriminator):
         widths = widths_of(widths, shape, [min(256, 16 * 2**i) for i in range(halvings + 1)])
         super().__init__(shape, classes, answers, widths=widths, blocks=blocks)
         count = blocks * len(widths)
-        layers = [_scaled(nn.Conv2d(shape[0], widths[0], 1)), *(Block(widths[0], count) for _ in range(blocks))]
+        layers = [
+            _scaled(nn.Conv2d(shape[0], widths[0], 1)),
+            *(Block(widths[0], count) for _ in range(blocks)),
+        ]
         for inputs, width in pairwise(widths):
-            layers += [Resample(inputs, width, up=False), *(Block(width, count) for _ in range(blocks))]
+            layers += [
+                Resample(inputs, width, up=False),
+                *(Block(width, count) for _ in range(blocks)),
+            ]
         basis = _scaled(nn.Conv2d(widths[-1], widths[-1], base, groups=widths[-1], bias=False))
         self.layers = nn.Sequential(*layers, basis, nn.Flatten())
         self.verdict = Verdict(widths[-1], classes, answers)
@@ -68,7 +81,9 @@ class Block(nn.Module):
         super().__init__()
         inner, gain = 2 * width, math.sqrt(2 / (1 + 0.2**2)) * count**-0.25
         self.widen = _scaled(nn.Conv2d(width, inner, 1), gain)
-        self.mix = _scaled(nn.Conv2d(inner, inner, 3, padding=1, groups=inner // math.gcd(inner, 16)), gain)
+        self.mix = _scaled(
+            nn.Conv2d(inner, inner, 3, padding=1, groups=inner // math.gcd(inner, 16)), gain
+        )
         self.narrow = _scaled(nn.Conv2d(inner, width, 1, bias=False), 0.0)
 
     def forward(self, x):
@@ -88,13 +103,19 @@ class Resample(nn.Module):
             4 if up else 16
         )  # keeps a constant image constant, except at the edge: zeros lie beyond
         self.register_buffer("kernel", kernel.view(1, 1, 3, 3), persistent=False)
-        self.change = _scaled(nn.Conv2d(inputs, outputs, 1, bias=False)) if inputs != outputs else nn.Identity()
+        self.change = (
+            _scaled(nn.Conv2d(inputs, outputs, 1, bias=False))
+            if inputs != outputs
+            else nn.Identity()
+        )
 
     def forward(self, x):
         if self.up:  # the 1x1 convolution at the smaller size
             x = self.change(x)
             kernel = self.kernel.expand(x.shape[1], -1, -1, -1)
-            return conv_transpose2d(x, kernel, stride=2, padding=1, output_padding=1, groups=x.shape[1])
+            return conv_transpose2d(
+                x, kernel, stride=2, padding=1, output_padding=1, groups=x.shape[1]
+            )
         kernel = self.kernel.expand(x.shape[1], -1, -1, -1)
         return self.change(conv2d(x, kernel, stride=2, padding=1, groups=x.shape[1]))
 

@@ -16,7 +16,9 @@ def build(settings, player=None):
 
     `player`, "G" or "D", allows only that player's nets. Raises ValueError for an unknown net.
     """
-    names = [name for name in NETS if player is None or getattr(_known(name), "player", None) == player]
+    names = [
+        name for name in NETS if player is None or getattr(_known(name), "player", None) == player
+    ]
     name = settings.get("net") if isinstance(settings, dict) else None
     if name not in names:
         raise ValueError(f"it asks for the net {settings}; {', '.join(names)} are known")

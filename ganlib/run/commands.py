@@ -28,25 +28,40 @@ ENDS = {"interrupted": 130, "terminated": 143, "not finite": 1}
 def train(options):
     """Train a recipe, or go on with the run in the folder `options.out`."""
     if options.evaluate_every is not None and options.evaluate_every < 1:
-        raise ValueError(f"--evaluate-every {options.evaluate_every} was given; 1 step or more is expected")
+        raise ValueError(
+            f"--evaluate-every {options.evaluate_every} was given; 1 step or more is expected"
+        )
     device = launch.start(options.device)
     device = setup(options.seed, device, precision=options.precision)
     first = processes.place()[0] == 0  # only the first of several processes writes and prints
     if not first:
         launch.wait()  # until the first has downloaded
-    images = load(options.data, device, fallback=options.fallback, size=options.size, fit=options.fit)
+    images = load(
+        options.data, device, fallback=options.fallback, size=options.size, fit=options.fit
+    )
     if first and options.size and not (Path(options.out) / checkpoint.FILE).exists():
         seconds = 3.0 if processes.place()[1] == 1 else 0  # several would have to measure together
-        preflight(images, options.recipe, options.conditional, seconds).sheet.save(Path(options.out) / "data.png")
+        preflight(images, options.recipe, options.conditional, seconds).sheet.save(
+            Path(options.out) / "data.png"
+        )
     if first:
         launch.wait()
-    classes = (len(images.classes) if images.labels is not None else 0) if options.conditional else 0
+    classes = (
+        (len(images.classes) if images.labels is not None else 0) if options.conditional else 0
+    )
     if options.conditional and not classes:
-        raise ValueError(f"--conditional was given, and {images.name!r} has no labels; leave it out")
+        raise ValueError(
+            f"--conditional was given, and {images.name!r} has no labels; leave it out"
+        )
     planned = None
     if options.plan is not None:
-        make, file = partial(recipe, options.recipe, images.shape, classes), Path(options.out) / "plan.json"
-        planned, timed = speed.planned_images(options.plan, make, images, file, options.batch_size, first)
+        make, file = (
+            partial(recipe, options.recipe, images.shape, classes),
+            Path(options.out) / "plan.json",
+        )
+        planned, timed = speed.planned_images(
+            options.plan, make, images, file, options.batch_size, first
+        )
         options.until = options.until or (f"{planned} images" if timed else None)
     chosen = recipe(options.recipe, images.shape, classes, planned)
     if options.augment:
@@ -54,16 +69,31 @@ def train(options):
     batch_size = chosen.batch_size if options.batch_size is None else options.batch_size
     length = options.steps * batch_size * processes.place()[1] * chosen.n_critic
     if chosen.images and options.until is None and not 0.8 < length / chosen.images < 1.25:
-        print(f"{chosen.name}: its schedules are planned for {chosen.images:,} images, this run has "
-              f"{length:,}; --plan {length} stretches them")  # fmt: skip
+        print(
+            f"{chosen.name}: its schedules are planned for {chosen.images:,} images, this run has "
+            f"{length:,}; --plan {length} stretches them"
+        )
     gan = chosen.gan(options.seed).to(device)
     resume(options.out, gan)
     until = options.until or options.steps
-    view = LiveView(total=options.steps if until == options.steps else None, folder=options.out) if first else None
+    view = (
+        LiveView(total=options.steps if until == options.steps else None, folder=options.out)
+        if first
+        else None
+    )
     best = Autosave(gan, Path(options.out) / "best")
     now = None
-    for now in training.train(gan, images, chosen, until=until, view=view, folder=options.out, batch_size=batch_size,
-                     save_seconds=options.save_seconds, evaluate_every=options.evaluate_every):  # fmt: skip
+    for now in training.train(
+        gan,
+        images,
+        chosen,
+        until=until,
+        view=view,
+        folder=options.out,
+        batch_size=batch_size,
+        save_seconds=options.save_seconds,
+        evaluate_every=options.evaluate_every,
+    ):
         if first and now.best():
             best.save()
     launch.wait()
@@ -76,11 +106,15 @@ def train(options):
 def sample(options):
     """Draw images from a trained run, as a grid (.png) or as numbers (.npy)."""
     if options.n < 1 or not options.out.endswith((".png", ".npy")):
-        raise ValueError(f"--n {options.n} --out {options.out} was given; at least 1 image, and a name that "
-                         "ends in .png or .npy, are expected")  # fmt: skip
+        raise ValueError(
+            f"--n {options.n} --out {options.out} was given; at least 1 image, and a name that "
+            "ends in .png or .npy, are expected"
+        )
     gan = exporting.rebuild(options.folder)
     if options.label is not None and not gan.classes:
-        raise ValueError(f"--label {options.label} was given, and the run in {options.folder} is not conditional")
+        raise ValueError(
+            f"--label {options.label} was given, and the run in {options.folder} is not conditional"
+        )
     images = as_uint8(gan.sample(options.n, options.label))
     if options.out.endswith(".png"):
         show(images, generated=True).save(options.out)
@@ -88,8 +122,10 @@ def sample(options):
         import numpy
 
         files.replace(Path(options.out), lambda out: numpy.save(out, images.numpy()))
-    print(f"{options.out}: {options.n} images drawn by the run in {options.folder} at step "
-          f"{gan.step:,}")
+    print(
+        f"{options.out}: {options.n} images drawn by the run in {options.folder} at step "
+        f"{gan.step:,}"
+    )
     return 0
 
 
@@ -112,17 +148,23 @@ def _data_of(options, trained_on):
     if options.data:
         source = {"name": options.data, "size": options.size, "fit": options.fit or "crop"}
     elif source and "fit" in source:
-        source |= {key: value for key in ("size", "fit") if (value := getattr(options, key)) is not None}
+        source |= {
+            key: value for key in ("size", "fit") if (value := getattr(options, key)) is not None
+        }
     if source is None or ("fit" in source and not Path(source["name"]).exists()):
         gone = f"which were in {source['name']}" if source else "and does not say where they were"
-        raise ValueError(f"the run in {options.folder} was trained on the images {name!r}, {gone}; say where "
-                         "they are now: --data FOLDER --size PIXELS")  # fmt: skip
+        raise ValueError(
+            f"the run in {options.folder} was trained on the images {name!r}, {gone}; say where "
+            "they are now: --data FOLDER --size PIXELS"
+        )
     return load(**source)
 
 
 def export(options):
     """Write a trained run's generator to a folder, for others."""
-    exporting.export(options.folder, options.to, options.name, license=options.license, hub=options.hub)
+    exporting.export(
+        options.folder, options.to, options.name, license=options.license, hub=options.hub
+    )
     return 0
 
 

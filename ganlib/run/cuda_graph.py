@@ -43,11 +43,16 @@ def compile_step(step, gan, data, batch_size=100):
             batches = data.batches(gan.seed, gan.step, game.batches, batch_size, gan.dtype)
             compiled.capture(gan, batches.to(gan.device))
         except Exception as error:  # of any kind, raised by the step; the state is restored
-            reason = (f"it cannot be captured ({type(error).__name__}: "
-                     f"{str(error).splitlines()[0][:160]})")
+            reason = (
+                f"it cannot be captured ({type(error).__name__}: "
+                f"{str(error).splitlines()[0][:160]})"
+            )
         else:
-            print(f"step: one CUDA graph, captured in {time.monotonic() - start:.1f} s; {CHECKED} "
-                  "steps agree with the eager step", flush=True)  # fmt: skip
+            print(
+                f"step: one CUDA graph, captured in {time.monotonic() - start:.1f} s; {CHECKED} "
+                "steps agree with the eager step",
+                flush=True,
+            )
             return compiled
     print(f"step: eager, as it is; {reason}", flush=True)
     return step
@@ -103,7 +108,11 @@ class Compiled:
 
     def step(self, gan, batches):
         """Play one step, as the original game does; return its figures. Capture it if needed."""
-        if self.gan is not gan or self.generation != gan.generation or self.shapes != _shapes(batches):
+        if (
+            self.gan is not gan
+            or self.generation != gan.generation
+            or self.shapes != _shapes(batches)
+        ):
             self.capture(gan, batches)
         return self._replay(batches)
 
@@ -184,7 +193,9 @@ class Compiled:
             ours.copy_(theirs)
         self._seed()
         if self.functions:
-            now = torch.tensor([function() for function, _ in self.functions]).to(gan.device, non_blocking=True)
+            now = torch.tensor([function() for function, _ in self.functions]).to(
+                gan.device, non_blocking=True
+            )
             torch._foreach_copy_([tensor for _, tensor in self.functions], list(now.unbind()))
         for player in _players(gan):  # only to be read; the graph uses tensors
             player.schedule(lambda value: at(value, gan.images_seen))
@@ -209,8 +220,10 @@ class Compiled:
         (replayed, eager), path = states, torch.dist(states[1], origin)
         gap = torch.dist(replayed, eager)
         if not torch.allclose(*figures, rtol=1e-2, atol=1e-3) or not gap <= 0.2 * path:
-            raise RuntimeError(f"replayed and eager steps disagree: {gap:.3g} apart after a way of {path:.3g}, "
-                               f"first figures {figures[0].tolist()} and {figures[1].tolist()}")  # fmt: skip
+            raise RuntimeError(
+                f"replayed and eager steps disagree: {gap:.3g} apart after a way of {path:.3g}, "
+                f"first figures {figures[0].tolist()} and {figures[1].tolist()}"
+            )
 
 
 def _shapes(batches):
@@ -225,7 +238,9 @@ def _moving(run):
     """Return all that a step changes, except the optimizers' state, as one vector."""
     nets = [net for player in _players(run) for net in player.nets()]
     tensors = [tensor for net in nets for tensor in net.state_dict().values()]
-    return torch.cat([x.double().flatten() for x in (*tensors, *(gan.adaptive for gan in run.gans.values()))])
+    return torch.cat(
+        [x.double().flatten() for x in (*tensors, *(gan.adaptive for gan in run.gans.values()))]
+    )
 
 
 def _put_back(run, state):

@@ -36,7 +36,9 @@ def row(now, reals, reading, finite):
         various = _various(gan.sample(64)[:count], "") | of_reals
         figures |= {start + key: value for key, value in various.items()}
     figures["finite"] = finite
-    values = torch.stack([torch.as_tensor(value, device=now.gan.device).float() for value in figures.values()])
+    values = torch.stack(
+        [torch.as_tensor(value, device=now.gan.device).float() for value in figures.values()]
+    )
     processes.average([values])
     figures = dict(zip(figures, values.tolist(), strict=True))
     return {"step": now.step, "images": now.images} | reading | figures
@@ -57,7 +59,9 @@ def _update(optimizer):
     for group in optimizer.param_groups:
         for weight in group["params"]:
             state = optimizer.state.get(weight, {})
-            if "exp_avg_sq" in state and "betas" in group:  # else frozen, or another optimizer than Adam
+            if (
+                "exp_avg_sq" in state and "betas" in group
+            ):  # else frozen, or another optimizer than Adam
                 first, second = (1 - beta ** state["step"] for beta in group["betas"])
                 step = (state["exp_avg_sq"] / second).sqrt_().add_(group["eps"])
                 torch.div(state["exp_avg"], step, out=step)
@@ -79,7 +83,9 @@ class Records:
     def __init__(self, run, data, game, play, every=50, evaluate_every=None):
         self.run, self.reading, self.play = run, game.reading(), play
         if (axes := len(data.shape)) != 3:
-            self.reading["axes"] = axes  # of one of them: the doctor's thresholds are for images, which have three
+            self.reading["axes"] = (
+                axes  # of one of them: the doctor's thresholds are for images, which have three
+            )
         self.every = every, evaluate_every or every
         sets = getattr(data, "sets", {"": data})
         self.reals = {name: _reals(sets[name], run.device) for name in run.gans}
@@ -101,7 +107,9 @@ class Records:
     def add(self, now):
         """Add a row. Return None, or why the run ends; it is back at its last finite row then."""
         figures = row(now, self.reals, self.reading, self.watched.isfinite())
-        if figures.pop("finite") == 1 and all(math.isfinite(x) for x in figures.values() if not isinstance(x, str)):
+        if figures.pop("finite") == 1 and all(
+            math.isfinite(x) for x in figures.values() if not isinstance(x, str)
+        ):
             self._keep()
             self.run.history.append(figures)
             return None
@@ -115,7 +123,11 @@ class Records:
 
     def lost(self):
         """Return why a run that ends between two rows is not finite, or None."""
-        return None if self.finite() else self._end({"step": self.run.step, "images": self.run.images_seen})
+        return (
+            None
+            if self.finite()
+            else self._end({"step": self.run.step, "images": self.run.images_seen})
+        )
 
     def _end(self, figures):
         where, history = self._find(), self.run.history
@@ -142,12 +154,17 @@ class Records:
         nets = _nets(run)
         while processes.place()[1] == 1 and run.step < last:
             seen = []
-            hooks = [module.register_forward_hook(partial(_look, seen, f"{player}.{name}".rstrip(".")))
-                     for player, net in nets.items() for name, module in net.named_modules()]  # fmt: skip
+            hooks = [
+                module.register_forward_hook(partial(_look, seen, f"{player}.{name}".rstrip(".")))
+                for player, net in nets.items()
+                for name, module in net.named_modules()
+            ]
             stats = self.play(eager=True)  # a captured step calls no hooks
             for hook in hooks:
                 hook.remove()
-            if seen or (seen := [name for name, x in stats.items() if not math.isfinite(x)] + _bad(nets)):
+            if seen or (
+                seen := [name for name, x in stats.items() if not math.isfinite(x)] + _bad(nets)
+            ):
                 where = f"at step {run.step:,}, in {seen[0]}"
                 break
         self._back()
@@ -156,19 +173,23 @@ class Records:
 
 
 def _reals(data, device):
-    """Return how many reals (64 at most) are compared with fakes, and the figures of these.
-    """
+    """Return how many reals (64 at most) are compared with fakes, and the figures of these."""
     if len(data) < 2:
-        raise ValueError(f"{data.name!r} has {len(data)} image; at least 2 are needed for fakes to differ as "
-                         "reals do")
+        raise ValueError(
+            f"{data.name!r} has {len(data)} image; at least 2 are needed for fakes to differ as "
+            "reals do"
+        )
     reals = data.floats(some_of(len(data), 64).to(data.images.device), device)
     return len(reals), _various(reals, "real_")
 
 
 def _nets(run):
     """Return the nets of all players by name: "D" and "G", or "there.D" and so on."""
-    return {f"{name}.{which}".lstrip("."): player.net
-            for name, gan in run.gans.items() for which, player in gan.players.items()}  # fmt: skip
+    return {
+        f"{name}.{which}".lstrip("."): player.net
+        for name, gan in run.gans.items()
+        for which, player in gan.players.items()
+    }
 
 
 def _copied(state, into):
@@ -179,7 +200,10 @@ def _copied(state, into):
         fits = isinstance(into, torch.Tensor) and into.shape == state.shape
         return into.copy_(state) if fits else state.clone()
     if isinstance(state, dict):
-        return {key: _copied(x, into.get(key) if isinstance(into, dict) else None) for key, x in state.items()}
+        return {
+            key: _copied(x, into.get(key) if isinstance(into, dict) else None)
+            for key, x in state.items()
+        }
     return copy.deepcopy(state)
 
 
@@ -193,12 +217,19 @@ def _look(seen, name, module, inputs, output):
     if any(weight.grad is not None and not weight.grad.isfinite().all() for weight in weights):
         what = "the gradient of the weights of"
     else:
-        what = "the output of" if all(weight.isfinite().all() for weight in weights) else "the weights of"
+        what = (
+            "the output of"
+            if all(weight.isfinite().all() for weight in weights)
+            else "the weights of"
+        )
     seen.append(f"{what} {name} ({type(module).__name__})")
 
 
 def _bad(nets):
     """Return the names of all weights that are not finite, or whose gradient is not."""
-    return [f"the weights {player}.{name}"
-            for player, net in nets.items() for name, weight in net.named_parameters()
-            if not (weight if weight.grad is None else weight + weight.grad).isfinite().all()]  # fmt: skip
+    return [
+        f"the weights {player}.{name}"
+        for player, net in nets.items()
+        for name, weight in net.named_parameters()
+        if not (weight if weight.grad is None else weight + weight.grad).isfinite().all()
+    ]

@@ -45,8 +45,7 @@ class Now:
 
     @property
     def recorded(self):
-        """Whether the history has a row for this very step; its figures are known to be finite.
-        """
+        """Whether the history has a row for this very step; its figures are known to be finite."""
         return bool(self.history) and self.history[-1]["step"] == self.step
 
     def finite(self):

@@ -55,22 +55,32 @@ def preflight(data, name="small", conditional=None, seconds=3.0):
     for data other than images, and for labels other than classes.
     """
     if len(data.shape) != 3:
-        raise ValueError(f"{data.name!r} holds {data.shape} each; preflight looks at images (C, H, W)")
+        raise ValueError(
+            f"{data.name!r} holds {data.shape} each; preflight looks at images (C, H, W)"
+        )
     report, n = data.report, len(data)
     places = some_of(n, SHOWN).sort().values
     sheet = show(data.images[places.to(data.images.device)], scale=max(1, 64 // data.shape[2]))
     colour = "grey" if data.shape[0] == 1 else "in colour"
-    lines, facts = [f"{data.name}: {n:,} images of {data.shape[2]} x {data.shape[1]}, {colour}"], {"images": n}
+    lines, facts = (
+        [f"{data.name}: {n:,} images of {data.shape[2]} x {data.shape[1]}, {colour}"],
+        {"images": n},
+    )
     if report:
         lines += _files(report)
         facts |= {"found": report["found"], "skipped": len(report["skipped"])}
     if data.labels is not None:
         if data.labels.ndim > 1:
-            raise ValueError(f"{data.name!r} has labels of {tuple(data.labels.shape)}; preflight counts "
-                             "classes, int64 (N,): leave the labels out to look at the images")  # fmt: skip
+            raise ValueError(
+                f"{data.name!r} has labels of {tuple(data.labels.shape)}; preflight counts "
+                "classes, int64 (N,): leave the labels out to look at the images"
+            )
         counts = torch.bincount(data.labels.cpu(), minlength=len(data.classes)).tolist()
         names = data.classes or tuple(map(str, range(len(counts))))
-        lines.append(f"{len(counts)} classes: " + _some([f"{a} {b:,}" for a, b in zip(names, counts, strict=True)], 12))
+        lines.append(
+            f"{len(counts)} classes: "
+            + _some([f"{a} {b:,}" for a, b in zip(names, counts, strict=True)], 12)
+        )
         facts["classes"] = counts
     pairs = near_duplicates(data)
     twins = len({second for _, second in pairs})
@@ -78,9 +88,13 @@ def preflight(data, name="small", conditional=None, seconds=3.0):
     facts["near_duplicates"] = pairs
     if pairs:
         shown = [f"{files[a]} = {files[b]}" if files else f"{a} = {b}" for a, b in pairs[:3]]
-        lines.append(f"near-duplicates: {twins:,} images look like an earlier one "
-                     f"({_some(shown, 3, len(pairs))})")
-    labelled = data.labels is not None and len(data.classes) > 1 if conditional is None else conditional
+        lines.append(
+            f"near-duplicates: {twins:,} images look like an earlier one "
+            f"({_some(shown, 3, len(pairs))})"
+        )
+    labelled = (
+        data.labels is not None and len(data.classes) > 1 if conditional is None else conditional
+    )
     chosen, batch = None, None
     try:
         chosen = recipe(name, data.shape, len(data.classes) if labelled else 0)
@@ -89,8 +103,10 @@ def preflight(data, name="small", conditional=None, seconds=3.0):
         if seconds and n >= 2:
             speed = rate(chosen, data, seconds, batch, choice.device)
             facts |= {"images_per_second": speed, "minutes": plan / speed / 60}
-            lines.append(f"recipe {name}, batch {batch}: {speed:,.0f} images/s on this machine; its plan of "
-                         f"{plan:,} images takes about {max(1, round(plan / speed / 60))} min")  # fmt: skip
+            lines.append(
+                f"recipe {name}, batch {batch}: {speed:,.0f} images/s on this machine; its plan of "
+                f"{plan:,} images takes about {max(1, round(plan / speed / 60))} min"
+            )
         facts["batch_size"] = batch
     except (ValueError, RuntimeError) as error:  # a size that it cannot draw, or too little memory
         lines.append(f"recipe {name} cannot be used: {error}")
@@ -109,13 +125,17 @@ def _some(texts, most, total=None):
 def _files(report):
     """Yield the lines about the files that the images were read from."""
     w, h = report["widths"], report["heights"]
-    yield (f"files: {report['found']:,} found, {report['used']:,} used, {len(report['skipped']):,} "
-           f"skipped; sizes {min(w):,} x {min(h):,} to {max(w):,} x {max(h):,}, median "
-           f"{statistics.median(w):,.0f} x {statistics.median(h):,.0f}; {FIT[report['fit']]}")  # fmt: skip
+    yield (
+        f"files: {report['found']:,} found, {report['used']:,} used, {len(report['skipped']):,} "
+        f"skipped; sizes {min(w):,} x {min(h):,} to {max(w):,} x {max(h):,}, median "
+        f"{statistics.median(w):,.0f} x {statistics.median(h):,.0f}; {FIT[report['fit']]}"
+    )
     if 0 < report["grey"] < report["used"]:
         yield f"colour: {report['grey']:,} of {report['used']:,} are grey"
     if report["converted"]:
-        yield "converted: " + "; ".join(f"{what}: {count:,}" for what, count in report["converted"].items())
+        yield "converted: " + "; ".join(
+            f"{what}: {count:,}" for what, count in report["converted"].items()
+        )
     if report["skipped"]:
         yield "skipped: " + _some([f"{name} ({why})" for name, why in report["skipped"]], 8)
 
@@ -129,42 +149,63 @@ def _advice(data, report, twins, counts, labelled):
     if n < 10:
         yield f"{n} images are too few to learn from; collect more than a hundred"
     elif n < 200:
-        yield (f"{n} images: it will memorise them. Use augment=augment.ada (or diff_augment), and "
-               "look at each fake's nearest training image; more images help more than any setting")  # fmt: skip
+        yield (
+            f"{n} images: it will memorise them. Use augment=augment.ada (or diff_augment), and "
+            "look at each fake's nearest training image; more images help more than any setting"
+        )
     elif n < 2_000:
-        yield (f"{n} images are few: use augment=augment.diff_augment or augment.ada, or D learns "
-              "them by heart")
+        yield (
+            f"{n} images are few: use augment=augment.diff_augment or augment.ada, or D learns "
+            "them by heart"
+        )
     elif n < 10_000:
         yield f"{n:,} images: try augment=augment.ada; D may learn them by heart in a long run"
     if report:
         enlarged = report["converted"].get("enlarged", 0)
         if enlarged > 0.2 * n:
-            yield (f"{enlarged:,} of {n:,} images are smaller than {data.shape[2]} pixels: a "
-                  "smaller size=... is honest")
+            yield (
+                f"{enlarged:,} of {n:,} images are smaller than {data.shape[2]} pixels: a "
+                "smaller size=... is honest"
+            )
         if len(report["skipped"]) > 0.05 * report["found"]:
-            yield (f"{len(report['skipped'])} of {report['found']:,} files were skipped: look at "
-                  "the reasons above")
+            yield (
+                f"{len(report['skipped'])} of {report['found']:,} files were skipped: look at "
+                "the reasons above"
+            )
         if report["fit"] == "crop":
-            lengthy = sum(max(a, b) > 1.5 * min(a, b) for a, b in zip(report["widths"], report["heights"], strict=True))
+            lengthy = sum(
+                max(a, b) > 1.5 * min(a, b)
+                for a, b in zip(report["widths"], report["heights"], strict=True)
+            )
             if lengthy > 0.2 * n:
-                yield (f"{lengthy:,} images are more than 1.5 times as long as wide, and lose their "
-                       'ends: fit="pad" keeps them')  # fmt: skip
+                yield (
+                    f"{lengthy:,} images are more than 1.5 times as long as wide, and lose their "
+                    'ends: fit="pad" keeps them'
+                )
         if 0 < report["grey"] < 0.2 * n or 0 < n - report["grey"] < 0.2 * n:
             yield "grey and coloured images are mixed: channels=1 makes all of them grey"
         if report["mixed"]:
-            yield ("some images lie in folders and some beside them: no labels were made; one "
-                  "folder per class would")
+            yield (
+                "some images lie in folders and some beside them: no labels were made; one "
+                "folder per class would"
+            )
     if twins > 0.01 * n:
-        yield (f"{twins / n:.0%} of the images look like an earlier one: without them it memorises "
-              "less")
+        yield (
+            f"{twins / n:.0%} of the images look like an earlier one: without them it memorises "
+            "less"
+        )
     if labelled and counts:
         least = min(counts)
         if least < 20:
-            yield (f"the smallest class has {least} image{'s' * (least != 1)}: too few for a class of "
-                   "its own; merge classes, or train without labels")  # fmt: skip
+            yield (
+                f"the smallest class has {least} image{'s' * (least != 1)}: too few for a class of "
+                "its own; merge classes, or train without labels"
+            )
         elif least < 0.1 * max(counts):
-            yield (f"the smallest class has {least:,} images, the largest {max(counts):,}: it is "
-                  "learned last")
+            yield (
+                f"the smallest class has {least:,} images, the largest {max(counts):,}: it is "
+                "learned last"
+            )
 
 
 @torch.no_grad()
@@ -177,8 +218,12 @@ def near_duplicates(data, alike=0.99):
     """
     n = len(data)
     index = torch.arange(n) if n <= COMPARED else torch.linspace(0, n - 1, COMPARED).long()
-    cells = [adaptive_avg_pool2d(data.images[part.to(data.images.device)].float().mean(1, keepdim=True), 16)
-             for part in index.split(1000)]  # fmt: skip
+    cells = [
+        adaptive_avg_pool2d(
+            data.images[part.to(data.images.device)].float().mean(1, keepdim=True), 16
+        )
+        for part in index.split(1000)
+    ]
     cells = torch.cat(cells).flatten(1).cpu()
     means, pairs = cells.mean(1), []
     cells, flat = cells - means[:, None], cells.std(1) < 1  # flat: only its noise correlates

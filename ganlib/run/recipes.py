@@ -63,14 +63,18 @@ class Recipe(Game):
 
     def gan(self, seed=None, **settings):
         """Return a `GAN` with fresh nets; `seed` and other settings are passed to it."""
-        return GAN(self.G(), self.D(), lr=self.lr, betas=self.betas, ema=self.ema, seed=seed, **settings)
+        return GAN(
+            self.G(), self.D(), lr=self.lr, betas=self.betas, ema=self.ema, seed=seed, **settings
+        )
 
     def __str__(self):
         """Return a line per setting in use: name, source and nets, then the game, then the rest."""
         game = [field.name for field in fields(Game)]
         others = [field.name for field in fields(self) if field.name not in game]
         values = {name: getattr(self, name) for name in (*others[:4], *game, *others[4:])}
-        return "\n".join(f"{name:>10}  {x}" for name, x in values.items() if x is not None and x is not False)
+        return "\n".join(
+            f"{name:>10}  {x}" for name, x in values.items() if x is not None and x is not False
+        )
 
 
 def recipe(name, shape=(1, 28, 28), classes=0, images=None):
@@ -85,15 +89,19 @@ def recipe(name, shape=(1, 28, 28), classes=0, images=None):
     """
     one_of("recipe", name, list(RECIPES))
     if images is not None and not images >= 10:
-        raise ValueError(f"images={images} was given; how many images the run is planned for is expected, 10 or "
-                         "more")
+        raise ValueError(
+            f"images={images} was given; how many images the run is planned for is expected, 10 or "
+            "more"
+        )
     settings = RECIPES[name](tuple(shape), {"classes": classes} if classes else {}, images)
     chosen = Recipe(name=name, **settings)
     for player in ("G", "D"):
         net = getattr(chosen, player)
         if classes and "classes" not in net.keywords and not (name == "acgan" and player == "D"):
             have = ", ".join(other for other in RECIPES if other not in UNCONDITIONAL)
-            raise ValueError(f"classes={classes} was given, and {name!r} has no conditional nets; {have} have")
+            raise ValueError(
+                f"classes={classes} was given, and {name!r} has no conditional nets; {have} have"
+            )
         if name != "classic":
             nets.scale(net.keywords["shape"], at_least=1)
     return chosen
@@ -118,8 +126,10 @@ def _dcgan(shape, classes, images):
 
 
 def _lsgan(shape, classes, images):
-    return _dcgan(shape, classes, images) | {"source": "Mao et al. 2016, on DCGAN's nets",
-                                             "objective": losses.least_squares}  # fmt: skip
+    return _dcgan(shape, classes, images) | {
+        "source": "Mao et al. 2016, on DCGAN's nets",
+        "objective": losses.least_squares,
+    }
 
 
 def _plain(shape, classes, **norm):
@@ -156,7 +166,7 @@ def _wgan_gp(shape, classes, images):
 def _sngan(shape, classes, images):
     return _plain(shape, classes, norm="spectral") | {
         "source": "Miyato et al. 2018, section 4: hinge and spectral norm; conditional: Miyato & "
-                  "Koyama 2018",
+        "Koyama 2018",
         "objective": losses.hinge,
         "n_critic": 5,
         "betas": (0.0, 0.9),
@@ -189,7 +199,7 @@ def _small(shape, classes, images):
     images = images or 120_000
     return {
         "source": "Huang et al. 2024 with the approximate R1 + R2 of Lin et al. 2025, on nets "
-                  "made for a CPU",
+        "made for a CPU",
         "G": Net(nets.CompactGenerator, shape=shape, **classes),
         "D": Net(nets.CompactDiscriminator, shape=shape, **classes),
         "objective": losses.relativistic,
@@ -209,7 +219,7 @@ def _infogan(shape, classes, images):
     small = _small(shape, {}, images)
     return small | {
         "source": "Chen et al. 2016, ten classes and two continuous codes found without labels, "
-                  "in the game of `small`",
+        "in the game of `small`",
         "G": small["G"].but(latent_dim=74, categorical=10),
         "D": small["D"].but(answers=12),
         "penalty": losses.approximate_r1_r2(1.0, 0.05),
@@ -219,8 +229,10 @@ def _infogan(shape, classes, images):
 
 def _acgan(shape, classes, images):
     if not classes:
-        raise ValueError('recipe("acgan") asks D for the class: give it classes=..., as many as the labels have '
-                         "(on the command line: --conditional)")  # fmt: skip
+        raise ValueError(
+            'recipe("acgan") asks D for the class: give it classes=..., as many as the labels have '
+            "(on the command line: --conditional)"
+        )
     return _plain(shape, {}) | {
         "source": "Odena et al. 2017",
         "G": Net(nets.ConvGenerator, shape=shape, **classes),
@@ -232,6 +244,14 @@ def _acgan(shape, classes, images):
 
 UNCONDITIONAL = ("classic", "infogan")  # recipes that take no classes
 RECIPES = {
-    "classic": _classic, "dcgan": _dcgan, "lsgan": _lsgan, "wgan": _wgan, "wgan-gp": _wgan_gp, "sngan": _sngan,
-    "r3gan": _r3gan, "small": _small, "infogan": _infogan, "acgan": _acgan,
-}  # fmt: skip
+    "classic": _classic,
+    "dcgan": _dcgan,
+    "lsgan": _lsgan,
+    "wgan": _wgan,
+    "wgan-gp": _wgan_gp,
+    "sngan": _sngan,
+    "r3gan": _r3gan,
+    "small": _small,
+    "infogan": _infogan,
+    "acgan": _acgan,
+}

@@ -22,7 +22,9 @@ BATCHES = (25, 50, 100, 200, 400)
 SIZES = (14, 28, 32, 56, 64)
 
 
-def bench(device, recipes=("classic", "small"), batches=BATCHES, sizes=SIZES, seconds=1.0, out=None):
+def bench(
+    device, recipes=("classic", "small"), batches=BATCHES, sizes=SIZES, seconds=1.0, out=None
+):
     """Train `recipes` on images of noise, print a table and return its rows; `out` is a file for a
     plot of them.
 
@@ -33,20 +35,35 @@ def bench(device, recipes=("classic", "small"), batches=BATCHES, sizes=SIZES, se
     """
     best = peak(device, choice.precision)
     print(f"one large product of matrices: {best / 1e9:,.0f} GFLOP/s\n", flush=True)
-    print("| recipe | image | batch | images/s | MFLOP per image | GFLOP/s | share "
-          "|\n|---|---|---|---|---|---|---|")
+    print(
+        "| recipe | image | batch | images/s | MFLOP per image | GFLOP/s | share "
+        "|\n|---|---|---|---|---|---|---|"
+    )
     rows, draws = [], torch.Generator().manual_seed(0)
     for name in recipes:
-        for size, batch in dict.fromkeys([(28, batch) for batch in batches] + [(size, 50) for size in sizes]):
+        for size, batch in dict.fromkeys(
+            [(28, batch) for batch in batches] + [(size, 50) for size in sizes]
+        ):
             noise = torch.randint(0, 256, (400, 1, size, size), dtype=torch.uint8, generator=draws)
             chosen = recipe(name, (1, size, size))
             step, operations = _player(chosen, Images(noise), batch, device)
             step()
             times = _timed(step, device, seconds)
             speed = batch * chosen.n_critic * len(times) / sum(times)
-            rows.append({"recipe": name, "size": size, "batch": batch, "images/s": speed, "flop": operations})
-            print(f"| {name} | {size}x{size} | {batch} | {speed:,.0f} | {operations / 1e6:,.1f} | "
-                  f"{speed * operations / 1e9:,.0f} | {speed * operations / best:.0%} |", flush=True)  # fmt: skip
+            rows.append(
+                {
+                    "recipe": name,
+                    "size": size,
+                    "batch": batch,
+                    "images/s": speed,
+                    "flop": operations,
+                }
+            )
+            print(
+                f"| {name} | {size}x{size} | {batch} | {speed:,.0f} | {operations / 1e6:,.1f} | "
+                f"{speed * operations / 1e9:,.0f} | {speed * operations / best:.0%} |",
+                flush=True,
+            )
     if out is not None:
         _plot(rows, Path(out))
         print(f"\nplot: {out}")
@@ -98,8 +115,10 @@ def planned_images(text, make, data, file, batch_size=None, first=True):
     if unit == "image":
         return round(number), False
     if unit != "second":
-        raise ValueError(f'--plan {text} was given; images (40_000, "40k images", "3 epochs"), or a time '
-                         '("60s", "5 min"), are expected')  # fmt: skip
+        raise ValueError(
+            f'--plan {text} was given; images (40_000, "40k images", "3 epochs"), or a time '
+            '("60s", "5 min"), are expected'
+        )
     plan = processes.agree(json.loads(file.read_text()) if first and file.exists() else None)
     if plan is None:
         speed = planned_rate(make, data, number, batch_size)
@@ -107,10 +126,14 @@ def planned_images(text, make, data, file, batch_size=None, first=True):
         if first:
             replace(file, lambda out: out.write(json.dumps(plan).encode()))
     if plan["plan"] != text:
-        raise ValueError(f"the run in {file.parent} was planned for {plan['plan']}, --plan {text} was given; "
-                         "use the same, or another --out")  # fmt: skip
-    print(f"{text} at {plan['images_per_second']:,.0f} images/s: planned for {plan['images']:,} "
-          "images")
+        raise ValueError(
+            f"the run in {file.parent} was planned for {plan['plan']}, --plan {text} was given; "
+            "use the same, or another --out"
+        )
+    print(
+        f"{text} at {plan['images_per_second']:,.0f} images/s: planned for {plan['images']:,} "
+        "images"
+    )
     return plan["images"], True
 
 
@@ -152,8 +175,13 @@ def _plot(rows, file):
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
-    views = ("batch", "size", 28, "batch size, at 28x28"), ("size", "batch", 50, "image size, at a batch of 50")
-    for axes, (key, other, fixed, title) in zip(figure.subplots(1, 2, sharey=True), views, strict=True):
+    views = (
+        ("batch", "size", 28, "batch size, at 28x28"),
+        ("size", "batch", 50, "image size, at a batch of 50"),
+    )
+    for axes, (key, other, fixed, title) in zip(
+        figure.subplots(1, 2, sharey=True), views, strict=True
+    ):
         shown = [row for row in rows if row[other] == fixed]
         for name in dict.fromkeys(row["recipe"] for row in rows):
             points = sorted((row[key], row["images/s"]) for row in shown if row["recipe"] == name)
@@ -165,7 +193,12 @@ def _plot(rows, file):
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("images per second")
     figure.axes[0].legend(frameon=False)
-    replace(file, lambda target: figure.savefig(target, dpi=120, format=file.suffix.removeprefix(".") or "png"))
+    replace(
+        file,
+        lambda target: figure.savefig(
+            target, dpi=120, format=file.suffix.removeprefix(".") or "png"
+        ),
+    )
 
 
 def peak(device, precision, seconds=1.0):

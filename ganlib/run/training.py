@@ -7,12 +7,36 @@ from .loop import Now, loop
 from .until import Rule
 
 # A run, for the loop, checkpoints and the live view, is any object with these: `GAN`, `Several`.
-RUN = ("seed", "step", "images_seen", "history", "trained_on", "device", "dtype", "gans", "state_dict",
-       "load_state_dict", "check", "look")  # fmt: skip
+RUN = (
+    "seed",
+    "step",
+    "images_seen",
+    "history",
+    "trained_on",
+    "device",
+    "dtype",
+    "gans",
+    "state_dict",
+    "load_state_dict",
+    "check",
+    "look",
+)
 
 
-def train(gan, data, step=gan_step, *, until, view=None, folder=None, save_seconds=60, batch_size=100, record_every=50,
-          evaluate_every=None, evaluate=None):  # fmt: skip
+def train(
+    gan,
+    data,
+    step=gan_step,
+    *,
+    until,
+    view=None,
+    folder=None,
+    save_seconds=60,
+    batch_size=100,
+    record_every=50,
+    evaluate_every=None,
+    evaluate=None,
+):
     """Train: `for now in train(gan, data, game, until=10_000): ...` yields a `Now` after each step.
 
     gan: a `GAN`, or `Several` of them. data: `Images`, or another data set (see data/images.py).
@@ -42,20 +66,34 @@ def train(gan, data, step=gan_step, *, until, view=None, folder=None, save_secon
     and layer. Raises ValueError at the call for nets that do not fit the data, a batch larger than
     the data, and an `until` that cannot be read or needs evaluations that were not asked for.
     """
-    rules = [Rule(rule, len(data)) for rule in (until if isinstance(until, (list, tuple)) and until else [until])]
+    rules = [
+        Rule(rule, len(data))
+        for rule in (until if isinstance(until, (list, tuple)) and until else [until])
+    ]
     for name, value in (("record_every", record_every), ("evaluate_every", evaluate_every)):
         if value is not None and value < 1:
-            raise ValueError(f"{name}={value} was given; a number of steps of at least 1 is expected")
-    if evaluate_every is None and (needs := [rule.rule.needs for rule in rules if hasattr(rule.rule, "needs")]):
-        raise ValueError(f"until waits for {needs[0]!r}, and nothing evaluates: give evaluate_every=...")
+            raise ValueError(
+                f"{name}={value} was given; a number of steps of at least 1 is expected"
+            )
+    if evaluate_every is None and (
+        needs := [rule.rule.needs for rule in rules if hasattr(rule.rule, "needs")]
+    ):
+        raise ValueError(
+            f"until waits for {needs[0]!r}, and nothing evaluates: give evaluate_every=..."
+        )
     if missing := [name for name in RUN if not hasattr(gan, name)]:
-        raise ValueError(f"a {type(gan).__name__} was given as the run; it has no {', '.join(missing)}: give a "
-                         "GAN")
+        raise ValueError(
+            f"a {type(gan).__name__} was given as the run; it has no {', '.join(missing)}: give a "
+            "GAN"
+        )
     game, data = as_game(step), data.near(gan.device)
     game.check(gan, data)
     rank, world = processes.place()
     k, size = game.batches, batch_size * world
-    settings = {"data": f"{data.name}, {len(data)} of {data.shape}", "batch_size": size} | game.describe()
+    settings = {
+        "data": f"{data.name}, {len(data)} of {data.shape}",
+        "batch_size": size,
+    } | game.describe()
     settings |= {"classes": list(map(str, data.classes))} if data.classes else {}
     _same(gan.trained_on or settings, settings)
     settings |= {"loaded": data.loaded} if getattr(data, "loaded", None) else {}
@@ -80,7 +118,9 @@ def train(gan, data, step=gan_step, *, until, view=None, folder=None, save_secon
         batches = data.batches(gan.seed, gan.step, k, size, gan.dtype).to(gan.device)
         stats = step.step(gan, batches.part(rank, world) if world > 1 else batches)
         if not isinstance(stats, dict):
-            raise ValueError(f"the step returned {type(stats).__name__}; a dict of 0-d tensors is expected")
+            raise ValueError(
+                f"the step returned {type(stats).__name__}; a dict of 0-d tensors is expected"
+            )
         if gan.step == before:  # a step of the user's own that leaves the counting to us
             gan.step, gan.images_seen = gan.step + 1, gan.images_seen + k * size
         return stats
@@ -90,8 +130,7 @@ def train(gan, data, step=gan_step, *, until, view=None, folder=None, save_secon
 
 
 class Training:
-    """What `train` returns: an iterator over the steps. Nothing is trained before its first.
-    """
+    """What `train` returns: an iterator over the steps. Nothing is trained before its first."""
 
     def __init__(self, gan, steps):
         self.gan, self.steps = gan, steps
@@ -107,8 +146,10 @@ class Training:
         self.steps.close()
 
     def __repr__(self):
-        return (f"<the run at step {self.gan.step:,}: nothing is trained until you loop over it: "
-                "for now in ganlib.train(...): pass>")  # fmt: skip
+        return (
+            f"<the run at step {self.gan.step:,}: nothing is trained until you loop over it: "
+            "for now in ganlib.train(...): pass>"
+        )
 
 
 def _begin(gan, game, settings, play, records, rules, watchers, view):
@@ -116,24 +157,32 @@ def _begin(gan, game, settings, play, records, rules, watchers, view):
     picture.
     """
     gan.trained_on = settings
-    launch.share([weight for one in gan.gans.values() for player in one.players.values()
-                     for net in player.nets() for weight in net.state_dict().values()])  # fmt: skip
+    launch.share(
+        [
+            weight
+            for one in gan.gans.values()
+            for player in one.players.values()
+            for net in player.nets()
+            for weight in net.state_dict().values()
+        ]
+    )
     now = Now(gan, game)
     if done := next((rule for rule in rules if rule.of_run and rule(now)), None):
         now.reason, now.progress = f"this run is finished: {done(now)}", 1.0
         if view is not None:
             view.close(now)
         above = "that" if callable(done.rule) else repr(done.rule)
-        print(f"{now.reason}. To go on, raise `until` above {above} (in the notebooks STEPS, on the "
-              "command line --steps); to start anew, resume(..., fresh=True) (FRESH = True, another "
-              "--out).")  # fmt: skip
+        print(
+            f"{now.reason}. To go on, raise `until` above {above} (in the notebooks STEPS, on the "
+            "command line --steps); to start anew, resume(..., fresh=True) (FRESH = True, another "
+            "--out)."
+        )
         return
     yield from loop(gan, game, play, records, rules, watchers, _cost)
 
 
 def _cost(name, better):
-    """Return the cost of a figure's values, by the table of figures; it is loaded when needed.
-    """
+    """Return the cost of a figure's values, by the table of figures; it is loaded when needed."""
     from ..judge.figures import cost, direction
 
     way = direction(name, better)
@@ -141,10 +190,13 @@ def _cost(name, better):
 
 
 def _same(then, now):
-    """Raise ValueError if a run was trained with other settings; where its data are may change.
-    """
+    """Raise ValueError if a run was trained with other settings; where its data are may change."""
     names = dict.fromkeys([*now, *then])
     if changed := [name for name in names if name != "loaded" and now.get(name) != then.get(name)]:
-        before, after = (", ".join(f"{name} = {what.get(name)}" for name in changed) for what in (then, now))
-        raise ValueError(f"this run was trained with {before}, and is given {after} now; use the same, or start "
-                         "anew in another folder or with fresh=True (in the notebooks: FRESH = True)")  # fmt: skip
+        before, after = (
+            ", ".join(f"{name} = {what.get(name)}" for name in changed) for what in (then, now)
+        )
+        raise ValueError(
+            f"this run was trained with {before}, and is given {after} now; use the same, or start "
+            "anew in another folder or with fresh=True (in the notebooks: FRESH = True)"
+        )

@@ -5,8 +5,10 @@ import re
 from ..game.losses import guess_of
 
 LENGTH = re.compile(r"(\d[\d_]*\.?\d*) *([kM]?) *(steps?|images?|epochs?|s|min|h)?")
-EXPECTED = ('a number of steps (10_000), "1M images", "100 epochs", "60s", a callable of `now`, or a list '
-            "of these is expected")  # fmt: skip
+EXPECTED = (
+    'a number of steps (10_000), "1M images", "100 epochs", "60s", a callable of `now`, or a list '
+    "of these is expected"
+)
 PER = {"s": 1, "min": 60, "h": 3600}  # seconds
 
 
@@ -23,7 +25,10 @@ def length(text, epoch, bare="step"):
     match = LENGTH.fullmatch(text.replace(",", "").strip()) if isinstance(text, str) else None
     if match is None or (match[3] is None and "." in match[1]):
         return None
-    number, unit = float(match[1].replace("_", "")) * {"": 1, "k": 1e3, "M": 1e6}[match[2]], match[3] or bare
+    number, unit = (
+        float(match[1].replace("_", "")) * {"": 1, "k": 1e3, "M": 1e6}[match[2]],
+        match[3] or bare,
+    )
     if unit in PER:
         return number * PER[unit], "second"
     if unit.startswith("epoch"):
@@ -47,8 +52,7 @@ class Rule:
 
     @property
     def of_run(self):
-        """Whether it counts from the run's start: a run can be finished before it begins.
-        """
+        """Whether it counts from the run's start: a run can be finished before it begins."""
         return self.unit in ("step", "image") or hasattr(self.rule, "needs")
 
     def progress(self, now):
@@ -60,15 +64,22 @@ class Rule:
         if self.goal is None:
             answer = self.rule(now)
             name = getattr(self.rule, "__name__", type(self.rule).__name__)
-            return answer if isinstance(answer, str) else f"{name} at step {now.step:,}" if answer else None
+            return (
+                answer
+                if isinstance(answer, str)
+                else f"{name} at step {now.step:,}"
+                if answer
+                else None
+            )
         if self.progress(now) < 1:
             return None
-        return f"{now.step:,} steps" if self.unit == "step" else f"{self.rule}, at step {now.step:,}"
+        return (
+            f"{now.step:,} steps" if self.unit == "step" else f"{self.rule}, at step {now.step:,}"
+        )
 
 
 def below(name, value):
-    """Return a rule for `until`: end when the last evaluation's `name` is below `value`.
-    """
+    """Return a rule for `until`: end when the last evaluation's `name` is below `value`."""
 
     def rule(now):
         row = _evaluated(now.history, name)[-1:]
@@ -91,8 +102,10 @@ def plateau(name="frechet_distance", patience=5, improvement=0.05, better=None):
     from ..judge.figures import cost, direction
 
     if patience < 1 or not 0 <= improvement < 1:
-        raise ValueError(f"patience={patience}, improvement={improvement} were given; at least 1 evaluation, "
-                         "and a share from 0 to below 1 are expected")  # fmt: skip
+        raise ValueError(
+            f"patience={patience}, improvement={improvement} were given; at least 1 evaluation, "
+            "and a share from 0 to below 1 are expected"
+        )
 
     way = direction(name, better)
 
@@ -106,8 +119,10 @@ def plateau(name="frechet_distance", patience=5, improvement=0.05, better=None):
         if least - reached >= improvement * abs(least):
             return None
         moved = {"lower": "fallen", "higher": "risen"}.get(way, f"come nearer to {way}")
-        return (f"{name} has not {moved} by {100 * improvement:g} % in {patience} evaluations: "
-                f"best {best[name]:.4g} at step {best['step']:,}, {after[-1][name]:.4g} now")  # fmt: skip
+        return (
+            f"{name} has not {moved} by {100 * improvement:g} % in {patience} evaluations: "
+            f"best {best[name]:.4g} at step {best['step']:,}, {after[-1][name]:.4g} now"
+        )
 
     rule.needs = name
     return rule
@@ -132,7 +147,11 @@ def equilibrium(tolerance=0.1, rows=20):
         near = all(abs(row["d_loss"] - level) <= tolerance * level for row in last)
         various = all(row["variety"] >= 0.5 * row["real_variety"] for row in last)
         held = near and various
-        return f"equilibrium: D's loss near {level:.3f} for {rows} rows, at step {now.step:,}" if held else None
+        return (
+            f"equilibrium: D's loss near {level:.3f} for {rows} rows, at step {now.step:,}"
+            if held
+            else None
+        )
 
     def check(reading):
         if guess_of(reading) is None:
@@ -148,8 +167,7 @@ def equilibrium(tolerance=0.1, rows=20):
 
 
 def _evaluated(history, name):
-    """Return the rows that have the figure `name`; ValueError if evaluations have only others.
-    """
+    """Return the rows that have the figure `name`; ValueError if evaluations have only others."""
     rows = [row for row in history if name in row]
     judged = [row for row in history if "frechet_distance" in row]
     if judged and not rows:

@@ -10,9 +10,16 @@ from .pictures import Picture
 
 # A panel: title, top of the y axis or None, and lines (key of the history, label, colour).
 LOSSES = ("losses", None, (("d_loss", "D", "tab:blue"), ("g_loss", "G", "tab:orange")))
-BELIEF = ("D's mean probability of 'real'", 1, (("p_real", "reals", "tab:green"), ("p_fake", "fakes", "tab:red")))
-LOGITS = ("D's mean logits: only their distance counts", None,
-          (("d_real", "reals", "tab:green"), ("d_fake", "fakes", "tab:red")))  # fmt: skip
+BELIEF = (
+    "D's mean probability of 'real'",
+    1,
+    (("p_real", "reals", "tab:green"), ("p_fake", "fakes", "tab:red")),
+)
+LOGITS = (
+    "D's mean logits: only their distance counts",
+    None,
+    (("d_real", "reals", "tab:green"), ("d_fake", "fakes", "tab:red")),
+)
 DIVERSITY = (
     "diversity of the fakes",
     None,
@@ -53,7 +60,9 @@ def curves(history):
             if points:
                 style = "--" if of_reals else "-"
                 axes.plot(*zip(*points, strict=True), style, label=label, color=colour, linewidth=1)
-        axes.set(title=title, xlabel="step", yscale="log" if title == FIGURES[MAIN].panel else "linear")
+        axes.set(
+            title=title, xlabel="step", yscale="log" if title == FIGURES[MAIN].panel else "linear"
+        )
         axes.set_ylim(top and 0, top)
         axes.grid(alpha=0.3)
         if axes.lines:
@@ -64,7 +73,11 @@ def curves(history):
 def _named(panel, start):
     """Return the panel with the title and keys of the GAN whose keys begin with `start`."""
     title, top, lines = panel
-    return f"{start.replace('.', ': ')}{title}", top, [(start + name, label, colour) for name, label, colour in lines]
+    return (
+        f"{start.replace('.', ': ')}{title}",
+        top,
+        [(start + name, label, colour) for name, label, colour in lines],
+    )
 
 
 def _judged():
@@ -77,7 +90,8 @@ def _judged():
             if figure.line:
                 lines.append((figure.line, "real images", "tab:green"))
     return [
-        (title, None if any(label == "G" for _, label, _ in lines) else 1, lines) for title, lines in panels.items()
+        (title, None if any(label == "G" for _, label, _ in lines) else 1, lines)
+        for title, lines in panels.items()
     ]
 
 

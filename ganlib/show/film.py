@@ -10,5 +10,14 @@ def film(frames, text="<film>", milliseconds=120, scale=1):
     large.
     """
     first, *others = frames
-    return Picture(first, text, "gif", first.width * scale, generated=True, save_all=True, append_images=others,
-                   duration=[milliseconds] * len(others) + [2000], loop=0)  # fmt: skip
+    return Picture(
+        first,
+        text,
+        "gif",
+        first.width * scale,
+        generated=True,
+        save_all=True,
+        append_images=others,
+        duration=[milliseconds] * len(others) + [2000],
+        loop=0,
+    )

@@ -20,7 +20,12 @@ from .timeline import write_moment
 
 UPDATES = 800  # most updates per cell: all are messages in the saved file (nbval fails past 2,000)
 SHARE = 0.01  # largest share of the run's time that updates take, by default
-STATUS = {"p_real": "D(real) {:.2f}", "p_fake": "D(fake) {:.2f}", "d_loss": "loss D {:.3f}", "g_loss": "loss G {:.3f}"}
+STATUS = {
+    "p_real": "D(real) {:.2f}",
+    "p_fake": "D(fake) {:.2f}",
+    "d_loss": "loss D {:.3f}",
+    "g_loss": "loss G {:.3f}",
+}
 
 
 class LiveView:
@@ -46,8 +51,15 @@ class LiveView:
     which has no room for the verdict; elsewhere a line is printed at each tenth of the run.
     """
 
-    def __init__(self, total=None, folder=None, every=1.0, picture_every=100, draw=None, share=None):
-        self.total, self.folder, self.every, self.picture_every = total, folder and Path(folder), every, picture_every
+    def __init__(
+        self, total=None, folder=None, every=1.0, picture_every=100, draw=None, share=None
+    ):
+        self.total, self.folder, self.every, self.picture_every = (
+            total,
+            folder and Path(folder),
+            every,
+            picture_every,
+        )
         self.share = SHARE if share is None else share
         self.screen, self._start, self.draw, self.frames = _screen(), None, draw, []
         self.place, self.wrote, self.away = self.folder and Folder(self.folder), False, False
@@ -60,7 +72,12 @@ class LiveView:
             self._updates, self._due, self._moment_due = 0, 0.0, 0.0
             self.screen.open()
             force = True
-        if self.folder and not self.draw and now.every(self.picture_every) and (force or clock >= self._moment_due):
+        if (
+            self.folder
+            and not self.draw
+            and now.every(self.picture_every)
+            and (force or clock >= self._moment_due)
+        ):
             self._keep(now)
             end = time.monotonic()
             self._moment_due = end + (end - clock) / self.share
@@ -75,7 +92,11 @@ class LiveView:
         if self.folder:
             text = json.dumps(now.history).encode()
             self._write(lambda: picture.save(self.folder / "latest.png"))
-            self._write(lambda: replace(self.folder / "history.json", lambda file: file.write(text), durable=False))
+            self._write(
+                lambda: replace(
+                    self.folder / "history.json", lambda file: file.write(text), durable=False
+                )
+            )
         end = time.monotonic()
         spacing = self._left(now, end) / max(1, UPDATES - self._updates)
         self._due = end + max(self.every, (end - clock) / self.share, spacing)
@@ -106,7 +127,9 @@ class LiveView:
             if not self.wrote:
                 raise
             if not self.away:
-                print(f"{self.folder}: no pictures are kept until it can be written again ({error})")
+                print(
+                    f"{self.folder}: no pictures are kept until it can be written again ({error})"
+                )
             self.away = True
 
     def _left(self, now, clock):
@@ -119,12 +142,16 @@ class LiveView:
         start, step, images = self._start
         last = now.history[-1] if now.history else {}
         if now.stats:  # only here the view waits for the device, once per update
-            last = {name: float(x) for name, x in now.stats.items() if name.rpartition(".")[2] in STATUS}
+            last = {
+                name: float(x) for name, x in now.stats.items() if name.rpartition(".")[2] in STATUS
+            }
         parts = [f"step {now.step:,}" + (f" / {self.total:,}" if self.total else "")]
         # several GANs have a part each
         for prefix in dict.fromkeys(name.rpartition(".")[0] for name in last):
             keys = {name: f"{prefix}.{name}".lstrip(".") for name in STATUS}
-            shown = [text.format(last[keys[name]]) for name, text in STATUS.items() if keys[name] in last]
+            shown = [
+                text.format(last[keys[name]]) for name, text in STATUS.items() if keys[name] in last
+            ]
             parts += [f"{prefix}: {', '.join(shown)}"] * bool(shown) if prefix else shown
         if now.step > step:
             parts.append(f"{(now.images - images) / max(1e-9, clock - start):,.0f} images/s")

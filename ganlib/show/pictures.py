@@ -14,7 +14,9 @@ SIZE = 12  # height of the text in a picture, in pixels
 class Picture:
     """An encoded picture: Jupyter shows it as the value of a cell, `save(path)` writes it."""
 
-    def __init__(self, picture, text="<picture>", kind="png", width=None, generated=False, **settings):
+    def __init__(
+        self, picture, text="<picture>", kind="png", width=None, generated=False, **settings
+    ):
         """Encode a Pillow image as PNG or GIF (`kind`), to be shown `width` pixels wide.
 
         `text` is what it prints as. `generated=True` writes into the file's metadata that a GAN
@@ -56,8 +58,10 @@ class Picture:
         """Write the picture to `path`, atomically; its name must end in .png, a film's in .gif."""
         kind = self.mime.removeprefix("image/")
         if Path(path).suffix != f".{kind}":
-            raise ValueError(f"{str(path)!r} was given for a {kind.upper()}; a name that ends in .{kind} is "
-                             "expected")
+            raise ValueError(
+                f"{str(path)!r} was given for a {kind.upper()}; a name that ends in .{kind} is "
+                "expected"
+            )
         replace(Path(path), lambda file: file.write(self.data), durable=False)
 
 
@@ -72,8 +76,10 @@ def show(images, columns=8, scale=2, generated=None, rows=(), title=None):
     """
     generated = getattr(images, "generated", False) if generated is None else generated
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
-        raise ValueError(f"images of shape {tuple(images.shape)} were given; (N, 1, H, W) or (N, 3, H, W) is "
-                         "expected")
+        raise ValueError(
+            f"images of shape {tuple(images.shape)} were given; (N, 1, H, W) or (N, 3, H, W) is "
+            "expected"
+        )
     heads = () if isinstance(columns, int) else tuple(map(str, columns))
     grid = pillow(mosaic(images, len(heads) or columns, gap=1), scale)
     cell = [scale * (size + 1) for size in images.shape[2:]]

@@ -18,9 +18,21 @@ from . import film as films
 from . import pictures
 
 __all__ = [
-    "Coverage", "Distribution", "Points", "coverage", "film", "frame", "gaussian", "grid", "landscape", "moons",
-    "painted", "paths", "ring", "spiral",
-]  # fmt: skip
+    "Coverage",
+    "Distribution",
+    "Points",
+    "coverage",
+    "film",
+    "frame",
+    "gaussian",
+    "grid",
+    "landscape",
+    "moons",
+    "painted",
+    "paths",
+    "ring",
+    "spiral",
+]
 REAL, FAKE = (224, 122, 32), (44, 104, 190)  # orange and blue, for points and D's landscape
 
 
@@ -35,8 +47,10 @@ def paths(gan, n=24, objective=None, fakes=None, real=None):
         with torch.no_grad():
             fakes = gan.G(gan.noise(n, "arrows")) if fakes is None else fakes
             if objective.paired and (real is None or len(real) != len(fakes)):
-                raise ValueError(f"{objective.name} compares each fake with a real point; give real "
-                                 f"({len(fakes)}, 2)")
+                raise ValueError(
+                    f"{objective.name} compares each fake with a real point; give real "
+                    f"({len(fakes)}, 2)"
+                )
         moving = fakes.detach().clone().requires_grad_(True)
         with torch.enable_grad():
             d_real = gan.D(real).detach() if objective.paired else None
@@ -74,12 +88,19 @@ def frame(gan, data, objective=None, side=360, arrows=24, manifold=True, points=
             apart = torch.maximum((of_real - of_fake).abs(), logits.std()).clamp_min(1e-6)
             logits = (logits - (of_real + of_fake) / 2) / apart * 4
     share = logits.sigmoid().cpu()
-    white, real_colour, fake_colour = (torch.tensor(c, dtype=torch.float32) for c in ((250, 250, 250), REAL, FAKE))
+    white, real_colour, fake_colour = (
+        torch.tensor(c, dtype=torch.float32) for c in ((250, 250, 250), REAL, FAKE)
+    )
     strength = (2 * share - 1)[..., None]
-    ground = torch.where(strength > 0, white + (real_colour - white) * 0.6 * strength,
-                         white + (fake_colour - white) * 0.6 * -strength)  # fmt: skip
+    ground = torch.where(
+        strength > 0,
+        white + (real_colour - white) * 0.6 * strength,
+        white + (fake_colour - white) * 0.6 * -strength,
+    )
     size = side * scale
-    picture = Image.fromarray(ground.round().byte().numpy()).resize((size, size), Image.Resampling.BILINEAR)
+    picture = Image.fromarray(ground.round().byte().numpy()).resize(
+        (size, size), Image.Resampling.BILINEAR
+    )
     draw = ImageDraw.Draw(picture)
 
     def place(xy):
@@ -129,7 +150,9 @@ def cloud(points, side=360, rows=()):
 def _places(points, size):
     """Return the (column, row) of points `(..., 2)` in a picture of `size` pixels, as lists."""
     points = points.detach().float().cpu().clamp(-1.2, 1.2)
-    return torch.stack([(points[..., 0] + 1) / 2 * size, (1 - points[..., 1]) / 2 * size], -1).tolist()
+    return torch.stack(
+        [(points[..., 0] + 1) / 2 * size, (1 - points[..., 1]) / 2 * size], -1
+    ).tolist()
 
 
 @torch.no_grad()
@@ -147,7 +170,10 @@ def _arrow(draw, start, end, scale):
     angle = math.atan2(v - y, u - x)
     draw.line((x, y, u, v), fill=(20, 20, 20), width=scale)
     head = 4 * scale
-    sides = [(u - head * math.cos(angle + turn), v - head * math.sin(angle + turn)) for turn in (0.45, -0.45)]
+    sides = [
+        (u - head * math.cos(angle + turn), v - head * math.sin(angle + turn))
+        for turn in (0.45, -0.45)
+    ]
     draw.polygon([(u, v), *sides], fill=(20, 20, 20))
 
 
@@ -161,9 +187,15 @@ def film(frames, milliseconds=120):
 
     if not frames:
         raise ValueError("no frames were given; a film has at least one")
-    shades = [tuple(round(250 + (c - 250) * 0.06 * i) for c in colour) for colour in (REAL, FAKE) for i in range(11)]
+    shades = [
+        tuple(round(250 + (c - 250) * 0.06 * i) for c in colour)
+        for colour in (REAL, FAKE)
+        for i in range(11)
+    ]
     palette = Image.new("P", (1, 1))
-    palette.putpalette(sum((*shades, REAL, FAKE, *((grey,) * 3 for grey in (20, 70, 120, 185, 255))), ()))
+    palette.putpalette(
+        sum((*shades, REAL, FAKE, *((grey,) * 3 for grey in (20, 70, 120, 185, 255))), ())
+    )
     opened = (Image.open(io.BytesIO(picture.data)).convert("RGB") for picture in frames)
     shown = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in opened]
     return films.film(shown, milliseconds=milliseconds)

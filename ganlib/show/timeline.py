@@ -22,15 +22,19 @@ def timeline(folder, columns=10, rows=5, animated=False, scale=1):
     """
     files = {int(path.stem): path for path in (Path(folder) / "pictures").glob("*.png")}
     if not files:
-        raise ValueError(f"{folder} holds no pictures of a run; train with view=LiveView(folder={str(folder)!r})")
+        raise ValueError(
+            f"{folder} holds no pictures of a run; train with view=LiveView(folder={str(folder)!r})"
+        )
     steps = sorted(files)
     if len(steps) > columns:
         wanted = [steps[-1] * (i / max(1, columns - 1)) ** 1.5 for i in range(columns)]
         steps = sorted({min(files, key=lambda step, at=at: abs(step - at)) for at in wanted})
     moments, columns = zip(*(read_moment(files[step]) for step in steps), strict=True)
     if animated:
-        frames = [pillow(mosaic(images[: rows * n], n)).quantize(8)
-                  for images, n in zip(moments, columns, strict=True)]  # fmt: skip
+        frames = [
+            pillow(mosaic(images[: rows * n], n)).quantize(8)
+            for images, n in zip(moments, columns, strict=True)
+        ]
         return film(frames, "<timeline>", 150, scale)
     from PIL import Image, ImageDraw
 

@@ -15,8 +15,12 @@ class Film(nn.Module):
     def __init__(self, frames=4):
         super().__init__()
         self.first = nn.Linear(8, 16 * frames // 2 * 16)
-        self.layers = nn.Sequential(nn.Unflatten(1, (16, frames // 2, 4, 4)), nn.LeakyReLU(0.2),
-                                    nn.ConvTranspose3d(16, 1, 4, 2, 1), nn.Tanh())  # fmt: skip
+        self.layers = nn.Sequential(
+            nn.Unflatten(1, (16, frames // 2, 4, 4)),
+            nn.LeakyReLU(0.2),
+            nn.ConvTranspose3d(16, 1, 4, 2, 1),
+            nn.Tanh(),
+        )
 
     def forward(self, z, labels=None):
         return self.layers(self.first(z))

@@ -12,8 +12,13 @@ class Mover(nn.Module):
 
     def __init__(self, outputs=2):
         super().__init__()
-        self.step = nn.Sequential(nn.Linear(2, 32), nn.LeakyReLU(0.2), nn.Linear(32, 32), nn.LeakyReLU(0.2),
-                                  nn.Linear(32, outputs))  # fmt: skip
+        self.step = nn.Sequential(
+            nn.Linear(2, 32),
+            nn.LeakyReLU(0.2),
+            nn.Linear(32, 32),
+            nn.LeakyReLU(0.2),
+            nn.Linear(32, outputs),
+        )
 
     def forward(self, points, labels=None):
         return points + self.step(points)
@@ -29,8 +34,12 @@ def make(seed=0, mover=Mover):
 
     run = ganlib.Several(there=gan(heap), back=gan(ring))
     game = ganlib.Games(
-        there=ganlib.Game(losses.relativistic, penalty=losses.r1_r2(0.1), tie=losses.cycle(run.back, 1.0)),
-        back=ganlib.Game(losses.relativistic, penalty=losses.r1_r2(0.1), tie=losses.cycle(run.there, 1.0)),
+        there=ganlib.Game(
+            losses.relativistic, penalty=losses.r1_r2(0.1), tie=losses.cycle(run.back, 1.0)
+        ),
+        back=ganlib.Game(
+            losses.relativistic, penalty=losses.r1_r2(0.1), tie=losses.cycle(run.there, 1.0)
+        ),
     )
     return run, ganlib.Together(there=ring, back=heap), game
 
