@@ -84,6 +84,8 @@ def evaluated(*distances, **more):
         ),
         (history(update_d=lambda i: 0.9 if i == 3 else 0.01, variety=0.5), "lr_too_high", "90 %"),
         (history(update_d=lambda i: 0.9 if i == 0 else 0.01), "healthy", "%"),  # it came to nothing
+        (evaluated(9.0, update_d=0.9), "healthy", "%"),  # and an evaluation does not object
+        (evaluated(90.0, update_d=0.9), "lr_too_high", "90 %"),  # various, but 180 floors away
         (evaluated(9.0, memorised=0.93, precision=0.6), "memorising", "93 %"),
         (
             evaluated(90.0, memorised=0.93, precision=0.01),

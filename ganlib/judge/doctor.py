@@ -136,7 +136,7 @@ def _too_early(signs, history):
 
 
 def _lr_too_high(signs, history):
-    unharmed = signs.variety > ALIKE and 0.75 < signs.diversity < 1.33
+    unharmed = signs.variety > ALIKE and 0.75 < signs.diversity < 1.33 and not signs.far
     if signs.jump > JUMP and not unharmed:
         return Diagnosis(
             "lr_too_high",

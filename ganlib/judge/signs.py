@@ -12,6 +12,7 @@ from ..game.losses import guess_of
 ROWS = 6  # late: the fewest rows that allow a diagnosis
 STEPS = 50  # step: the fewest; at the start D and G are in balance because neither has learned yet
 JUMP = 0.4  # jump: above it the learning rate is too high
+FAR = 50  # frechet_distance: above so many floors the fakes are no images of the kind
 MEMORY = 0.75  # memorised: above it the fakes are too near to training images
 LIKE = 0.2  # precision: below it too few fakes look like real images for MEMORY to mean anything
 SURE = 0.12  # ease: below it D hardly errs
@@ -38,10 +39,11 @@ class Signs:
     rows: the rows that hold all that is needed; `late` is the last third of them, at least `ROWS`,
         the first row left out.
     step: the last step.
-    enough: whether there are enough rows and steps; if not, only `rows` to `jump` are set.
+    enough: whether there are enough rows and steps; if not, only `rows` to `far` are set.
     judged: the rows that hold an evaluation.
     level: D's loss where it cannot tell reals from fakes; None for a critic.
     jump: the longest update of D or G in any row, over that of the net's weights after it.
+    far: whether the last evaluation, if any, puts the fakes more than `FAR` floors away.
     variety, diversity: those of the fakes over those of the reals, medians over `late`;
         `variety_now` and `diversity_now` are medians over the last three rows, since G can collapse
         from one picture into the next.
@@ -66,6 +68,8 @@ class Signs:
         self.jump = max(
             (row.get(name, 0.0) for row in rows for name in ("update_d", "update_g")), default=0.0
         )
+        last = self.judged[-1] if self.judged else {}
+        self.far = last.get("frechet_distance", 0.0) > FAR * last.get("floor", float("inf"))
         if self.enough:
             self.variety, self.diversity, self.g_gradient = (
                 statistics.median(values)
