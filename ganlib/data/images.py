@@ -177,7 +177,12 @@ def as_float(images, dtype=torch.float32):
 
 
 def as_uint8(images):
-    """Return floats in [-1, 1] (others are clamped) as uint8 0..255; uint8 stays as it is."""
+    """Return floats in [-1, 1] (others are clamped), bools or integers 0..255 as uint8 0..255."""
     if images.dtype == torch.uint8:
         return images
+    if not images.is_floating_point():
+        images = images.long() * (255 if images.dtype == torch.bool else 1)
+        if images.min() < 0 or images.max() > 255:
+            raise ValueError(f"integers from {images.min()} to {images.max()} are not in 0..255")
+        return images.byte()
     return images.float().add(1).mul_(127.5).round_().clamp_(0, 255).byte()

@@ -4,6 +4,8 @@ import base64
 import io
 from pathlib import Path
 
+import torch
+
 from ..data.images import as_uint8
 from ..machine.files import replace
 
@@ -68,18 +70,24 @@ class Picture:
 def show(images, columns=8, scale=2, generated=None, rows=(), title=None):
     """Return a grid of `images` as a `Picture`.
 
-    They are uint8 or float in [-1, 1], `(N, C, H, W)` with 1 or 3 channels. `columns` is the number
-    of columns, or a list of their names; `rows` names the rows, from the top; `title` stands above
-    all. Each pixel is drawn `scale` times as wide and high. `generated`: whether the file says that
-    a GAN made the images; by default it does for what `gan.sample` returned. Raises ValueError for
-    images of another shape.
+    They are integers in 0..255 or floats in [-1, 1] (others are clamped), `(N, C, H, W)` with 1 or
+    3 channels. `columns` is the number of columns, or a list of their names; `rows` names the rows,
+    from the top; `title` stands above all. Each pixel is drawn `scale` times as wide and high.
+    `generated`: whether the file says that a GAN made the images; by default it does for what
+    `gan.sample` returned. Raises ValueError for images of another shape, and floats in 0..255.
     """
+    images = torch.as_tensor(images)
     generated = getattr(images, "generated", False) if generated is None else generated
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
         raise ValueError(
             f"images of shape {tuple(images.shape)} were given; (N, 1, H, W) or (N, 3, H, W) is "
             "expected"
         )
+    if images.is_floating_point() and not generated and 0 <= images.min() < images.max():
+        seen = f"floats from {images.min():g} to {images.max():g}"
+        if images.max() > 2:
+            raise ValueError(f"{seen} were given; -1 to 1 is expected: give 0 to 255 as .byte()")
+        print(f"{seen} are drawn with -1 as black; where 0 is black, give 2 * images - 1")
     heads = () if isinstance(columns, int) else tuple(map(str, columns))
     grid = pillow(mosaic(images, len(heads) or columns, gap=1), scale)
     cell = [scale * (size + 1) for size in images.shape[2:]]
