@@ -3,13 +3,14 @@
 import hashlib
 import lzma
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
 from pathlib import PurePosixPath
 
 from . import source
-from .source import Source, hidden, mark
+from .source import Source, Unreadable, hidden, is_text, mark
 
 # what a damaged archive raises when it is read
 DAMAGE = (
@@ -21,6 +22,8 @@ DAMAGE = (
     lzma.LZMAError,
     zlib.error,
 )
+# what says that an image itself is wrong, and will be at the next start; not a time-out, say
+OF_CONTENT = (ValueError, SyntaxError, TypeError, struct.error, *(set(DAMAGE) - {OSError}))
 TOTAL = 256 * 2**30  # most bytes, unpacked, of all files of an archive together
 COUNT = 5_000_000  # most files of an archive
 RATIO = 200  # greatest ratio of a file's size to its packed size, from a megabyte on
@@ -77,7 +80,7 @@ def _mark_of(path):
 
 def _zip(path):
     with zipfile.ZipFile(path) as archive:
-        infos = [info for info in archive.infolist() if not info.is_dir()]
+        infos = [info for info in archive.infolist() if not info.filename.endswith(("/", "\\"))]
     _allowed(path, ((info.filename, info.file_size, info.compress_size) for info in infos))
     skipped, readable = [], []
     for info in sorted(infos, key=lambda info: info.filename):
@@ -98,19 +101,26 @@ def _zip(path):
         else:
             readable.append(info)
 
-    def items():
+    def read(infos):
         with zipfile.ZipFile(path) as archive:
-            for info in readable:
+            for info in infos:
                 try:
                     yield info.filename, archive.read(info)
                 except DAMAGE as error:
                     yield info.filename, error
 
-    return Source(path.stem, _mark_of(path), items, len(readable), skipped)
+    def items(wanted=None):
+        return read(info for info in images if wanted is None or info.filename in wanted)
+
+    images = [info for info in readable if not is_text(info.filename)]
+    names, texts = [info.filename for info in images], {}
+    for name, content in read(info for info in readable if is_text(info.filename)):
+        texts[name] = b"" if isinstance(content, Exception) else content
+    return Source(path.stem, _mark_of(path), items, len(names), skipped, names=names, texts=texts)
 
 
 def _tar(path):
-    skipped, readable, total, packed = [], 0, 0, path.stat().st_size
+    skipped, names, texts, total, packed = [], [], {}, 0, path.stat().st_size
     with tarfile.open(path) as archive:
         for count, member in enumerate(_members(archive, path, skipped), 1):  # refuse a bomb early
             total += member.size if member.isfile() else 0
@@ -128,22 +138,31 @@ def _tar(path):
                         f"{member.size >> 20:,} MB; more than {source.BYTES >> 20} are not read",
                     )
                 )
+            elif is_text(member.name):
+                content = _content(archive, member)
+                texts[member.name] = b"" if isinstance(content, Exception) else content
             else:
-                readable += 1
+                names.append(member.name)
 
-    def items():
+    def items(wanted=None):
+        known = set(names) if wanted is None else set(names) & wanted
         with tarfile.open(path) as archive:
             for member in _members(archive, path, []):
-                if member.isfile() and member.size <= source.BYTES and not hidden(member.name):
-                    try:
-                        yield member.name, archive.extractfile(member).read()
-                    except DAMAGE as error:
-                        yield member.name, error
+                if member.name in known and member.isfile() and member.size <= source.BYTES:
+                    yield member.name, _content(archive, member)
 
     name = path.name
     for ending in sorted(ARCHIVES, key=len, reverse=True):
         name = name.removesuffix(ending)
-    return Source(name, _mark_of(path), items, readable, skipped)
+    return Source(name, _mark_of(path), items, len(names), skipped, names=names, texts=texts)
+
+
+def _content(archive, member):
+    """Return the content of a tar's member, or the exception where it is damaged."""
+    try:
+        return archive.extractfile(member).read()
+    except DAMAGE as error:
+        return error
 
 
 def _members(archive, path, skipped):
@@ -170,3 +189,16 @@ def _members(archive, path, skipped):
             return
         count += 1
         yield member
+
+
+def lasting(error):
+    """Whether an error says something of the image itself, so that it is met at each start."""
+    while isinstance(error, Unreadable) and error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, (Unreadable, *OF_CONTENT)):
+        cause = error.__cause__ or error.__context__
+        return cause is None or lasting(cause)
+    from PIL import UnidentifiedImageError
+
+    # Pillow says by a plain OSError, with no number, that a file is broken
+    return type(error) in (OSError, UnidentifiedImageError) and error.errno is None

@@ -1,90 +1,229 @@
 """Decode image files of any usual format, or pictures in memory, to square uint8 pixels, with notes
-of what was changed.
+of what was changed. `Values` decides what no picture tells by itself: the range of its values, and
+the ground under its transparent pixels.
 """
 
 import io
+from collections import Counter
 from typing import NamedTuple
+
+from .source import Unreadable, no_image
+from .sources import picture
 
 PIXELS = 80_000_000  # most pixels of one image: more is a mistake, or meant to fill the memory
 FITS = ("crop", "pad", "stretch")
-WHITE = 255  # the background of transparent pixels, and the border of a padded image
+GROUNDS = {"white": 255, "black": 0, "grey": 128}
+FAINT = 16  # levels: what differs from its ground by less is not seen
+TOPS = {1: "0 and 1", 255: "8", 1023: "10", 4095: "12", 16383: "14", 65535: "16"}
 
 
-class Unreadable(Exception):
-    """An image cannot be used; the message says why."""
+class Late(NamedTuple):
+    """Pixels whose range or ground `Values` decides: `planes (C, size, size)`, times `cover`.
+
+    `cover (size, size)`, in 0 .. 1, is how opaque each pixel is, None for 1. `kind` is "bytes",
+    "unsigned", "signed" or "floats"; `low`, `high` and `whole` (are all whole?) are of the original
+    values; `clear` says whether the picture has transparent pixels.
+    """
+
+    planes: object
+    cover: object
+    kind: str
+    low: float
+    high: float
+    whole: bool
+    clear: bool
 
 
 class Decoded(NamedTuple):
     """A decoded image: pixels (3, size, size) as a uint8 array, whether they are all grey, the
-    original width and height, and what was changed.
+    original width and height, and what was changed. With `late`, pixels and grey are None.
     """
 
     pixels: object
-    grey: bool
+    grey: bool | None
     width: int
     height: int
     notes: tuple
+    late: Late | None = None
 
 
-def decode(source, size, fit="crop"):
+class Values:
+    """What is decided for all pictures of a set together: `add` each `Late`, then `settle`.
+
+    `background` is the grey level or colour of transparent pixels and of padding, None to choose.
+    """
+
+    def __init__(self, background=None):
+        self.background, self.ranges, self.lost = background, {}, Counter()
+        self.clear, self.odd, self.said = 0, [], []
+
+    def add(self, late):
+        low, high, whole = self.ranges.get(late.kind, (late.low, late.high, True))
+        self.ranges[late.kind] = min(low, late.low), max(high, late.high), whole and late.whole
+        if late.clear and late.kind == "bytes" and late.cover.any():
+            self.clear += 1
+            for name, ground in GROUNDS.items():  # how far it is from an empty ground
+                away = abs(late.planes.astype(float) - late.cover * ground).max()
+                self.lost[name] += bool(away < FAINT)
+
+    def settle(self):
+        """Decide; `said` and `odd` are sentences on it, the odd ones to be looked at."""
+        self.scales = {kind: self._scale(kind, *seen) for kind, seen in self.ranges.items()}
+        lost = self.lost["white"]
+        if self.background is not None:
+            self.ground = self.background
+        else:  # white as in a viewer, unless many pictures would not be seen on it
+            many = lost > 0.1 * self.clear
+            self.ground = GROUNDS[
+                min(GROUNDS, key=lambda name: self.lost[name]) if many else "white"
+            ]
+            if self.ground != 255:
+                self.odd.append(
+                    f"{lost:,} of {self.clear:,} transparent pictures are nearly white, and would "
+                    f"not be seen on white: transparent pixels are {self.called()}; "
+                    'background="white", or another colour, overrides this'
+                )
+        lost = self.lost[self.called()]
+        if lost:
+            self.odd.append(
+                f"{lost:,} of {self.clear:,} transparent pictures cannot be seen on "
+                f"{self.called()}: background= takes another colour"
+            )
+        return self
+
+    def called(self):
+        """Return the name of the ground."""
+        names = {level: name for name, level in GROUNDS.items()}
+        return names.get(self.ground) or f"the colour {self.ground}"
+
+    def _scale(self, kind, low, high, whole):
+        """Return the (lowest, highest) value of a kind's range, or why it is not known."""
+        if kind == "bytes":
+            return 0, 255
+        seen = f"{low:,.4g} to {high:,.4g}"
+        if kind != "floats":
+            if low < 0:
+                return f"integers from {low:,} to {high:,}; 0 to 65,535 are expected"
+            top = next(top for top in TOPS if high <= top)
+            text = (
+                "0 (black) and 1 (white)"
+                if top == 1
+                else f"values of {TOPS[top]} bits, 0 to {top:,}"
+            )
+            self.said.append(f"integers from {low:,} to {high:,} were taken as {text}")
+            if top not in (1, 255, 65535):
+                self.odd.append(f"{self.said[-1]}, since none is larger")
+            return 0, top
+        eps = 1e-3  # of a resize or of half precision
+        if low >= -eps and high <= 1 + eps:
+            scale, text = (0, 1), "0 (black) to 1 (white)"
+        elif -1 - eps <= low < -0.5 and high <= 1 + eps:
+            scale, text = (-1, 1), "-1 (black) to 1 (white)"
+        elif low >= 0 and (high > 127 or whole) and high <= 255:
+            scale, text = (0, 255), "0 (black) to 255 (white)"
+        else:
+            return (
+                f"floats from {seen} in the whole set; 0 to 1 are expected, or -1 to 1, or 0 to "
+                "255: undo a normalisation by mean and deviation, and clamp what is beyond"
+            )
+        self.said.append(f"floats from {seen} were taken as {text}")
+        return scale
+
+    def notes(self, late):
+        """Return what was changed in a picture, for `Decoded.notes`."""
+        notes = [f"transparency put on {self.called()}"] if late.clear else []
+        if late.kind in ("signed", "unsigned"):
+            bits = TOPS[self.scales[late.kind][1]]
+            notes.append(f"{bits} bits to 8" if bits.isdigit() else f"{bits} to black and white")
+        return notes
+
+    def pixels(self, late):
+        """Return the pixels (3, size, size), uint8; raise `Unreadable` where the range is not
+        known.
+        """
+        import numpy
+
+        scale = self.scales[late.kind]
+        if isinstance(scale, str):
+            raise Unreadable(scale)
+        low, high = scale
+        cover = 1.0 if late.cover is None else late.cover
+        values = (late.planes.astype(numpy.float32) - low * cover) * (255 / (high - low))
+        values = values + (1 - cover) * numpy.reshape(self.ground, (-1, 1, 1))
+        values = values.round().clip(0, 255).astype(numpy.uint8)
+        return numpy.ascontiguousarray(numpy.broadcast_to(values, (3, *values.shape[1:])))
+
+
+def decode(source, size, fit="crop", alone=True, background=None):
     """Return the `Decoded` of an image: bytes of a file, a Pillow image, an array or a tensor.
 
-    EXIF's rotation is applied; 16-bit values are scaled to 8 bits; transparent pixels are put on
-    white; palettes and other colour spaces become RGB; of an animation the first frame is used.
-    Then the image becomes a square of `size` pixels: its middle is cut out (`fit="crop"`), or the
-    whole is put on a white square ("pad") or stretched to one ("stretch"). Raises `Unreadable`.
+    EXIF's rotation is applied; palettes and other colour spaces become RGB; of an animation the
+    first frame is used. Integers of more than 8 bits and floats are scaled to 8 bits; transparent
+    pixels are put on `background`, by default white: `Values` says how. Where `alone` is false this
+    is left to the caller, who has the whole set, and `late` holds what it needs. The image becomes
+    a square of `size` pixels: its middle is cut out (`fit="crop"`), or the whole is put on a square
+    of the background ("pad") or stretched to one ("stretch"). Raises `Unreadable`.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     notes = []
     try:
-        image = Image.open(io.BytesIO(source)) if isinstance(source, bytes) else _picture(source)
-        width, height = image.size
+        image = Image.open(io.BytesIO(source)) if isinstance(source, bytes) else picture(source)
+        width, height = image.size if isinstance(image, Image.Image) else image[0].shape[1::-1]
         if width * height > PIXELS:
             raise Unreadable(
                 f"{width:,} x {height:,} pixels; more than {PIXELS / 1e6:.0f} million are not "
                 "decoded"
             )
-        if image.format not in (None, "MPO", "JPEG") and getattr(image, "n_frames", 1) > 1:
-            notes.append("first frame of an animation or of several pages")
-        image.draft(None, (2 * size, 2 * size))  # a JPEG is read faster at 1/2 to 1/8 of its size
-        turned = ImageOps.exif_transpose(image)
-        if image.getexif().get(0x0112, 1) != 1:
-            notes.append("turned as EXIF says")
-        flat = _flat(turned, notes)
-        if fit == "crop":
-            flat = ImageOps.fit(flat, (size, size), Image.Resampling.LANCZOS)
-        elif fit == "pad":
-            white = WHITE if flat.mode == "L" else (WHITE,) * 3
-            flat = ImageOps.pad(flat, (size, size), Image.Resampling.LANCZOS, color=white)
-        else:
-            flat = flat.resize((size, size), Image.Resampling.LANCZOS)
-    except UnidentifiedImageError:
-        raise Unreadable("no image that Pillow knows") from None
+        if isinstance(image, Image.Image):
+            comment = image.info.get("Comment") or image.info.get("comment") or ""
+            if str(comment).rstrip("'").endswith("(ganlib)"):  # a str, or bytes
+                raise Unreadable(
+                    "a picture that ganlib drew; saved anew without its comment, it is read"
+                )
+            if image.format not in (None, "MPO", "JPEG") and getattr(image, "n_frames", 1) > 1:
+                notes.append("first frame of an animation or of several pages")
+            image.draft(
+                None, (2 * size, 2 * size)
+            )  # a JPEG is read faster at 1/2 to 1/8 of its size
+            turned = ImageOps.exif_transpose(image)
+            if image.getexif().get(0x0112, 1) != 1:
+                notes.append("turned as EXIF says")
+            image = _flat(turned, notes)
+        pixels, late = _squares(image, size, fit)
+    except UnidentifiedImageError as error:
+        raise Unreadable(no_image(source)) from error
     except Image.DecompressionBombError:
         raise Unreadable(f"more than {PIXELS / 1e6:.0f} million pixels are not decoded") from None
     except Unreadable:
         raise
     except Exception as error:  # a broken file may raise OSError, SyntaxError, struct.error, ...
-        raise Unreadable(f"broken: {str(error)[:100] or type(error).__name__}") from None
-    if min(width, height) < size:
+        known = no_image(source) if isinstance(source, bytes) else ""
+        text = f"broken: {str(error)[:100] or type(error).__name__}"
+        raise Unreadable(known if ":" in known else text) from error
+    if (max if fit == "pad" else min)(width, height) < size:
         notes.append("enlarged")
-    return Decoded(*_pixels(flat), width, height, tuple(notes))
+    if late and alone:
+        values = Values(background)
+        values.add(late)
+        pixels = values.settle().pixels(late)
+        notes += values.notes(late)
+        late = None
+    grey = None if late else is_grey(pixels)
+    return Decoded(pixels, grey, width, height, tuple(notes), late)
 
 
 def _flat(image, notes):
-    """Return an image of mode L or RGB (8 bits, no transparency, no palette); note what changed."""
+    """Return an image of mode L or RGB (8 bits, no palette), of RGBa where pixels are transparent,
+    or (values (H, W, 1), cover or None, kind) of one with more bits; note what changed.
+    """
     import numpy
-    from PIL import Image
 
     if image.mode.startswith("I"):  # I;16 in any byte order; some readers use I for 16 bits
-        values = numpy.asarray(image).astype(numpy.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise Unreadable(
-                f"32-bit values from {values.min():,} to {values.max():,}; 0 to 65,535 are expected"
-            )
-        notes.append("16 bits to 8")
-        return Image.fromarray(((values + 128) // 257).astype(numpy.uint8))
+        values = numpy.asarray(image).astype(numpy.int64)[..., None]
+        key = image.info.get("transparency")
+        cover = values[..., 0] != key if isinstance(key, int) else None
+        return values, cover, "signed" if image.mode == "I" else "unsigned"
     if image.mode == "F":
         raise Unreadable(
             "floating-point values, whose range is not known; save them with 8 or 16 bits"
@@ -93,10 +232,7 @@ def _flat(image, notes):
         notes.append("palette to colours")
     if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
-        if image.getextrema()[3][0] < 255:
-            notes.append("transparency put on white")
-        background = Image.new("RGBA", image.size, (WHITE,) * 3 + (255,))
-        return Image.alpha_composite(background, image).convert("RGB")
+        return image.convert("RGBa" if image.getextrema()[3][0] < 255 else "RGB")
     if image.mode in ("1", "L"):
         return image.convert("L")
     if image.mode not in ("RGB", "P"):
@@ -104,35 +240,54 @@ def _flat(image, notes):
     return image.convert("RGB")
 
 
-def _pixels(image):
-    """Return (pixels (3, H, W), whether they are all grey)."""
-    import numpy
-
-    values = numpy.asarray(image)
-    if values.ndim == 2:
-        return numpy.broadcast_to(values, (3, *values.shape)), True
-    grey = bool((values[..., :1] == values).all())
-    return numpy.ascontiguousarray(values.transpose(2, 0, 1)), grey
-
-
-def _picture(source):
-    """Return a Pillow image of a data set's item: a Pillow image, an array (H, W) or (H, W, C), or
-    a tensor (H, W) or (C, H, W), of uint8, uint16 or floats from 0 to 1. Raises `Unreadable`.
-    """
+def _squares(image, size, fit):
+    """Return (pixels (3, size, size), None), or (None, `Late`) where a whole set must decide."""
     import numpy
     from PIL import Image
 
-    if isinstance(source, Image.Image):
-        return source.copy()
-    if hasattr(source, "permute"):
-        source = (source.permute(1, 2, 0) if source.ndim == 3 else source).cpu().numpy()
-    values = numpy.asarray(source)
-    if values.dtype.kind == "f":
-        if not (values.min() >= 0 and values.max() <= 1):
-            raise Unreadable(
-                f"floats from {values.min():.3g} to {values.max():.3g}; 0 to 1 are expected"
-            )
-        values = (values * 255).round().astype(numpy.uint8)
-    if values.dtype not in (numpy.uint8, numpy.uint16) or values.ndim not in (2, 3):
-        raise Unreadable(f"{values.dtype} of shape {values.shape}; uint8 (H, W, C) is expected")
-    return Image.fromarray(values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values)
+    kind, clear = "bytes", False
+    if isinstance(image, tuple):
+        values, cover, kind = image
+        low, high = values.min().item(), values.max().item()
+        if not -1e30 < low <= high < 1e30:
+            raise Unreadable("values that are not finite")
+        if kind != "floats" and high > 65535:
+            raise Unreadable(f"32-bit values from {low:,} to {high:,}; 0 to 65,535 are expected")
+        whole, clear = bool((values % 1 == 0).all()), cover is not None and not cover.all()
+        seen = values.astype(numpy.float32) * (1 if cover is None else cover[..., None])
+        planes = [Image.fromarray(plane) for plane in numpy.moveaxis(seen, 2, 0).copy()]
+        shape, shade = planes[0].size, cover if clear else None
+        shade = None if shade is None else Image.fromarray(shade.astype(numpy.uint8) * 255)
+    else:
+        planes, shape, (low, high, whole) = list(image.split()), image.size, (0, 255, True)
+        clear = image.mode == "RGBa"
+        shade = planes.pop() if clear else None
+    if fit == "pad" and shape[0] != shape[1] and shade is None:
+        shade = Image.new("L", shape, 255)
+    planes = numpy.stack([numpy.asarray(_square(plane, size, fit)) for plane in planes])
+    if kind == "bytes" and shade is None:
+        return numpy.broadcast_to(planes, (3, size, size)), None
+    cover = None if shade is None else numpy.asarray(_square(shade, size, fit)) / numpy.float32(255)
+    planes = planes.astype(numpy.float16) if kind == "floats" else planes
+    return None, Late(planes, cover, kind, low, high, whole, clear)
+
+
+def _square(image, size, fit):
+    """Return one plane as a square of `size` pixels; those that "pad" adds are 0."""
+    from PIL import Image, ImageOps
+
+    if fit == "crop":
+        return ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+    if fit == "stretch":
+        return image.resize((size, size), Image.Resampling.LANCZOS)
+    # the shorter side of a thin picture becomes one pixel at least
+    inner = [max(1, round(size * side / max(image.size))) for side in image.size]
+    square = Image.new(image.mode, (size, size))
+    place = [round((size - side) / 2) for side in inner]
+    square.paste(image.resize(inner, Image.Resampling.LANCZOS), place)
+    return square
+
+
+def is_grey(pixels):
+    """Whether an image (3, H, W) has no colours."""
+    return bool((pixels[:1] == pixels).all())

@@ -25,6 +25,7 @@ def load(
     size=None,
     fit="crop",
     channels=None,
+    background=None,
 ):
     """Load a data set by name, from a folder or archive of images, or from a data set object;
     return `Images` on `device`.
@@ -39,9 +40,13 @@ def load(
     torchvision or Hugging Face. Any mix of formats, pixel types and sizes becomes squares of `size`
     pixels: the middle is cut out (`fit="crop"`), or the whole put on a white square ("pad") or
     stretched to one ("stretch"). They are grey if all are, else in colour; `channels` (1 or 3)
-    overrides this. One folder per class makes labels. Files that cannot be read are skipped and
-    reported, see `preflight`. The result is cached in `root`/prepared under a hash of the content,
-    so that the next start is quick; a set above 512 MB stays in its file, mapped into memory.
+    overrides this. Transparent pixels and padding become white, or what many pictures would not
+    vanish on; `background` ("white", "black", "grey", "#ff8800", (255, 136, 0)) overrides this.
+    One folder per class makes labels, or a dataset.json, metadata.csv or .jsonl beside the images.
+    Of the folders train, test, ... that of `split` is read, or "all". What cannot be read is
+    skipped; it and all that was decided are in the `report`, see `preflight`. The result is cached
+    in `root`/prepared under a hash of the content, so that the next start is quick; a set above 512
+    MB stays in its file, mapped into memory.
 
     Raises ValueError for an unknown name or a harmful archive, OSError where a download fails, a
     file is corrupt, or nothing can be read.
@@ -53,10 +58,12 @@ def load(
             raise ValueError(
                 f"load({name!r}) reads images of your own; say how large they are to be, as size=64"
             )
-        data = Images(*prepare(name, size, fit, channels, root))
+        data = Images(*prepare(name, size, fit, channels, root, split, background))
         if isinstance(name, (str, Path)):
             place = str(Path(name).absolute())
             data.loaded = {"name": place, "size": size, "fit": fit, "channels": channels}
+            others = {"split": (split, "train"), "background": (background, None)}
+            data.loaded |= {key: value for key, (value, usual) in others.items() if value != usual}
         return data if device is None else data.near(device)
     if size is not None:
         raise ValueError(

@@ -2,27 +2,33 @@
 file, so that the next start is quick. `loading.load` calls `prepare`.
 """
 
+import contextlib
 import hashlib
 import json
 import os
+import pickle
+import tempfile
 import time
 import warnings
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import torch
 
 from ..machine.files import replace
 from ..machine.progress import Progress
-from .decoding import FITS, Unreadable, decode
+from .archives import lasting
+from .decoding import FITS, GROUNDS, Values, decode
+from .labels import labels_of
+from .source import Unreadable, layout, openers
 from .sources import open_source
 
-VERSION = 1  # of the decoded pixels: after a change every set is decoded again
+VERSION = 2  # of the decoded pixels: after a change every set is decoded again
 IN_MEMORY = 2**29  # bytes; a larger set stays in its file, mapped into memory
 
 
-def prepare(given, size, fit, channels, root):
+def prepare(given, size, fit, channels, root, split="train", background=None):
     """Return (images uint8 (N, C, size, size), labels or None, classes, name, report) of the path
     or data set `given`.
 
@@ -36,16 +42,48 @@ def prepare(given, size, fit, channels, root):
             f"size={size!r} was given for images of your own; a number of pixels is expected, as "
             "size=64"
         )
-    source = open_source(given)
-    key = _key(source.mark, size, fit, channels) if source.mark else None
-    folder = Path(root) / "prepared" / (key or f"unnamed-{os.getpid()}")
+    ground, facts, split = _ground(background), openers(), split or "train"
+    source = open_source(given, split)
+    key = _key(source.mark, size, fit, channels, split, ground, facts) if source.mark else None
+    folder = Path(root) / "prepared" / (key or "")
     if key and (cached := _kept(folder)):
         print(
             f"{source.name}: {cached[4]['used']:,} images of {size} x {size}, prepared before (in "
             f"{folder})"
         )
-        return cached
-    return _make(source, size, fit, channels, folder, bool(key))
+        cached = *cached[:3], source.name, cached[4]  # by another name, if the folder has one now
+    if not key:
+        folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
+        folder = Path(tempfile.mkdtemp(prefix="unnamed-", dir=folder))
+    result = (key and cached) or _make(
+        source, size, fit, channels, folder, bool(key), split, ground
+    )
+    for sentence in result[4]["odd"]:
+        print(f"{source.name}: {sentence}")
+    return result
+
+
+def _ground(background):
+    """Return a background as a grey level 0 .. 255, (red, green, blue), or None to choose one."""
+    from PIL import ImageColor
+
+    known = (
+        "'white', 'black', 'grey', a colour as '#ff8800' or (255, 136, 0), or None to choose one"
+    )
+    error = ValueError(f"background={background!r} was given; {known}, is expected")
+    if background is None or background in GROUNDS:
+        return GROUNDS.get(background)
+    try:
+        levels = background
+        if isinstance(background, str):
+            levels = ImageColor.getrgb(background)
+        levels = [levels] * 3 if isinstance(levels, int) else list(levels)
+    except (ValueError, TypeError):
+        raise error from None
+    if len(levels) != 3 or not all(isinstance(v, int) and 0 <= v <= 255 for v in levels):
+        raise error
+    return levels[0] if len(set(levels)) == 1 else tuple(levels)
 
 
 def _key(*facts):
@@ -53,48 +91,62 @@ def _key(*facts):
     return hashlib.sha256(repr((VERSION, *facts)).encode()).hexdigest()[:20]
 
 
-def _make(source, size, fit, channels, folder, keep):
+def _make(source, size, fit, channels, folder, keep, split, ground):
     """Decode `source` into files in `folder`, return the set, and `keep` or delete the files."""
     folder.mkdir(parents=True, exist_ok=True)
-    raw, rows, skipped, notes = (
-        folder / f".decoding-{os.getpid()}.tmp",
-        [],
-        list(source.skipped),
-        Counter(),
-    )
+    raw, rows = folder / f".decoding-{os.getpid()}.tmp", []
+    late = raw.with_name(f".decoding-{os.getpid()}-late.tmp")
+    skipped, notes, values, seen = list(source.skipped), Counter(), Values(ground), 0
     for leftover in folder.glob(".decoding-*.tmp"):  # older than an hour: its process was killed
         if time.time() - leftover.stat().st_mtime > 3600:
             leftover.unlink(missing_ok=True)
+    folders, odd = None, [*source.odd]
+    if source.names is not None:
+        folders, odd = layout(source.names, split, source.name)
     try:
-        with open(raw, "wb") as file:
-            for i, (name, decoded) in enumerate(_decoded(source, size, fit)):
+        with open(raw, "wb") as file, open(late, "wb") as later:
+            for i, (name, decoded) in enumerate(_decoded(source, size, fit, folders)):
+                seen += 1
                 if isinstance(decoded, Exception):
                     skipped.append((name, str(decoded)))
+                    keep = keep and lasting(decoded)
                     continue
-                file.write(decoded.pixels.tobytes())
-                label = source.labels[i] if source.labels else None
-                rows.append((name, decoded.grey, decoded.width, decoded.height, label))
-                notes.update(decoded.notes)
+                if decoded.late is not None:
+                    values.add(decoded.late)
+                    pickle.dump(decoded.late, later)
+                    decoded = decoded._replace(late=True)
+                    file.write(bytes(3 * size * size))
+                else:
+                    file.write(decoded.pixels.tobytes())
+                rows.append((name, decoded._replace(pixels=len(rows)), i))
+        rows = _settled(rows, raw, late, size, values.settle(), skipped)
         if not rows:
             why = "; ".join(f"{name}: {why}" for name, why in skipped[:3])
             raise OSError(
                 f"{source.name} holds no image that can be read, of {len(skipped)} files "
                 f"({why or 'none'})"
             )
-        grey = sum(row[1] for row in rows)
+        for _, decoded, _ in rows:
+            notes.update(decoded.notes)
+        grey = sum(decoded.grey for _, decoded, _ in rows)
         planes = channels or (1 if grey == len(rows) else 3)
-        labels, classes, mixed = _labels(rows, source)
+        labels, classes, where, said, mixed = labels_of(rows, source, folders)
+        names = [name for name, _, _ in rows]
         report = {
-            "found": source.count + len(source.skipped),
+            "found": seen + len(source.skipped),
             "used": len(rows),
             "grey": grey,
             "skipped": skipped,
             "converted": dict(notes.most_common()),
-            "widths": [row[2] for row in rows],
-            "heights": [row[3] for row in rows],
-            "names": [row[0] for row in rows],
+            "widths": [decoded.width for _, decoded, _ in rows],
+            "heights": [decoded.height for _, decoded, _ in rows],
+            "names": names,
             "fit": fit,
             "mixed": mixed,
+            "labels": where,
+            "values": values.said,
+            "background": values.called(),
+            "odd": [*odd, *said, *values.odd],
         }
         about = {
             "shape": [len(rows), planes, size, size],
@@ -103,28 +155,69 @@ def _make(source, size, fit, channels, folder, keep):
             "name": source.name,
             "report": report,
         }
-        _planes(raw, folder / "images.u8", about["shape"])
+        places = [decoded.pixels for _, decoded, _ in rows]
+        _planes(raw, folder / "images.u8", about["shape"], places)
     finally:
         raw.unlink(missing_ok=True)
+        late.unlink(missing_ok=True)
+        if not keep and not (folder / "images.u8").exists():
+            _remove(folder)
     text = json.dumps(about).encode()
     replace(folder / "about.json", lambda file: file.write(text))  # last: it says the set is whole
     prepared = _kept(folder)
     if not keep:  # without a fingerprint the next start cannot find it again
-        for name in ("about.json", "images.u8"):
-            (folder / name).unlink()
-        folder.rmdir()
+        _remove(folder)
     return prepared
 
 
-def _decoded(source, size, fit):
+def _remove(folder):
+    """Delete a prepared set. Windows deletes no file that is mapped: `_sweep` does, later."""
+    with contextlib.suppress(OSError):
+        for file in sorted(folder.iterdir()):  # about.json first: it says that the set is whole
+            file.unlink()
+        folder.rmdir()
+
+
+def _sweep(folder):
+    """Delete what sets that are not kept have left in `folder` more than a day ago."""
+    for old in folder.glob("unnamed-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - old.stat().st_mtime > 86_400:
+                _remove(old)
+
+
+def _settled(rows, raw, late, size, values, skipped):
+    """Write into `raw` the pixels that `values` decides; return the rows of images that it takes,
+    and append the others to `skipped`.
+    """
+    kept = []
+    with open(raw, "r+b") as file, open(late, "rb") as later:
+        for name, decoded, i in rows:
+            if decoded.late:
+                waited = pickle.load(later)
+                try:
+                    pixels = values.pixels(waited)
+                except Unreadable as error:
+                    skipped.append((name, str(error)))
+                    continue
+                file.seek(decoded.pixels * 3 * size * size)
+                file.write(pixels.tobytes())
+                grey, notes = bool((pixels[:1] == pixels).all()), values.notes(waited)
+                decoded = decoded._replace(grey=grey, notes=(*decoded.notes, *notes))
+            kept.append((name, decoded, i))
+    return kept
+
+
+def _decoded(source, size, fit, wanted):
     """Yield (name, `Decoded` or exception) of each item in order; threads decode a few ahead."""
 
     def work(content):
         try:
-            return content if isinstance(content, Exception) else decode(content, size, fit)
+            return content if isinstance(content, Exception) else decode(content, size, fit, False)
         except Unreadable as error:
             return error
 
+    total = source.count if wanted is None else len(wanted)
     workers = os.cpu_count() or 1
     with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
         # Pillow warns of large images and odd EXIF; the report says what matters
@@ -134,10 +227,12 @@ def _decoded(source, size, fit):
         def counted(result):
             nonlocal done
             done += 1
-            progress.tell(done / source.count, f"decoding: {done:,} of {source.count:,} images")
+            share = 0.0 if total is None else done / total
+            of = "" if total is None else f" of {total:,}"
+            progress.tell(share, f"decoding: {done:,}{of} images")
             return result
 
-        for name, content in source.items():
+        for name, content in source.items(None if wanted is None else {*wanted}):
             ahead.append((name, pool.submit(work, content)))
             if len(ahead) >= 4 * workers:
                 first, job = ahead.popleft()
@@ -148,36 +243,18 @@ def _decoded(source, size, fit):
         progress.close()
 
 
-def _labels(rows, source):
-    """Return (labels or None, classes, whether files lie both in folders and beside them).
-
-    Where the source has no labels, each folder is a class.
+def _planes(raw, path, shape, places):
+    """Write the images in `raw`, with three planes each, to `path`, those at
+    `places`: all planes, or their grey.
     """
-    if source.labels:
-        labels = [row[4] for row in rows]
-        if None in labels or min(labels) < 0:
-            return None, (), False
-        return labels, source.classes or tuple(map(str, range(max(labels) + 1))), False
-    folders = [PurePosixPath(row[0]).parts[:-1] for row in rows]
-    common = os.path.commonprefix(folders)  # works on tuples too: the folders that all files share
-    inner = [parts[len(common) :] for parts in folders]
-    firsts = {parts[0] for parts in inner if parts}
-    if not all(inner):
-        return None, (), bool(firsts)
-    classes = tuple(sorted(firsts))
-    return [classes.index(parts[0]) for parts in inner], classes, False
-
-
-def _planes(raw, path, shape):
-    """Write the images in `raw`, with three planes each, to `path`: all planes, or their grey."""
     import numpy
 
     n, planes, h, w = shape
-    decoded = numpy.memmap(raw, numpy.uint8, "r", shape=(n, 3, h, w))
+    decoded = numpy.memmap(raw, numpy.uint8, "r", shape=(places[-1] + 1, 3, h, w))
 
     def write(file):
         for start in range(0, n, 1000):
-            chunk = decoded[start : start + 1000]
+            chunk = decoded[places[start : start + 1000]]
             if planes == 1:  # ITU-R 601's luma, as in Pillow
                 weights = numpy.array([19595, 38470, 7471], numpy.uint32)[:, None, None]
                 chunk = (

@@ -1,14 +1,18 @@
 """Open the user's own images as a `Source`: a folder, an archive, or another library's data set."""
 
 import hashlib
-import operator
+import itertools
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 from . import source
 from .archives import ARCHIVES, open_archive
-from .source import Source, hidden, mark
+from .source import Source, Unreadable, drawn, hidden, is_text, mark, named, of_ganlib, split_of
+
+IMAGE = ("image", "img", "jpg", "jpeg", "png", "webp", "picture", "photo", "pixel_values")
+LABEL = ("label", "labels", "class", "cls", "target", "category")
 
 
 def looks_like_path(text):
@@ -20,13 +24,14 @@ def looks_like_path(text):
     )
 
 
-def open_source(given):
+def open_source(given, split="train"):
     """Return the `Source` of a path, or of a data set like torchvision's or Hugging Face's.
 
-    Raises OSError where nothing is there or it cannot be read, ValueError for a harmful archive.
+    `split` is used where `given` is a dict of data sets. Raises OSError where nothing is there or
+    it cannot be read, ValueError for a harmful archive.
     """
     if not isinstance(given, (str, Path)):
-        return _dataset(given)
+        return _dataset(given, split)
     path = Path(given)
     if path.is_dir():
         return _folder(path)
@@ -38,15 +43,21 @@ def open_source(given):
 
 
 def _folder(path):
-    """Return the `Source` of a folder with its subfolders; links to folders are skipped."""
-    files, skipped = [], []
+    """Return the `Source` of a folder with its subfolders; links to folders are skipped, and what
+    ganlib itself wrote.
+    """
+    files, skipped, runs = [], [], set()
     for place, folders, names in os.walk(path):
         for name in list(folders):
             if os.path.islink(os.path.join(place, name)):
                 skipped.append((_inside(path, place, name), "a link to a folder"))
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and name != "__MACOSX"
-        )
+        folders[:] = sorted(name for name in folders if not hidden(name))
+        if ours := of_ganlib(Path(place), names):
+            skipped.append((_inside(path, place, ""), f"{ours[0]} of ganlib, no data"))
+            names = [name for name in names if name not in ours[1]]
+            runs.add(place)
+        if os.path.basename(place) == "pictures" and os.path.dirname(place) in runs:
+            names = [name for name in names if not drawn(os.path.join(place, name))]
         files += [(_inside(path, place, name), os.path.join(place, name)) for name in names]
     files = sorted(file for file in files if not hidden(file[0]))
     facts, readable = [], []
@@ -69,22 +80,31 @@ def _folder(path):
             facts.append((name, info.st_size, info.st_mtime_ns))
             readable.append((name, file))
 
-    def items():
+    def items(wanted=None):
         for name, file in readable:
-            content = _bytes(file)
-            yield name, content if content is not None else OSError(f"{file} cannot be read")
+            if not is_text(name) and (wanted is None or name in wanted):
+                yield name, _bytes(file)
 
     if sum(size for _, size, _ in facts) <= source.HASHED:
-        facts = [(name, hashlib.sha256(_bytes(file) or b"").hexdigest()) for name, file in readable]
-    return Source(path.resolve().name, mark(facts), items, len(readable), skipped)
+        facts = [(name, hashlib.sha256(_content(file)).hexdigest()) for name, file in readable]
+    texts = {name: _content(file) for name, file in readable if is_text(name)}
+    names = [name for name, _ in readable if name not in texts]
+    called = path.resolve().name
+    return Source(called, mark(facts), items, len(names), skipped, names=names, texts=texts)
 
 
 def _bytes(file):
-    """Return the content of a file, None where it cannot be read."""
+    """Return the content of a file, or the OSError where it cannot be read."""
     try:
         return Path(file).read_bytes()
-    except OSError:
-        return None
+    except OSError as error:
+        return OSError(error.errno, f"{file} cannot be read ({error.strerror})")
+
+
+def _content(file):
+    """Return the content of a file, nothing where it cannot be read."""
+    content = _bytes(file)
+    return content if isinstance(content, bytes) else b""
 
 
 def _inside(path, place, name):
@@ -92,78 +112,187 @@ def _inside(path, place, name):
     return Path(os.path.relpath(os.path.join(place, name), path)).as_posix()
 
 
-def _dataset(data):
+def _dataset(data, split):
     """Return the `Source` of a data set of dicts (Hugging Face), pairs (image, label)
-    (torchvision), or images.
+    (torchvision), or images; of a list or generator of them; or of a dict of data sets by split.
     """
-    if not hasattr(data, "__len__") or not hasattr(data, "__getitem__"):
+    kind, odd = type(data).__name__, []
+    if isinstance(data, Mapping):
+        data, sentence = split_of(data, split)
+        odd.append(sentence)
+        kind = type(data).__name__
+    elif split != "train":
+        raise ValueError(f"split={split!r} was given with a {kind}, which has no splits")
+    count = len(data) if hasattr(data, "__len__") else None
+    if hasattr(data, "dataset") and hasattr(data, "batch_size"):
         raise ValueError(
-            f"{type(data).__name__} was given; a name, a path, or a data set with a length is "
-            "expected"
+            f"a {kind} was given, which gives batches; give its data set, as loader.dataset"
         )
-    if len(data) == 0:
-        raise ValueError(f"the data set {type(data).__name__} is empty")
-    image, label, classes = _columns(data)
+    if isinstance(data, bytes) or not (hasattr(data, "__getitem__") or hasattr(data, "__iter__")):
+        raise ValueError(
+            f"{kind} was given; a name, a path, or a data set with a length is expected"
+        )
+    placed = count is not None and hasattr(data, "__getitem__")
+    first, tries = _first(_tries(data, count if placed else None), kind)
+    image, label, classes = _columns(data, first, odd)
     labels = []
 
-    def items():
-        labels.clear()
-        for i in range(len(data)):
-            try:
-                item = data[i]
-            except Exception as error:  # a broken file: any decoder's error
-                labels.append(None)
-                yield str(i), error
-                continue
-            labels.append(None if label is None else int(item[label]))
-            yield str(i), item if image is None else item[image]
+    def items(wanted=None):
+        for i, item in enumerate(tries):
+            failed = isinstance(item, Exception)
+            labels.append(None if failed or label is None else _part(item, label))
+            content = item if failed or image is None else _part(item, image)
+            if content is None:
+                content = Unreadable(f"it has no image ({image!r})")
+            yield _called(i, content), _content_of(content)
 
     fingerprint = getattr(data, "_fingerprint", "")  # Hugging Face's; others are read at each start
-    return Source(
-        type(data).__name__,
-        fingerprint and mark(fingerprint),
-        items,
-        len(data),
-        [],
-        labels,
-        classes,
-    )
+    found = labels if label is not None else None
+    marked = fingerprint and mark(fingerprint)
+    return Source(kind, marked, items, count, [], found, classes, odd=odd)
 
 
-def _columns(data):
+def _tries(data, count):
+    """Yield the items of a data set, of a stream where `count` is None, or the exceptions that they
+    raise (any decoder's errors), until a hundred follow each other in a stream.
+    """
+    items = iter(data) if count is None else map(data.__getitem__, range(count))
+    failed = 0
+    while count is not None or failed < 100:
+        try:
+            item = next(items)
+            failed = 0
+        except StopIteration:
+            return
+        except Exception as error:
+            item = error
+            failed += 1
+        yield item
+
+
+def _part(item, key):
+    """Return the image or the label of an item, None where it has none."""
+    try:
+        return item[key]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _called(i, content):
+    """Return the name of item `i` in the report: its path if it is one, else its number."""
+    if isinstance(content, dict):
+        content = content.get("path")
+    return str(content) if isinstance(content, (str, Path)) and content else str(i)
+
+
+def _content_of(value):
+    """Return what `decode` takes of an item: a path and a dict of bytes and path become bytes."""
+    if isinstance(value, dict) and {"bytes", "path"} & set(value):  # Hugging Face, decode=False
+        content = value.get("bytes")
+        return bytes(content) if content is not None else _content_of(value.get("path"))
+    if isinstance(value, (str, Path)):
+        if "://" in str(value):
+            return Unreadable("an address; download it first, and give the file's path")
+        return _bytes(Path(value).expanduser())
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    if hasattr(value, "read") and hasattr(value, "seek"):
+        return value.read()
+    return value
+
+
+def _columns(data, item, odd):
     """Return (image key or None, label key or None, class names), from the first readable item."""
-    features, item = getattr(data, "features", None), _first(data)
-    if isinstance(item, dict):
-        kinds = {name: type(kind).__name__ for name, kind in (features or {}).items()}
+    features = getattr(data, "features", None) or {}
+    classes = tuple(map(str, getattr(data, "classes", None) or ()))
+    if isinstance(item, dict) and not set(item) <= {"bytes", "path"}:
+        kinds = {name: type(kind).__name__ for name, kind in features.items()}
         images = [name for name, kind in kinds.items() if kind == "Image"]
-        images += [name for name in ("image", "img") if name in item and name not in images]
+        images += [name for name in IMAGE if name in item and name not in images]
         labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
-        labels += [name for name in ("label", "labels") if name in item and name not in labels]
+        labels += [name for name in LABEL if name in item and name not in labels]
         if not images:
             raise ValueError(
-                f"the data set has the columns {', '.join(item)}; one of images is expected"
+                f"the data set has the columns {', '.join(map(str, item))}; one of images is "
+                "expected"
             )
-        label = labels[0] if labels and _whole(item[labels[0]]) else None
-        return images[0], label, tuple(getattr((features or {}).get(label), "names", None) or ())
-    if isinstance(item, (tuple, list)):
-        label = 1 if len(item) > 1 and _whole(item[1]) else None
-        return 0, label, tuple(map(str, getattr(data, "classes", None) or ()))
+        for what, several in (("images", images), ("labels", labels)):
+            if len(several) > 1:
+                odd.append(
+                    f"{len(several)} columns may be the {what}, {named(several)}: "
+                    f"{several[0]} is taken"
+                )
+        label = labels[0] if labels else None
+        return images[0], label, tuple(getattr(features.get(label), "names", None) or ())
+    if isinstance(item, (tuple, list)) and not hasattr(item, "shape"):
+        images = [i for i, value in enumerate(item) if _is_image(value)]
+        image = images[0] if images else 0
+        others = [i for i in range(len(item)) if i not in images]
+        later = [i for i in others if i > image]
+        if len(images) > 1:
+            odd.append(f"each item holds {len(images)} images: the first of them is taken")
+        return image, (later or others or [None])[0], classes
     return None, None, ()
 
 
-def _first(data):
-    """Return the first item that can be read; raise OSError where there is none."""
-    for i in range(len(data)):
-        try:
-            return data[i]
-        except Exception as error:  # broken: `items` reports it
-            last = error
-    raise OSError(f"none of the {len(data)} items of {type(data).__name__} can be read ({last})")
+def _is_image(value):
+    """Whether a value of a tuple is an image: a picture, an array of two or more axes, a path."""
+    return (
+        hasattr(value, "getexif")
+        or getattr(value, "ndim", 0) > 1
+        or isinstance(value, (bytes, Path))
+        or (isinstance(value, str) and os.path.isfile(value))
+        or (isinstance(value, dict) and {"bytes", "path"} <= set(value))
+    )
 
 
-def _whole(label):
-    """Whether a label is a whole number: an int, or an integer of numpy or torch."""
-    try:
-        return operator.index(label) is not None
-    except TypeError:
-        return False
+def _first(tries, kind):
+    """Return (the first item that can be read, an iterator over all); raise OSError where there is
+    none, ValueError for an empty set.
+    """
+    head = []
+    for item in tries:
+        head.append(item)
+        if not isinstance(item, Exception):
+            return item, itertools.chain(head, tries)
+    if not head:
+        raise ValueError(f"the data set {kind} is empty")
+    raise OSError(f"none of the {len(head)} items of {kind} can be read ({head[-1]})")
+
+
+def picture(source):
+    """Return a data set's item as a Pillow image, or (values (H, W, C), None, kind): a Pillow
+    image, an array (H, W) or (H, W, C), or a tensor (H, W) or (C, H, W), of bools, integers or
+    floats. Raises `Unreadable`.
+    """
+    import numpy
+    from PIL import Image
+
+    if isinstance(source, Image.Image):
+        return source.copy()
+    if tensor := hasattr(source, "permute"):  # float() since NumPy has no bfloat16
+        source = source.detach().cpu()
+        source = (source.float() if source.is_floating_point() else source).numpy()
+    values = numpy.asarray(source)
+    if values.ndim == 2:
+        values = values[..., None]
+    first = values.ndim == 3 and values.shape[0] in (1, 2, 3, 4)
+    last = values.ndim == 3 and values.shape[2] in (1, 2, 3, 4)
+    if values.dtype.kind not in "buif" or not (first or last) or not values.size:
+        raise Unreadable(f"{values.dtype} of shape {values.shape}; uint8 (H, W, C) is expected")
+    if first and (tensor or not last) and numpy.ndim(source) == 3:
+        values = numpy.moveaxis(values, 0, 2)
+    if values.dtype.kind == "b":
+        values = values.astype(numpy.uint8) * 255
+    if values.dtype != numpy.uint8 and values.shape[2] in (2, 4):
+        if values.dtype.kind != "f" or not 0 <= values.min() <= values.max() <= 1:
+            raise Unreadable(
+                f"{values.dtype} of shape {values.shape}, with transparency; uint8 is expected, or "
+                "floats from 0 to 1"
+            )
+        values = (values * 255).round().astype(numpy.uint8)
+    if values.dtype == numpy.uint8:
+        values = values[..., 0] if values.shape[2] == 1 else numpy.ascontiguousarray(values)
+        return Image.fromarray(values)
+    kinds = {"u": "unsigned", "i": "signed", "f": "floats"}
+    return values, None, kinds[values.dtype.kind]

@@ -2,6 +2,7 @@
 what to expect.
 """
 
+import io
 import statistics
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ from .speed import rate
 
 COMPARED = 20_000  # the most images that are searched for near-duplicates
 SHOWN = 64  # images on the contact sheet
+FLAT, DARK = 2, 32  # levels of 255: an image that varies by less is blank; a set below is dark
+SHEET = "a contact sheet of training images (ganlib)"  # so that `load` does not read it as data
 
 
 @dataclass
@@ -60,7 +63,7 @@ def preflight(data, name="small", conditional=None, seconds=3.0):
         )
     report, n = data.report, len(data)
     places = some_of(n, SHOWN).sort().values
-    sheet = show(data.images[places.to(data.images.device)], scale=max(1, 64 // data.shape[2]))
+    sheet = _sheet(data.images[places.to(data.images.device)], max(1, 64 // data.shape[2]))
     colour = "grey" if data.shape[0] == 1 else "in colour"
     lines, facts = (
         [f"{data.name}: {n:,} images of {data.shape[2]} x {data.shape[1]}, {colour}"],
@@ -82,6 +85,8 @@ def preflight(data, name="small", conditional=None, seconds=3.0):
             + _some([f"{a} {b:,}" for a, b in zip(names, counts, strict=True)], 12)
         )
         facts["classes"] = counts
+    if "labels" in report:
+        lines.append(f"labels: {report['labels']}")
     pairs = near_duplicates(data)
     twins = len({second for _, second in pairs})
     files = report.get("names", [])
@@ -110,7 +115,8 @@ def preflight(data, name="small", conditional=None, seconds=3.0):
         facts["batch_size"] = batch
     except (ValueError, RuntimeError) as error:  # a size that it cannot draw, or too little memory
         lines.append(f"recipe {name} cannot be used: {error}")
-    advice = [*_advice(data, report, twins, facts.get("classes"), labelled)]
+    advice = [*report.get("odd", []), *_pixels(data)]
+    advice += _advice(data, report, twins, facts.get("classes"), labelled)
     result = Preflight(sheet, lines, advice, facts, batch or max(1, min(50, n // 4)))
     print(result)
     return result
@@ -128,8 +134,11 @@ def _files(report):
     yield (
         f"files: {report['found']:,} found, {report['used']:,} used, {len(report['skipped']):,} "
         f"skipped; sizes {min(w):,} x {min(h):,} to {max(w):,} x {max(h):,}, median "
-        f"{statistics.median(w):,.0f} x {statistics.median(h):,.0f}; {FIT[report['fit']]}"
+        f"{statistics.median(w):,.0f} x {statistics.median(h):,.0f}; "
+        + FIT[report["fit"]].format(report.get("background", "white"))
     )
+    if report.get("values"):
+        yield "values: " + "; ".join(report["values"])
     if 0 < report["grey"] < report["used"]:
         yield f"colour: {report['grey']:,} of {report['used']:,} are grey"
     if report["converted"]:
@@ -140,7 +149,33 @@ def _files(report):
         yield "skipped: " + _some([f"{name} ({why})" for name, why in report["skipped"]], 8)
 
 
-FIT = {"crop": "the middle is cut out", "pad": "padded with white", "stretch": "stretched"}
+FIT = {"crop": "the middle is cut out", "pad": "padded with {}", "stretch": "stretched"}
+
+
+def _sheet(images, scale):
+    """Return images as a grid, a `Picture` whose file says what it is."""
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    note = PngInfo()
+    note.add_text("Comment", SHEET)
+    return Picture(Image.open(io.BytesIO(show(images, scale=scale).data)), "<images>", pnginfo=note)
+
+
+def _pixels(data):
+    """Yield sentences on images that are blank, and on a set that is dark all over."""
+    n, blank, brightest = len(data), 0, 0
+    for part in data.images.split(1000):
+        low, high = part.flatten(1).amin(1), part.flatten(1).amax(1)
+        blank += int((high - low < FLAT).sum())
+        brightest = max(brightest, int(high.max()))
+    if blank > 0.01 * n:
+        yield f"{blank:,} of {n:,} images are blank: a single colour all over"
+    if brightest < DARK:
+        yield (
+            f"the set is dark: the brightest value is {brightest} of 255; if its pixels have "
+            "another range, scale them to 0 .. 255"
+        )
 
 
 def _advice(data, report, twins, counts, labelled):
