@@ -195,6 +195,14 @@ def test_a_single_folder_makes_no_labels_and_the_report_says_so(tmp_path, capsys
     assert "labels: none: all images lie in one folder, cats" in capsys.readouterr().out
 
 
+def test_folders_of_which_nothing_can_be_read_are_named(tmp_path):
+    made = files("cats/1.png", "dogs/2.png") | {"birds/1.mp4": b"x", "notes/read.txt": b"me"}
+    data = load(tmp_path, made)
+    assert data.classes == ("cats", "dogs")
+    assert "no image can be read of the folders birds" in advice(data)
+    assert "notes" not in advice(data)
+
+
 SYSTEM = [
     *("__MACOSX/cats/._1.png", ".ipynb_checkpoints/1-checkpoint.png", "@eaDir/1.png/thumb.png"),
     *(".Trashes/1.png", "$RECYCLE.BIN/S-1-5/1.png", ".git/1.png", "cats/Thumbs.db", "cats/._2.png"),

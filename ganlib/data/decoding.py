@@ -11,6 +11,7 @@ from .source import Unreadable, no_image
 from .sources import picture
 
 PIXELS = 80_000_000  # most pixels of one image: more is a mistake, or meant to fill the memory
+MANY = f"more than {PIXELS / 1e6:.0f} million pixels are not decoded"
 FITS = ("crop", "pad", "stretch")
 GROUNDS = {"white": 255, "black": 0, "grey": 128}
 FAINT = 16  # levels: what differs from its ground by less is not seen
@@ -20,7 +21,7 @@ TOPS = {1: "0 and 1", 255: "8", 1023: "10", 4095: "12", 16383: "14", 65535: "16"
 class Late(NamedTuple):
     """Pixels whose range or ground `Values` decides: `planes (C, size, size)`, times `cover`.
 
-    `cover (size, size)`, in 0 .. 1, is how opaque each pixel is, None for 1. `kind` is "bytes",
+    `cover (size, size)`, uint8, is how opaque each pixel is, None for 255. `kind` is "bytes",
     "unsigned", "signed" or "floats"; `low`, `high` and `whole` (are all whole?) are of the original
     values; `clear` says whether the picture has transparent pixels.
     """
@@ -36,7 +37,8 @@ class Late(NamedTuple):
 
 class Decoded(NamedTuple):
     """A decoded image: pixels (3, size, size) as a uint8 array, whether they are all grey, the
-    original width and height, and what was changed. With `late`, pixels and grey are None.
+    original width and height, and what was changed. With `late`, pixels and grey are None. `frame`
+    is the (left, top, width, height) of the image in a square that was padded with white.
     """
 
     pixels: object
@@ -45,6 +47,7 @@ class Decoded(NamedTuple):
     height: int
     notes: tuple
     late: Late | None = None
+    frame: tuple | None = None
 
 
 class Values:
@@ -63,28 +66,23 @@ class Values:
         if late.clear and late.kind == "bytes" and late.cover.any():
             self.clear += 1
             for name, ground in GROUNDS.items():  # how far it is from an empty ground
-                away = abs(late.planes.astype(float) - late.cover * ground).max()
+                away = abs(late.planes.astype(float) - late.cover / 255 * ground).max()
                 self.lost[name] += bool(away < FAINT)
 
     def settle(self):
         """Decide; `said` and `odd` are sentences on it, the odd ones to be looked at."""
         self.scales = {kind: self._scale(kind, *seen) for kind, seen in self.ranges.items()}
-        lost = self.lost["white"]
-        if self.background is not None:
-            self.ground = self.background
-        else:  # white as in a viewer, unless many pictures would not be seen on it
-            many = lost > 0.1 * self.clear
-            self.ground = GROUNDS[
-                min(GROUNDS, key=lambda name: self.lost[name]) if many else "white"
-            ]
+        self.ground, white = self.background, self.lost["white"]
+        if self.background is None:  # white as in a viewer, unless many could not be seen on it
+            best = min(GROUNDS, key=lambda name: self.lost[name])
+            self.ground = GROUNDS[best if white > 0.1 * self.clear else "white"]
             if self.ground != 255:
                 self.odd.append(
-                    f"{lost:,} of {self.clear:,} transparent pictures are nearly white, and would "
-                    f"not be seen on white: transparent pixels are {self.called()}; "
+                    f"{white:,} of {self.clear:,} transparent pictures are nearly white, and would "
+                    f"not be seen on white: transparent pixels are {best}; "
                     'background="white", or another colour, overrides this'
                 )
-        lost = self.lost[self.called()]
-        if lost:
+        if lost := self.lost[self.called()]:
             self.odd.append(
                 f"{lost:,} of {self.clear:,} transparent pictures cannot be seen on "
                 f"{self.called()}: background= takes another colour"
@@ -94,27 +92,22 @@ class Values:
     def called(self):
         """Return the name of the ground."""
         names = {level: name for name, level in GROUNDS.items()}
-        return names.get(self.ground) or f"the colour {self.ground}"
+        return names.get(self.ground) or f"colour {self.ground}"
 
     def _scale(self, kind, low, high, whole):
         """Return the (lowest, highest) value of a kind's range, or why it is not known."""
         if kind == "bytes":
             return 0, 255
-        seen = f"{low:,.4g} to {high:,.4g}"
         if kind != "floats":
             if low < 0:
                 return f"integers from {low:,} to {high:,}; 0 to 65,535 are expected"
-            top = next(top for top in TOPS if high <= top)
-            text = (
-                "0 (black) and 1 (white)"
-                if top == 1
-                else f"values of {TOPS[top]} bits, 0 to {top:,}"
-            )
+            top, bits = next((top, bits) for top, bits in TOPS.items() if high <= top)
+            text = f"values of {bits} bits, 0 to {top:,}" if top > 1 else "0 (black) and 1 (white)"
             self.said.append(f"integers from {low:,} to {high:,} were taken as {text}")
             if top not in (1, 255, 65535):
                 self.odd.append(f"{self.said[-1]}, since none is larger")
             return 0, top
-        eps = 1e-3  # of a resize or of half precision
+        eps, seen = 1e-3, f"{low:,.4g} to {high:,.4g}"  # eps: of a resize, or of half precision
         if low >= -eps and high <= 1 + eps:
             scale, text = (0, 1), "0 (black) to 1 (white)"
         elif -1 - eps <= low < -0.5 and high <= 1 + eps:
@@ -138,20 +131,28 @@ class Values:
         return notes
 
     def pixels(self, late):
-        """Return the pixels (3, size, size), uint8; raise `Unreadable` where the range is not
-        known.
-        """
+        """Return the pixels (3, size, size), uint8; raise `Unreadable` for an unknown range."""
         import numpy
 
         scale = self.scales[late.kind]
         if isinstance(scale, str):
             raise Unreadable(scale)
         low, high = scale
-        cover = 1.0 if late.cover is None else late.cover
+        cover = 1.0 if late.cover is None else late.cover / numpy.float32(255)
         values = (late.planes.astype(numpy.float32) - low * cover) * (255 / (high - low))
         values = values + (1 - cover) * numpy.reshape(self.ground, (-1, 1, 1))
         values = values.round().clip(0, 255).astype(numpy.uint8)
         return numpy.ascontiguousarray(numpy.broadcast_to(values, (3, *values.shape[1:])))
+
+    def framed(self, pixels, frame):
+        """Return pixels (3, size, size) with the ground around the image in its `frame`."""
+        import numpy
+
+        left, top, width, height = frame
+        inside = numpy.zeros(pixels.shape[1:], bool)
+        inside[top : top + height, left : left + width] = True
+        ground = numpy.reshape(self.ground, (-1, 1, 1)).astype(numpy.uint8)
+        return numpy.where(inside, pixels, ground)
 
 
 def decode(source, size, fit="crop", alone=True, background=None):
@@ -171,10 +172,7 @@ def decode(source, size, fit="crop", alone=True, background=None):
         image = Image.open(io.BytesIO(source)) if isinstance(source, bytes) else picture(source)
         width, height = image.size if isinstance(image, Image.Image) else image[0].shape[1::-1]
         if width * height > PIXELS:
-            raise Unreadable(
-                f"{width:,} x {height:,} pixels; more than {PIXELS / 1e6:.0f} million are not "
-                "decoded"
-            )
+            raise Unreadable(f"{width:,} x {height:,} pixels; {MANY}")
         if isinstance(image, Image.Image):
             comment = image.info.get("Comment") or image.info.get("comment") or ""
             if str(comment).rstrip("'").endswith("(ganlib)"):  # a str, or bytes
@@ -190,11 +188,11 @@ def decode(source, size, fit="crop", alone=True, background=None):
             if image.getexif().get(0x0112, 1) != 1:
                 notes.append("turned as EXIF says")
             image = _flat(turned, notes)
-        pixels, late = _squares(image, size, fit)
+        pixels, late, frame = _squares(image, size, fit)
     except UnidentifiedImageError as error:
         raise Unreadable(no_image(source)) from error
     except Image.DecompressionBombError:
-        raise Unreadable(f"more than {PIXELS / 1e6:.0f} million pixels are not decoded") from None
+        raise Unreadable(MANY) from None
     except Unreadable:
         raise
     except Exception as error:  # a broken file may raise OSError, SyntaxError, struct.error, ...
@@ -203,14 +201,17 @@ def decode(source, size, fit="crop", alone=True, background=None):
         raise Unreadable(known if ":" in known else text) from error
     if (max if fit == "pad" else min)(width, height) < size:
         notes.append("enlarged")
-    if late and alone:
+    if alone:
         values = Values(background)
-        values.add(late)
-        pixels = values.settle().pixels(late)
-        notes += values.notes(late)
-        late = None
+        if late:
+            values.add(late)
+            pixels = values.settle().pixels(late)
+            notes += values.notes(late)
+        elif frame:
+            pixels = values.settle().framed(pixels, frame)
+        late = frame = None
     grey = None if late else is_grey(pixels)
-    return Decoded(pixels, grey, width, height, tuple(notes), late)
+    return Decoded(pixels, grey, width, height, tuple(notes), late, frame)
 
 
 def _flat(image, notes):
@@ -241,7 +242,7 @@ def _flat(image, notes):
 
 
 def _squares(image, size, fit):
-    """Return (pixels (3, size, size), None), or (None, `Late`) where a whole set must decide."""
+    """Return (pixels (3, size, size), None, frame), or (None, `Late`, None) if a set decides."""
     import numpy
     from PIL import Image
 
@@ -262,29 +263,35 @@ def _squares(image, size, fit):
         planes, shape, (low, high, whole) = list(image.split()), image.size, (0, 255, True)
         clear = image.mode == "RGBa"
         shade = planes.pop() if clear else None
-    if fit == "pad" and shape[0] != shape[1] and shade is None:
-        shade = Image.new("L", shape, 255)
-    planes = numpy.stack([numpy.asarray(_square(plane, size, fit)) for plane in planes])
+    frame = _frame(shape, size) if fit == "pad" else None
     if kind == "bytes" and shade is None:
-        return numpy.broadcast_to(planes, (3, size, size)), None
-    cover = None if shade is None else numpy.asarray(_square(shade, size, fit)) / numpy.float32(255)
+        planes = [numpy.asarray(_square(plane, size, fit, frame, 255)) for plane in planes]
+        return numpy.broadcast_to(planes, (3, size, size)), None, frame
+    if frame and shade is None:
+        shade = Image.new("L", shape, 255)
+    planes = numpy.stack([numpy.asarray(_square(plane, size, fit, frame)) for plane in planes])
+    cover = None if shade is None else numpy.asarray(_square(shade, size, fit, frame))
     planes = planes.astype(numpy.float16) if kind == "floats" else planes
-    return None, Late(planes, cover, kind, low, high, whole, clear)
+    return None, Late(planes, cover, kind, low, high, whole, clear), None
 
 
-def _square(image, size, fit):
-    """Return one plane as a square of `size` pixels; those that "pad" adds are 0."""
+def _frame(shape, size):
+    """Return where a picture lies in a square that it is padded to: (left, top, width, height)."""
+    # the shorter side of a thin picture is one pixel at least
+    inner = [max(1, round(size * side / max(shape))) for side in shape]
+    return *(round((size - side) / 2) for side in inner), *inner
+
+
+def _square(image, size, fit, frame, ground=0):
+    """Return one plane as a square of `size` pixels, with `ground` around its `frame`."""
     from PIL import Image, ImageOps
 
     if fit == "crop":
         return ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
     if fit == "stretch":
         return image.resize((size, size), Image.Resampling.LANCZOS)
-    # the shorter side of a thin picture becomes one pixel at least
-    inner = [max(1, round(size * side / max(image.size))) for side in image.size]
-    square = Image.new(image.mode, (size, size))
-    place = [round((size - side) / 2) for side in inner]
-    square.paste(image.resize(inner, Image.Resampling.LANCZOS), place)
+    square = Image.new(image.mode, (size, size), ground)
+    square.paste(image.resize(frame[2:], Image.Resampling.LANCZOS), frame[:2])
     return square
 
 

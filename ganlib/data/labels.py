@@ -12,9 +12,12 @@ import re
 from collections import Counter, defaultdict
 from typing import NamedTuple
 
-from .source import named, natural, parts
+from .source import NO_IMAGES, named, natural, parts
 
-FILE = ("file_name", "filename", "file", "path", "name", "image", "img", "id")
+FILE = (
+    *("file_name", "filename", "file", "path", "file_path", "filepath", "image_path"),
+    *("image_name", "img_name", "name", "image", "img", "image_id", "id"),
+)
 LABEL = ("label", "labels", "class", "class_name", "category", "target", "y")
 
 
@@ -32,7 +35,14 @@ def labels_of(rows, source, folders):
         return None, (), where, [], False
     if values is None:
         labels, classes, found, odd, mixed = from_folders(names, [folders[name] for name in names])
-        return labels, classes, found, [where, *odd] if where else odd, mixed
+        odd = [where, *odd] if where else odd
+        read = {folders[name] for name in names}
+        lost = [
+            f[-1] for n, f in folders.items() if f and f not in read and not NO_IMAGES.search(n)
+        ]
+        if lost:
+            odd.append(f"no image can be read of the folders {named(dict.fromkeys(lost))}")
+        return labels, classes, found, odd, mixed
     labels, classes, found, odd = from_values(values)
     return labels, classes, found if labels is None else where, odd, False
 

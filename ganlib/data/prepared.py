@@ -19,7 +19,7 @@ import torch
 from ..machine.files import replace
 from ..machine.progress import Progress
 from .archives import lasting
-from .decoding import FITS, GROUNDS, Values, decode
+from .decoding import FITS, GROUNDS, Values, decode, is_grey
 from .labels import labels_of
 from .source import Unreadable, layout, openers
 from .sources import open_source
@@ -72,7 +72,7 @@ def _ground(background):
         "'white', 'black', 'grey', a colour as '#ff8800' or (255, 136, 0), or None to choose one"
     )
     error = ValueError(f"background={background!r} was given; {known}, is expected")
-    if background is None or background in GROUNDS:
+    if background is None or (isinstance(background, str) and background in GROUNDS):
         return GROUNDS.get(background)
     try:
         levels = background
@@ -93,6 +93,9 @@ def _key(*facts):
 
 def _make(source, size, fit, channels, folder, keep, split, ground):
     """Decode `source` into files in `folder`, return the set, and `keep` or delete the files."""
+    folders, odd = None, [*source.odd]
+    if source.names is not None:
+        folders, odd = layout(source.names, split, source.name)
     folder.mkdir(parents=True, exist_ok=True)
     raw, rows = folder / f".decoding-{os.getpid()}.tmp", []
     late = raw.with_name(f".decoding-{os.getpid()}-late.tmp")
@@ -100,9 +103,6 @@ def _make(source, size, fit, channels, folder, keep, split, ground):
     for leftover in folder.glob(".decoding-*.tmp"):  # older than an hour: its process was killed
         if time.time() - leftover.stat().st_mtime > 3600:
             leftover.unlink(missing_ok=True)
-    folders, odd = None, [*source.odd]
-    if source.names is not None:
-        folders, odd = layout(source.names, split, source.name)
     try:
         with open(raw, "wb") as file, open(late, "wb") as later:
             for i, (name, decoded) in enumerate(_decoded(source, size, fit, folders)):
@@ -121,7 +121,8 @@ def _make(source, size, fit, channels, folder, keep, split, ground):
                 rows.append((name, decoded._replace(pixels=len(rows)), i))
         rows = _settled(rows, raw, late, size, values.settle(), skipped)
         if not rows:
-            why = "; ".join(f"{name}: {why}" for name, why in skipped[:3])
+            reasons = {why: name for name, why in reversed(skipped)}  # each with its first file
+            why = "; ".join(f"{name}: {why}" for why, name in list(reasons.items())[:-4:-1])
             raise OSError(
                 f"{source.name} holds no image that can be read, of {len(skipped)} files "
                 f"({why or 'none'})"
@@ -190,9 +191,12 @@ def _settled(rows, raw, late, size, values, skipped):
     """Write into `raw` the pixels that `values` decides; return the rows of images that it takes,
     and append the others to `skipped`.
     """
+    import numpy
+
     kept = []
     with open(raw, "r+b") as file, open(late, "rb") as later:
         for name, decoded, i in rows:
+            place = decoded.pixels * 3 * size * size
             if decoded.late:
                 waited = pickle.load(later)
                 try:
@@ -200,11 +204,17 @@ def _settled(rows, raw, late, size, values, skipped):
                 except Unreadable as error:
                     skipped.append((name, str(error)))
                     continue
-                file.seek(decoded.pixels * 3 * size * size)
-                file.write(pixels.tobytes())
-                grey, notes = bool((pixels[:1] == pixels).all()), values.notes(waited)
-                decoded = decoded._replace(grey=grey, notes=(*decoded.notes, *notes))
-            kept.append((name, decoded, i))
+                decoded = decoded._replace(notes=(*decoded.notes, *values.notes(waited)))
+            elif decoded.frame and values.ground != 255:  # padded with white until now
+                file.seek(place)
+                white = numpy.frombuffer(file.read(3 * size * size), numpy.uint8)
+                pixels = values.framed(white.reshape(3, size, size), decoded.frame)
+            else:
+                kept.append((name, decoded, i))
+                continue
+            file.seek(place)
+            file.write(pixels.tobytes())
+            kept.append((name, decoded._replace(grey=is_grey(pixels)), i))
     return kept
 
 

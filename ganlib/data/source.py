@@ -188,7 +188,8 @@ def split_of(sets, split):
     chosen = [name for name, kind in kinds.items() if split in (name, kind)]
     if not chosen:
         raise ValueError(
-            f"a dict of {named(sets)} was given, and split={split!r}; one of these is expected"
+            f"a dict of {named(sets)} was given, and split={split!r}: a dict holds data sets by "
+            "split; give arrays of images and labels as zip(images, labels)"
         )
     return sets[chosen[0]], f"{chosen[0]!r} of {named(sets)} is taken; split= takes another"
 
