@@ -57,6 +57,7 @@ def advice(data):
         (["v1.10", "v1.9"], ["v1.9", "v1.10"]),
         (["b", "a", "C"], ["C", "a", "b"]),
         (["01", "00", "10"], ["00", "01", "10"]),
+        (["1", "0", "-1", "-2"], ["-2", "-1", "0", "1"]),
     ],
 )
 def test_folders_with_numbers_are_in_the_order_of_the_numbers(tmp_path, folders, order):
@@ -80,6 +81,7 @@ SPLITS = [
     (("test_set", "training_set"), "training_set", "test"),
     (("train2017", "val2017"), "train2017", "val2017"),
     (("dev", "train"), "train", "dev"),
+    (("seg_train", "seg_test"), "seg_train", "test"),
 ]
 
 
@@ -292,6 +294,7 @@ METADATA = {
     "metadata.tsv": table([["file_name", "label"], ["1.png", "dog"], ["2.png", "cat"]], "\t"),
     "metadata.jsonl": b'{"file_name": "1.png", "label": "dog"}\n\n{"file_name": "2.png", '
     b'"label": "cat"}\n',
+    "metadata.CSV": b"File_Name; Label\r\n1.png; dog\r\n2.png; cat\r\n",
     "labels.csv": b"\xef\xbb\xbfid,class\r\n1,dog\r\n2,cat\r\n",
 }
 
@@ -402,6 +405,7 @@ NOT_TAKEN = {
     "infinite": ([float("inf"), 1.0], "inf is no whole number"),
     "mixed": ([0, "cat"], "1 are texts ('cat') and the others numbers"),
     "attributes": ([T([1, 1, 0]), T([0, 1, 0])], "vectors of several numbers"),
+    "a vector and a number": ([1, T([1, 0])], "vectors of several numbers"),
     "lengths": ([[0, 1], [1, 0, 0]], "vectors of several numbers"),
     "boxes": ([{"box": [1, 2]}] * 2, "a dict is no class"),
     "places": ([numpy.zeros(12_345)] * 2, "a ndarray of (12345,) is no class"),

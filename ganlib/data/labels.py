@@ -53,7 +53,9 @@ def from_folders(names, folders):
     """
     common = len(os.path.commonprefix(folders))
     inner = [folder[common:] for folder in folders]
-    firsts = sorted({folder[0] for folder in inner if folder}, key=natural)
+    firsts = {folder[0] for folder in inner if folder}
+    numbers = all(re.fullmatch("-?[0-9]+", first) for first in firsts)
+    firsts = sorted(firsts, key=(lambda first: (int(first), first)) if numbers else natural)
     if not all(inner):
         where = (
             f"all images lie in one folder, {folders[0][-1]}"
@@ -69,7 +71,7 @@ def from_folders(names, folders):
         )
         return None, (), f"none: {said}", [said], False
     odd = []
-    if all(first.isdecimal() for first in firsts) and [*map(int, firsts)] != [*range(len(firsts))]:
+    if numbers and [*map(int, firsts)] != [*range(len(firsts))]:
         odd = [f"{_renumbered(firsts)}: the folders' names are not the numbers of the classes"]
     place = {first: i for i, first in enumerate(firsts)}
     return [place[folder[0]] for folder in inner], tuple(firsts), "from the folders", odd, False
@@ -159,9 +161,11 @@ def _rows(last, text):
     if last.endswith(".jsonl"):
         rows = [json.loads(line) for line in text.splitlines() if line.strip()]
     else:
-        delimiter = "\t" if last.endswith(".tsv") else ","
+        head = text.partition("\n")[0]
+        delimiter = max(",", "\t", ";", key=head.count)
         rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True))
-    columns = list(dict.fromkeys(column for row in rows for column in row if column))
+    rows = [{str(key).strip().lower(): value for key, value in row.items()} for row in rows]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
     file = next((column for column in FILE if column in columns), None)
     label = next((column for column in LABEL if column in columns), None)
     if file is None or label is None:
@@ -182,8 +186,8 @@ def from_values(values, names=()):
     if bad := next((value for value in plain if isinstance(value, _Odd)), None):
         return _none(bad.text)
     if any(isinstance(value, tuple) for value in plain):
-        ones = all(
-            isinstance(v, tuple) and len(v) == len(plain[0]) and sorted(v)[-2:] == [0, 1]
+        ones = len({isinstance(v, tuple) and len(v) for v in plain}) == 1 and all(
+            len(v) > 1 and sorted(v)[-2:] == [0, 1]
             and sum(map(abs, v)) == 1 for v in plain
         )  # fmt: skip
         if not ones:
@@ -216,9 +220,7 @@ def from_values(values, names=()):
 
 
 class _Odd(NamedTuple):
-    """A label that is no class."""
-
-    text: str
+    text: str  # why a label is no class
 
 
 def _plain(value):

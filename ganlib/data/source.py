@@ -234,6 +234,8 @@ def _of_split(folders, split, within):
     for depth in (0, 1):
         at, firsts = _at(folders, depth)
         kinds = {first: _split(first)[0] for first in firsts}
+        bare = {first: _split(re.sub("^[^ _-]+[ _-]", "", first))[0] for first in firsts}
+        kinds = kinds if None in bare.values() else bare  # seg_train, seg_test
         there = set(kinds.values())
         if len(there - {None}) > 1 and (None not in there or (depth == 0 and "train" in there)):
             break

@@ -98,7 +98,9 @@ def _bytes(file):
     try:
         return Path(file).read_bytes()
     except OSError as error:
-        return OSError(error.errno, f"{file} cannot be read ({error.strerror})")
+        unread = OSError(f"{file} cannot be read ({error.strerror})")
+        unread.errno = error.errno
+        return unread
 
 
 def _content(file):
@@ -125,9 +127,9 @@ def _dataset(data, split):
         raise ValueError(f"split={split!r} was given with a {kind}, which has no splits")
     count = len(data) if hasattr(data, "__len__") else None
     if hasattr(data, "dataset") and hasattr(data, "batch_size"):
-        raise ValueError(
-            f"a {kind} was given, which gives batches; give its data set, as loader.dataset"
-        )
+        raise ValueError(f"a {kind} was given, which gives batches; give loader.dataset")
+    if getattr(data, "ndim", 0) == 3 and len(data) in (1, 3, 4):
+        odd.append(f"an array of {tuple(data.shape)} was taken as {count} grey images")
     if isinstance(data, bytes) or not (hasattr(data, "__getitem__") or hasattr(data, "__iter__")):
         raise ValueError(
             f"{kind} was given; a name, a path, or a data set with a length is expected"
