@@ -630,7 +630,7 @@ def test_a_run_inside_the_data_is_no_data(tmp_path, monkeypatch, capsys):
     assert "a prepared set of ganlib, no data" in said.values()
     assert said["runs/x"] == said["runs/y"] == said["."] == "a run of ganlib, no data"
     assert said["shared"] == "an exported generator of ganlib, no data"
-    assert "a picture that ganlib drew" in said["grid.png"]
+    assert "ganlib drew it" in said["grid.png"]
 
 
 def test_a_run_that_was_killed_before_its_first_save_is_no_data_either(tmp_path, capsys):

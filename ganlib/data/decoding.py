@@ -174,11 +174,9 @@ def decode(source, size, fit="crop", alone=True, background=None):
         if width * height > PIXELS:
             raise Unreadable(f"{width:,} x {height:,} pixels; {MANY}")
         if isinstance(image, Image.Image):
-            comment = image.info.get("Comment") or image.info.get("comment") or ""
-            if str(comment).rstrip("'").endswith("(ganlib)"):  # a str, or bytes
-                raise Unreadable(
-                    "a picture that ganlib drew; saved anew without its comment, it is read"
-                )
+            said = [str(image.info.get(key)) for key in ("Comment", "comment", "Software")]
+            if any(text.rstrip("'").endswith("(ganlib)") for text in said):  # of bytes too
+                raise Unreadable("ganlib drew it; saved anew without its comment, it is read")
             if image.format not in (None, "MPO", "JPEG") and getattr(image, "n_frames", 1) > 1:
                 notes.append("first frame of an animation or of several pages")
             image.draft(

@@ -158,7 +158,7 @@ def _sheet(images, scale):
     from PIL.PngImagePlugin import PngInfo
 
     note = PngInfo()
-    note.add_text("Comment", SHEET)
+    note.add_text("Software", SHEET)
     return Picture(Image.open(io.BytesIO(show(images, scale=scale).data)), "<images>", pnginfo=note)
 
 
