@@ -355,6 +355,7 @@ TAKEN = {
     "texts": (["dog", "cat", "dog"], (), [1, 0, 1], ("cat", "dog")),
     "numpy texts": ([numpy.str_("b"), b"a", "b "], (), [1, 0, 1], ("a", "b")),
     "texts with names": (["dog", "cat"], ("dog", "cat"), [0, 1], ("dog", "cat")),
+    "other texts than the names": (["b", "z"], ("a", "b"), [0, 1], ("b", "z")),
     "numbers as text": (["10", "9", "0"], (), [2, 1, 0], ("0", "9", "10")),
     "codes": (["007", "010"], (), [0, 1], ("007", "010")),
     "floats": ([0.0, 1.0, 0.0], (), [0, 1, 0], ("0", "1")),
@@ -377,6 +378,7 @@ SAID = {
     "gaps": "class 1 is '5'",
     "minus and plus": "class 0 is '-1'",
     "beyond the names": "labels from 0 to 2 do not go with 2 class names (a, b)",
+    "other texts than the names": "the labels, as 'b', are not the class names a, b",
     "huge": "became 2 classes",
     "numbers as text": "class 1 is '9'",
 }

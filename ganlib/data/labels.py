@@ -198,18 +198,14 @@ def from_values(values, names=()):
     texts = [value for value in plain if isinstance(value, str)]
     if len(texts) == len(plain):
         if set(texts) <= set(names):
-            return (
-                [list(names).index(text) for text in texts],
-                tuple(names),
-                "from the data set",
-                [],
-            )
+            place = {name: i for i, name in enumerate(names)}
+            return [place[text] for text in texts], tuple(names), "from the data set", []
         try:  # numbers, as a table writes them; "007" is a name
             plain = [float(text) if text != str(int(float(text))) else int(text) for text in texts]
         except (ValueError, OverflowError):
-            return _texts(texts)
+            return _texts(texts, names)
         if any(re.fullmatch("0[0-9]+", text) for text in texts):
-            return _texts(texts)
+            return _texts(texts, names)
     elif texts:
         return _none(f"{len(texts):,} are texts ({texts[0]!r}) and the others numbers")
     if all(isinstance(value, bool) for value in plain) and not names:
@@ -264,10 +260,13 @@ def _many(values):
     return None
 
 
-def _texts(texts):
+def _texts(texts, beside):
     names = sorted(set(texts), key=natural)
     place = {name: i for i, name in enumerate(names)}
-    return _many(texts) or ([place[text] for text in texts], tuple(names), "from texts", [])
+    odd = (
+        [f"the labels, as {texts[0]!r}, are not the class names {named(beside)}"] if beside else []
+    )
+    return _many(texts) or ([place[text] for text in texts], tuple(names), "from texts", odd)
 
 
 def _numbers(values, names):
