@@ -13,6 +13,7 @@ from .sources import picture
 PIXELS = 80_000_000  # most pixels of one image: more is a mistake, or meant to fill the memory
 MANY = f"more than {PIXELS / 1e6:.0f} million pixels are not decoded"
 FITS = ("crop", "pad", "stretch")
+WHITE = {"L": 255, "RGB": (255, 255, 255)}
 GROUNDS = {"white": 255, "black": 0, "grey": 128}
 FAINT = 16  # levels: what differs from its ground by less is not seen
 TOPS = {1: "0 and 1", 255: "8", 1023: "10", 4095: "12", 16383: "14", 65535: "16"}
@@ -244,31 +245,29 @@ def _squares(image, size, fit):
     import numpy
     from PIL import Image
 
-    kind, clear = "bytes", False
-    if isinstance(image, tuple):
-        values, cover, kind = image
-        low, high = values.min().item(), values.max().item()
-        if not -1e30 < low <= high < 1e30:
-            raise Unreadable("values that are not finite")
-        if kind != "floats" and high > 65535:
-            raise Unreadable(f"32-bit values from {low:,} to {high:,}; 0 to 65,535 are expected")
-        whole, clear = bool((values % 1 == 0).all()), cover is not None and not cover.all()
-        seen = values.astype(numpy.float32) * (1 if cover is None else cover[..., None])
-        planes = [Image.fromarray(plane) for plane in numpy.moveaxis(seen, 2, 0).copy()]
-        shape, shade = planes[0].size, cover if clear else None
-        shade = None if shade is None else Image.fromarray(shade.astype(numpy.uint8) * 255)
-    else:
-        planes, shape, (low, high, whole) = list(image.split()), image.size, (0, 255, True)
-        clear = image.mode == "RGBa"
-        shade = planes.pop() if clear else None
-    frame = _frame(shape, size) if fit == "pad" else None
-    if kind == "bytes" and shade is None:
-        planes = [numpy.asarray(_square(plane, size, fit, frame, 255)) for plane in planes]
-        return numpy.broadcast_to(planes, (3, size, size)), None, frame
-    if frame and shade is None:
-        shade = Image.new("L", shape, 255)
+    if not isinstance(image, tuple):
+        clear, frame = image.mode == "RGBa", _frame(image.size, size) if fit == "pad" else None
+        square = _square(image, size, fit, frame, 0 if clear else WHITE[image.mode])
+        planes = numpy.moveaxis(numpy.atleast_3d(numpy.asarray(square)), 2, 0)
+        if clear:
+            return None, Late(planes[:3], planes[3], "bytes", 0, 255, True, True), None
+        return numpy.ascontiguousarray(numpy.broadcast_to(planes, (3, size, size))), None, frame
+    values, cover, kind = image
+    low, high = values.min().item(), values.max().item()
+    if not -1e30 < low <= high < 1e30:
+        raise Unreadable("values that are not finite")
+    if kind != "floats" and high > 65535:
+        raise Unreadable(f"32-bit values from {low:,} to {high:,}; 0 to 65,535 are expected")
+    whole, clear = bool((values % 1 == 0).all()), cover is not None and not cover.all()
+    seen = values.astype(numpy.float32) * (1 if cover is None else cover[..., None])
+    planes = [Image.fromarray(plane) for plane in numpy.moveaxis(seen, 2, 0).copy()]
+    frame = _frame(planes[0].size, size) if fit == "pad" else None
     planes = numpy.stack([numpy.asarray(_square(plane, size, fit, frame)) for plane in planes])
-    cover = None if shade is None else numpy.asarray(_square(shade, size, fit, frame))
+    if clear or frame:
+        shade = cover.astype(numpy.uint8) * 255 if clear else numpy.full(seen.shape[:2], 255, "B")
+        cover = numpy.asarray(_square(Image.fromarray(shade), size, fit, frame))
+    else:
+        cover = None
     planes = planes.astype(numpy.float16) if kind == "floats" else planes
     return None, Late(planes, cover, kind, low, high, whole, clear), None
 
