@@ -70,11 +70,11 @@ class Picture:
 def show(images, columns=8, scale=2, generated=None, rows=(), title=None):
     """Return a grid of `images` as a `Picture`.
 
-    They are integers in 0..255 or floats in [-1, 1] (others are clamped), `(N, C, H, W)` with 1 or
-    3 channels. `columns` is the number of columns, or a list of their names; `rows` names the rows,
-    from the top; `title` stands above all. Each pixel is drawn `scale` times as wide and high.
-    `generated`: whether the file says that a GAN made the images; by default it does for what
-    `gan.sample` returned. Raises ValueError for images of another shape, and floats in 0..255.
+    They are integers in 0..255 or floats in [-1, 1], `(N, C, H, W)` with 1 or 3 channels. `columns`
+    is the number of columns, or a list of their names; `rows` names the rows, from the top; `title`
+    stands above all. Each pixel is drawn `scale` times as wide and high. `generated`: whether the
+    file says that a GAN made the images; by default it does for what `gan.sample` returned. Raises
+    ValueError for images of another shape, and for floats in 0..255.
     """
     images = torch.as_tensor(images)
     generated = getattr(images, "generated", False) if generated is None else generated
