@@ -1,27 +1,30 @@
-"""The contract of G and D: how they are called and what they return, tried on two images before a
-run.
-
-`G(z, labels=None)` maps what its source draws to images; `D(images, labels=None)` maps images to
-one logit each, or to a logit for each place where the game allows it. Labels are any tensor whose
-first size is the number of images.
+"""What nets are given and in which mode they run: `G(z, labels=None)` maps what its source draws to
+images, `D(images, labels=None)` images to logits. `nets.trying` tries them before a run.
 """
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import torch
-from torch import nn
 
-from ..machine.randomness import some_of
+from ..machine.randomness import generator, some_of
+from ..nets.known import classes_of, drawing, foreign, ours
 
 
 @contextmanager
 def evaluating(*nets):
-    """Put the nets into evaluation mode for a while; each module's own mode comes back after it."""
+    """Put the nets into evaluation mode for a while; each module's own mode comes back after it.
+
+    What they draw at random is the same each time.
+    """
     modes = [(module, module.training) for net in nets for module in net.modules()]
     try:
-        for net in nets:
-            net.eval()
-        yield
+        with ExitStack() as stack:
+            for net in nets:
+                device = next((weight.device for weight in net.parameters()), "cpu")
+                draws = partial(generator, device, 0, 0, "evaluating")
+                stack.enter_context(drawing(net.eval(), draws))
+            yield
     finally:
         for module, mode in modes:
             module.training = mode
@@ -40,50 +43,6 @@ def frozen(*nets):
             weight.requires_grad_(True)
 
 
-@torch.no_grad()
-def keeps_contract(G, D, data, source, labels, places=False):
-    """Raise ValueError where G or D does not keep its contract for the images of `data`.
-
-    `source (2, ...)` is what G is fed, `labels (2, ...)` what both nets are given, or None.
-    `places` allows D a logit for each place, `(2, ...)`.
-    """
-    with evaluating(G, D):
-        for layer in (*G.modules(), *D.modules()):
-            if isinstance(layer, nn.modules.dropout._DropoutNd):
-                raise ValueError(
-                    f"a net holds nn.{layer}, whose masks no seed of the run decides; "
-                    f"use ganlib.nets.Dropout(p={layer.p})"
-                )
-        fakes, expected = _answer("G", G, source, labels), (2, *data.shape)
-        if tuple(fakes.shape) != expected:
-            what = "noise vectors" if source.ndim == 2 else f"inputs of {tuple(source.shape[1:])}"
-            raise ValueError(
-                f"G returned {tuple(fakes.shape)} for 2 {what}; {expected}, the shape of "
-                f"2 images of {data.name!r}, is expected: end with unflatten(1, {data.shape}), "
-                "or build G for that size"
-            )
-        logits = _answer("D", D, fakes, labels)
-        if places and logits.ndim > 1 and len(logits) == 2:
-            return
-        if tuple(logits.shape) != (2,):
-            hint = "" if places else " (a D that judges places is for a game with places=True)"
-            raise ValueError(
-                f"D returned {tuple(logits.shape)} for 2 images; one logit per image, (2,), is "
-                f"expected: end with flatten(0){hint * (logits.ndim > 2)}"
-            )
-
-
-def _answer(name, net, x, labels):
-    try:
-        return net(x, labels)
-    except (TypeError, RuntimeError, IndexError) as error:
-        with_labels = "" if labels is None else f" and labels {tuple(labels.shape)}"
-        raise ValueError(
-            f"{name} cannot be run on {tuple(x.shape)}{with_labels} ({error}); it is called as "
-            f"{name}(x, labels), so forward(self, x, labels=None) that takes this shape is expected"
-        ) from error
-
-
 def labels_of(data, G, D):
     """Return (the number of images of each class, 64 of the labels), each None where G cannot use
     it.
@@ -93,7 +52,7 @@ def labels_of(data, G, D):
     range.
     """
     labels = data.labels
-    of_G, of_D = getattr(G, "classes", 0), getattr(D, "settings", {}).get("classes", 0)
+    of_G, of_D = classes_of(G), classes_of(D)
     if labels is None:
         has, most = "none", 0
     elif labels.ndim > 1:
@@ -110,6 +69,8 @@ def labels_of(data, G, D):
         return torch.bincount(labels.cpu(), minlength=classes).tolist(), None
     if labels is None or (labels.ndim == 1 and hasattr(G, "classes")):
         return None, None
+    if not ours(G) and not foreign().way_of(G).labels:
+        return None, None
     return None, labels[some_of(len(data), 64).to(labels.device)].cpu()
 
 
@@ -119,14 +80,14 @@ def fitting(labels, n, G, device, examples=None):
     The default is each class in turn, int64 `(n,)`, for a G with `classes`; else each of `examples`
     in turn; else None. Raises ValueError for labels that do not fit.
     """
-    classes = getattr(G, "classes", 0)
+    classes = classes_of(G)
     if labels is None:
         if classes:
             return torch.arange(n, device=device) % classes
         return None if examples is None else examples[torch.arange(n) % len(examples)].to(device)
-    if not classes and examples is None and hasattr(G, "settings"):
+    if not classes and examples is None and (ours(G) or not foreign().way_of(G).labels):
         raise ValueError("labels were given, and this G takes none; build it with classes=...")
-    labels, top = torch.as_tensor(labels, device=device), classes or 2**63
+    labels, top = torch.as_tensor(labels, device=device), classes or 2**63 - 1
     labels = labels.expand(n) if labels.ndim == 0 else labels
     if not classes and labels.ndim > 1 and len(labels) == n:
         return labels

@@ -104,9 +104,10 @@ class Game:
                 f"data.batches(gan.seed, gan.step, k={self.batches})"
             )
         labels = [None] * len(images) if labels is None else labels
-        fake, last = (
-            (gan.fake(images.shape[1], "G", labels[0]), 0) if self.shared_fakes else (None, -1)
-        )
+        fake, last = None, -1
+        if self.shared_fakes:
+            gan.ready(images.shape[2:], labels[0])
+            fake, last = gan.fake(images.shape[1], "G", labels[0]), 0
         for move in range(self.n_critic):
             figures = d_move(gan, self, images[move], labels[move], move, fake)
         return figures, (gan, self, images[last], labels[last], fake)
@@ -119,11 +120,8 @@ class Game:
         """Return the settings by name, as text and numbers. A run stores them, refuses others."""
         names = (field.name for field in fields(Game))
         settings = {name: text(getattr(self, name)) for name in names}
-        return {
-            name: value
-            for name, value in settings.items()
-            if value or name not in ("tie", "places")
-        }
+        rare = "tie", "places"
+        return {name: value for name, value in settings.items() if value or name not in rare}
 
     def reading(self):
         """Return what is needed to interpret the figures of this game; each history row holds it.

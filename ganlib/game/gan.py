@@ -3,28 +3,23 @@ the counters that make everything random a function of the seed.
 """
 
 import copy
+from functools import partial
 
 import torch
 
 from ..machine import processes
 from ..machine.device import PRECISIONS, choice
+from ..machine.randomness import generator
 from ..machine.values import at
-from .contract import evaluating, fitting, keeps_contract, labels_of, shared_out
+from ..nets.known import ask, classes_of, drawing, foreign, logits_of, ours
+from .contract import evaluating, fitting, labels_of, shared_out
 from .look import look
 from .player import STATISTICS, Player, has_batch_statistics, settled
 from .source import Seeded, source_of
 
 # attributes that are saved beside nets and optimizers
-PLAIN = (
-    "seed",
-    "step",
-    "images_seen",
-    "history",
-    "trained_on",
-    "precision",
-    "label_counts",
-    "examples",
-)
+PLAIN = "seed", "step", "images_seen", "history", "trained_on", "precision"
+PLAIN += "label_counts", "examples"
 
 
 def _of(player, attribute):
@@ -73,7 +68,10 @@ class GAN(Seeded):
             raise ValueError(
                 f"lr={lr} was given; one learning rate, or a pair of them for G and D, is expected"
             )
-        self.source = source_of(source, G.net if isinstance(G, Player) else G, latent_dim)
+        nets = [net.net if isinstance(net, Player) else net for net in (G, D)]
+        self.source = source_of(source, nets[0], latent_dim)
+        if not all(map(ours, nets)):
+            foreign("trying").wake(*nets, self.source)
         self.players = {
             "D": D if isinstance(D, Player) else Player(D, rates[1], betas),
             "G": G if isinstance(G, Player) else Player(G, rates[0], betas, ema=ema),
@@ -86,7 +84,7 @@ class GAN(Seeded):
                 "expected"
             )
         self.step, self.images_seen, self.history, self.trained_on = 0, 0, [], None
-        self.label_counts = self.examples = None  # see contract.labels_of
+        self.label_counts = self.examples = None  # see labels_of
         self.adaptive = torch.zeros(2, device=self.device)  # the state of an `Augmentation`
         # for cuda_graph.py: what records a step, and how often tensors were replaced by others
         self.capture, self.generation = None, 0
@@ -122,7 +120,7 @@ class GAN(Seeded):
     @property
     def classes(self):
         """The number of classes that G can draw; 0 for a G without labels, or with other labels."""
-        return getattr(self.G, "classes", 0)
+        return classes_of(self.G)
 
     def to(self, device=None, dtype=None):
         """Move the nets and optimizers to `device` and `dtype`, and return the GAN."""
@@ -147,7 +145,7 @@ class GAN(Seeded):
         """
         with self._drawing(self.G, stream + mark):
             noise = self.noise_now(n, stream) if noise is None else noise
-            return self.G(noise[rows], None if labels is None else labels[rows])
+            return ask(self.G, noise[rows], None if labels is None else labels[rows])
 
     def judge(self, images, stream, labels=None, augment=None, read=False, exact=False):
         """Return D's logits `(N,)` for `images`, with the dropout masks and augmentation of this
@@ -161,8 +159,8 @@ class GAN(Seeded):
             p = torch.ones_like(self.adaptive[0]) if always else self.adaptive[0]
             images = augment.transform(images.to(self.dtype), p, self.draws(f"augment/{stream}"))
         with self._drawing(self.D, stream):
-            judged = self.D(images, labels, read=True) if read else (self.D(images, labels), None)
-        logits, answers = judged
+            judged = logits_of(self.D, images, labels, **({"read": True} if read else {}))
+        logits, answers = judged if read else (judged, None)
         if exact and logits.dtype != self.dtype:
             raise ValueError(
                 f"D returned {logits.dtype} logits, whose finite difference rounds to 0; compute "
@@ -207,7 +205,8 @@ class GAN(Seeded):
         if self._settled[0] != now:
             labels = shared_out(self.label_counts or [1] * self.classes, STATISTICS, self.device)
             labels = fitting(labels, STATISTICS, self.G, self.device, self.examples)
-            with self.autocast():
+            draws = partial(generator, self.device, self.seed, 0, "statistics")
+            with self.autocast(), drawing(self.G_ema, draws):
                 net = settled(self.G_ema, self.noise(STATISTICS, "statistics"), labels)
             self._settled = now, net
         return self._settled[1]
@@ -229,7 +228,7 @@ class GAN(Seeded):
         with evaluating(net):
             parts = noise.split(1000)
             asked = [None] * len(parts) if labels is None else labels.split(1000)
-            images = torch.cat([net(z, y) for z, y in zip(parts, asked, strict=True)])
+            images = torch.cat([ask(net, z, y) for z, y in zip(parts, asked, strict=True)])
         images.generated = True  # `show` writes it into the file
         return images
 
@@ -253,7 +252,15 @@ class GAN(Seeded):
         """
         self.label_counts, self.examples = labels_of(data, self.G, self.D)
         labels = None if data.labels is None else data.labels[:2].to(self.device)
-        keeps_contract(self.G, self.D, data, self.noise(2), labels, places)
+        given, mode = (data, self.noise(2), labels, places), evaluating(self.G, self.D)
+        foreign("trying").keeps_contract(self.G, self.D, *given, mode)
+        self.ready(data.shape, labels)
+
+    def ready(self, shape, labels=None):
+        """Try nets that are not ganlib's on images of `shape`, at the first call."""
+        if not (ours(self.G) and ours(self.D)):
+            draws = partial(generator, self.device, 0, 0, "trying")
+            foreign("trying").look_over(self, shape, labels, draws)
 
     def state_dict(self):
         """Return the whole state of the run as tensors and plain values."""
@@ -271,7 +278,8 @@ class GAN(Seeded):
         self.generation += 1
 
     def _parts(self):
-        parts = {"G": self.G, "D": self.D, "opt_G": self.opt_G, "opt_D": self.opt_D}
+        G, D = (getattr(net, "_orig_mod", net) for net in (self.G, self.D))  # of torch.compile
+        parts = {"G": G, "D": D, "opt_G": self.opt_G, "opt_D": self.opt_D}
         return parts if self.G_ema is None else parts | {"G_ema": self.G_ema}
 
     def states(self, state):

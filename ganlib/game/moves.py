@@ -20,6 +20,7 @@ def d_move(gan, game, real, labels=None, move=0, fake=None):
     loss on the fakes. Goodfellow et al. 2014, algorithm 1. Raises ValueError for a penalty on a D
     with batch statistics, and for a loss that is not one value per image.
     """
+    gan.ready(real.shape[1:], labels)
     objective, penalty = game.objective, game.penalty
     augment, question = game.augment, game.question
     stream, reads = f"D{move}", question is not None
@@ -55,15 +56,14 @@ def d_move(gan, game, real, labels=None, move=0, fake=None):
         if penalty is not None and penalty.term is not None:
             if images is None:
                 raise ValueError(
-                    f"{penalty.name} was asked of a D with BatchNorm, whose verdict on an image "
-                    "depends on the others: there is no gradient of one image; use a D without"
+                    f"{penalty.name} was asked of a D with BatchNorm or the like, whose "
+                    "verdict on an image depends on the others: there is no gradient of one image; "
+                    "use a D without"
                 )
 
             def judge(x):
-                wanted, exact = (
-                    part_labels if len(x) == len(reals) else both,
-                    penalty.of_differences,
-                )
+                wanted = part_labels if len(x) == len(reals) else both
+                exact = penalty.of_differences
                 return _of_image(gan.judge(x, part_stream, wanted, augment, exact=exact))
 
             draws = gan.draws(f"{part_stream}/penalty")
@@ -142,9 +142,9 @@ def _g_loss(gan, game, real, labels, fake, rows, mark):
     fakes = gan.fake(len(real), "G", labels, rows, mark) if fake is None else fake[rows]
     judged = gan.judge(fakes, f"G{mark}", part_labels, game.augment, question is not None)
     d_fake, answers = judged if question is not None else (judged, None)
-    d_real = (
-        gan.judge(reals, f"G/real{mark}", part_labels, game.augment) if objective.paired else None
-    )
+    d_real = None
+    if objective.paired:
+        d_real = gan.judge(reals, f"G/real{mark}", part_labels, game.augment)
     loss = _mean(objective.g_loss(d_real, d_fake), reals, f"{objective.name}.g_loss", game)
     figures = {"g_loss": loss.detach()}
     if question is None and tie is None:

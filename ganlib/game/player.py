@@ -2,13 +2,12 @@
 step of a player, in parts of the batch where memory is too small for all of it.
 """
 
-import copy
-
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrize import is_parametrized
 
 from ..machine.values import at, extremes
+from ..nets.known import ask, foreign, ours
 
 STATISTICS = 500  # images from which an average takes its batch statistics
 
@@ -47,16 +46,17 @@ class Player:
             )
         # floats, even for ints: the fused Adam of a GPU compares their types
         self.betas = betas and tuple(beta if callable(beta) else 1.0 * beta for beta in betas)
-        if not any(weight.ndim == 5 for weight in net.parameters()):
-            # faster for convolutions of images, and changes no result
+        if ours(net):  # faster for convolutions of images, and changes no result; others are tried
             net.to(memory_format=torch.channels_last)
+        if not any(weight.requires_grad for weight in net.parameters()):
+            foreign("trying").thaw(net)
         self.net, self.lr, self.ema, self.own = net, lr, ema, optimizer
         if optimizer is None:
             start = {"lr": at(lr, 0), "betas": tuple(at(beta, 0) for beta in self.betas)}
             self.optimizer = torch.optim.Adam(net.parameters(), fused=True, **start)
         else:
             self.optimizer = optimizer(net.parameters())
-        self.average = None if ema is None else copy.deepcopy(net).requires_grad_(False)
+        self.average = None if ema is None else foreign().copied(net).requires_grad_(False)
 
     def nets(self):
         """Return the net, and its average if there is one."""
@@ -113,14 +113,14 @@ def settled(average, z, labels):
     """
     if not any(isinstance(m, _BatchNorm) and m.track_running_stats for m in average.modules()):
         return average
-    copied = copy.deepcopy(average).eval()
-    for norm in copied.modules():
+    net = foreign().copied(average).eval()
+    for norm in net.modules():
         if isinstance(norm, _BatchNorm) and norm.track_running_stats:
             norm.reset_running_stats()
             norm.momentum = None  # the plain mean over all that it sees
             norm.train()
-    copied(z, labels)
-    return copied.eval()
+    ask(net, z, labels)
+    return net.eval()
 
 
 def play(gans, which, n, part, whole=None):
@@ -184,8 +184,8 @@ def _add_up(gans, which, n, part):
 def _why_whole(gans, n):
     """Return why a batch of `n` cannot be split, or None."""
     for name, player in ((name, player) for gan in gans for name, player in gan.players.items()):
-        if has_batch_statistics(player.net):
-            return f"{name} has batch normalisation, whose statistics are those of a whole batch"
+        if has_batch_statistics(player.net) or (name == "D" and not gans[0].one_pass):
+            return f"{name} has batch statistics (BatchNorm or others), those of a whole batch"
         if any(map(is_parametrized, player.net.modules())):
             return f"{name} has a parametrization (spectral norm), one for a whole move"
     if gans[0].capture is not None:

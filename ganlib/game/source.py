@@ -10,6 +10,7 @@ import torch
 
 from ..machine import processes
 from ..machine.randomness import generator
+from ..nets.known import drawing
 
 
 class Noise:
@@ -80,13 +81,9 @@ def source_of(source, G, latent_dim):
             raise ValueError(
                 f"latent_dim={latent_dim} and a source were given; a size belongs to noise alone"
             )
-        return (
-            source
-            if hasattr(source, "draw")
-            else Function(source)
-            if callable(source)
-            else Drawn(source)
-        )
+        if hasattr(source, "draw"):
+            return source
+        return Function(source) if callable(source) else Drawn(source)
     latent_dim = latent_dim or getattr(G, "latent_dim", None)
     if latent_dim is None:
         raise ValueError(
@@ -141,16 +138,17 @@ class Seeded:
 
     @contextmanager
     def _drawing(self, net, stream):
-        """Let the random layers of `net` (dropout) draw from the generator of this step and
-        `stream`; under autocast in a bf16 run.
+        """Let what `net` draws (dropout, noise) depend on this step and `stream` alone; under
+        autocast in a bf16 run.
         """
-        layers = [layer for layer in net.modules() if hasattr(layer, "generator")]
-        draws = self.draws(f"layers/{stream}")
+        kinds = type(None), torch.Generator
+        layers = [x for x in net.modules() if isinstance(vars(x).get("generator", 0), kinds)]
+        before, draws = [layer.generator for layer in layers], self.draws(f"layers/{stream}")
         for layer in layers:
             layer.generator = draws
         try:
-            with self.autocast():
+            with drawing(net, lambda: self.draws(f"globals/{stream}")), self.autocast():
                 yield
         finally:
-            for layer in layers:
-                layer.generator = None
+            for layer, was in zip(layers, before, strict=True):
+                layer.generator = was

@@ -11,6 +11,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from ..machine.values import extremes
+from ..nets.known import classes_of, ours
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class Question:
 
     def check(self, gan):
         """Raise ValueError for nets that cannot answer."""
-        codes = getattr(gan.G, "settings", {}).get("categorical", self.categorical)
+        codes = classes_of(gan.G, "categorical") if ours(gan.G) else self.categorical
         if codes != self.categorical:
             raise ValueError(
                 f"{self.name} asks for {self.categorical} classes of codes, and G has {codes}; "

@@ -17,6 +17,7 @@ import torch
 from ..game.contract import evaluating, fitting, frozen
 from ..machine.files import replace
 from ..machine.randomness import generator
+from ..nets.known import ask
 
 
 def net_of(source):
@@ -40,9 +41,8 @@ def draw(source, noise, labels=None):
     net = net_of(source)
     noise = noise.to(next(net.parameters()))
     with evaluating(net):
-        return net(
-            noise, fitting(labels, len(noise), net, noise.device, getattr(source, "examples", None))
-        )
+        examples = getattr(source, "examples", None)
+        return ask(net, noise, fitting(labels, len(noise), net, noise.device, examples))
 
 
 class Directions(NamedTuple):

@@ -6,6 +6,7 @@ from ..game import losses
 from ..game.contract import evaluating
 from ..game.game import Game
 from ..game.moves import d_move, g_move
+from ..nets.known import ask, logits_of
 from .board import board_of, layers_of
 from .panel import Panel
 
@@ -136,13 +137,13 @@ class Stepper:
     @torch.no_grad()
     def _draw(self):
         with evaluating(self.gan.G):
-            self.fakes = self.gan.G(self.z, self.labels)
+            self.fakes = ask(self.gan.G, self.z, self.labels)
 
     @torch.no_grad()
     def _judge(self):
         with evaluating(self.gan.D):
             self.d_real, self.d_fake = (
-                self.gan.D(x, self.labels).float().cpu() for x in (self.real, self.fakes)
+                logits_of(self.gan.D, x, self.labels).float().cpu() for x in (self.real, self.fakes)
             )
 
     @torch.no_grad()
@@ -162,8 +163,11 @@ class Stepper:
         both = torch.cat([self.real, self.fakes]).requires_grad_(True)
         labels = None if self.labels is None else torch.cat([self.labels, self.labels])
         with torch.enable_grad(), evaluating(self.gan.D):
-            logits = self.gan.D(both, labels)
-            judge = lambda x: self.gan.D(x, labels if len(x) == len(both) else self.labels)  # noqa: E731
+            logits = logits_of(self.gan.D, both, labels)
+
+            def judge(x):
+                return logits_of(self.gan.D, x, labels if len(x) == len(both) else self.labels)
+
             values = self.penalty.term(judge, both, logits, self.gan.draws("stepper/penalty"))
         return self.gan.at(self.penalty.weight) * values.detach().cpu()
 

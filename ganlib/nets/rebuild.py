@@ -3,10 +3,12 @@
 from importlib import import_module
 
 from . import NETS
+from .foreign import plain
 
 
 def settings(net):
     """Return {"net": its name, ...} for `build` to make the net again, or a custom net's text."""
+    net = plain(net)
     name = type(net).__name__
     return {"net": name, **net.settings} if _known(name) is type(net) else str(net)
 

@@ -17,6 +17,7 @@ import torch
 from ..game.steps import as_game
 from ..machine.randomness import generator, seed_of
 from ..machine.values import at
+from ..nets.foreign import plain
 
 CHECKED = 4  # steps played both captured and eager before a captured step is used
 
@@ -250,7 +251,7 @@ def _put_back(run, state):
     for gan, part in run.states(state):
         for name in ("G", "D", "G_ema"):
             if name in part:
-                for key, here in getattr(gan, name).state_dict().items():
+                for key, here in plain(getattr(gan, name)).state_dict().items():
                     here.copy_(part[name][key])
         for name in ("opt_G", "opt_D"):
             for i, moments in getattr(gan, name).state_dict()["state"].items():

@@ -2,6 +2,7 @@
 
 from ..game.steps import as_game, gan_step
 from ..machine import launch, processes
+from ..nets.trying import training_mode
 from .history import Records
 from .loop import Now, loop
 from .until import Rule
@@ -88,6 +89,8 @@ def train(
         )
     game, data = as_game(step), data.near(gan.device)
     game.check(gan, data)
+    for one in gan.gans.values():
+        training_mode(one)
     rank, world = processes.place()
     k, size = game.batches, batch_size * world
     settings = {
@@ -114,6 +117,8 @@ def train(
         watchers.append(view)
 
     def play(eager=False):
+        for one in gan.gans.values():  # a look in the loop's body may have changed it
+            training_mode(one)
         before, step = gan.step, getattr(game, "eager", game) if eager else game
         batches = data.batches(gan.seed, gan.step, k, size, gan.dtype).to(gan.device)
         stats = step.step(gan, batches.part(rank, world) if world > 1 else batches)

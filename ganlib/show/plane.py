@@ -14,6 +14,7 @@ from ..data.points import Distribution, Points, gaussian, grid, moons, painted, 
 from ..game.contract import evaluating
 from ..game.losses import non_saturating
 from ..judge.coverage import Coverage, coverage
+from ..nets.known import ask, logits_of
 from . import film as films
 from . import pictures
 
@@ -45,7 +46,7 @@ def paths(gan, n=24, objective=None, fakes=None, real=None):
     objective = objective or non_saturating
     with evaluating(gan.G, gan.D):
         with torch.no_grad():
-            fakes = gan.G(gan.noise(n, "arrows")) if fakes is None else fakes
+            fakes = ask(gan.G, gan.noise(n, "arrows")) if fakes is None else fakes
             if objective.paired and (real is None or len(real) != len(fakes)):
                 raise ValueError(
                     f"{objective.name} compares each fake with a real point; give real "
@@ -53,8 +54,10 @@ def paths(gan, n=24, objective=None, fakes=None, real=None):
                 )
         moving = fakes.detach().clone().requires_grad_(True)
         with torch.enable_grad():
-            d_real = gan.D(real).detach() if objective.paired else None
-            (gradient,) = torch.autograd.grad(objective.g_loss(d_real, gan.D(moving)).sum(), moving)
+            d_real = logits_of(gan.D, real).detach() if objective.paired else None
+            (gradient,) = torch.autograd.grad(
+                objective.g_loss(d_real, logits_of(gan.D, moving)).sum(), moving
+            )
     return fakes, -gradient
 
 
@@ -64,7 +67,7 @@ def landscape(gan, cells=48):
     axis = (torch.arange(cells, device=gan.device, dtype=gan.dtype) + 0.5) * 2 / cells - 1
     places = torch.stack(torch.meshgrid(axis, -axis, indexing="xy"), -1).flatten(0, 1)
     with evaluating(gan.D):
-        return gan.D(places).float().view(cells, cells)
+        return logits_of(gan.D, places).float().view(cells, cells)
 
 
 def frame(gan, data, objective=None, side=360, arrows=24, manifold=True, points=300, said=True):
@@ -84,7 +87,10 @@ def frame(gan, data, objective=None, side=360, arrows=24, manifold=True, points=
         fakes = gan.sample(points, ema=False)  # not its average: arrows and grid are of G
         logits = landscape(gan)
         if objective is not None and not objective.absolute:
-            of_real, of_fake = gan.D(real).float().mean(), gan.D(fakes).float().mean()
+            of_real, of_fake = (
+                logits_of(gan.D, real).float().mean(),
+                logits_of(gan.D, fakes).float().mean(),
+            )
             apart = torch.maximum((of_real - of_fake).abs(), logits.std()).clamp_min(1e-6)
             logits = (logits - (of_real + of_fake) / 2) / apart * 4
     share = logits.sigmoid().cpu()
@@ -162,7 +168,7 @@ def _bent(gan, lines=13, steps=40, reach=2.2):
     grid_ = torch.stack(torch.meshgrid(across, along, indexing="ij"), -1)  # (lines, steps, 2)
     noise = torch.cat([grid_, grid_.flip(-1)]).to(gan.device, gan.dtype)
     with evaluating(gan.G):
-        return gan.G(noise.flatten(0, 1)).view(2 * lines, steps, 2)
+        return ask(gan.G, noise.flatten(0, 1)).view(2 * lines, steps, 2)
 
 
 def _arrow(draw, start, end, scale):
