@@ -232,3 +232,32 @@ def test_a_cycle_of_two_gans_is_captured_as_one_step(captured):
     assert {k: v for k, v in other.items() if not isinstance(v, str)} == pytest.approx(
         {k: v for k, v in row.items() if not isinstance(v, str)}, rel=1e-3, abs=1e-6
     )
+
+
+class Drawing(torch.nn.Module):
+    """A D that draws masks of its own, and ends in a sigmoid."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.last = torch.nn.Linear(784, 16), torch.nn.Linear(16, 1)
+
+    def forward(self, x):
+        x = torch.nn.functional.dropout(self.first(x.flatten(1)), 0.5, self.training)
+        return self.last(x + 0.1 * torch.randn_like(x)).sigmoid()
+
+
+def test_a_net_that_draws_for_itself_is_captured(digits, captured):
+    def gan():
+        torch.manual_seed(1)
+        G = torch.nn.Sequential(
+            torch.nn.Linear(8, 784), torch.nn.Dropout(0.3), torch.nn.Unflatten(1, (1, 28, 28))
+        )
+        return ganlib.GAN(G, Drawing(), latent_dim=8, seed=0).to(dtype=torch.float64)
+
+    eager, replayed = gan(), gan()
+    play(eager, digits, ganlib.gan_step)
+    play(replayed, digits, captured(ganlib.gan_step, replayed, digits))
+    ours, theirs = cuda_graph._moving(replayed), cuda_graph._moving(eager)
+    assert torch.allclose(ours, theirs, rtol=0, atol=1e-10)
+    assert not torch.allclose(ours, cuda_graph._moving(gan()), rtol=0, atol=1e-3)

@@ -519,6 +519,38 @@ def test_images_judged_one_by_one_stay_in_one_pass(layer, digits):
     assert gan.one_pass
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("norm", [nn.utils.spectral_norm, nn.utils.parametrizations.spectral_norm])
+def test_spectral_norm_changes_with_each_use_and_judges_one_by_one(norm, digits):
+    D = WganD()
+    norm(D.model[0]), norm(D.model[2])
+    gan = ganlib.GAN(WganG(), D, latent_dim=20, seed=0)
+    before = copy.deepcopy(D.state_dict())
+    gan.check(digits)
+    assert same(D.state_dict(), before) and gan.one_pass
+    play(gan, digits, ganlib.Game(penalty=losses.r1(1.0)), 2)
+
+
+DOUBTS = {
+    "D ends in a sigmoid: the losses take its logits": lambda: (
+        WganG(),
+        Linear(ENDS["F.sigmoid"][0]),
+    ),
+    "G drew no value below 0": lambda: (Returns(torch.sigmoid, WganG()), WganD()),
+    "D returned numbers from 0 to 1": lambda: (WganG(), Returns(F.hardsigmoid, WganD())),
+    "": lambda: (WganG(), WganD()),
+}
+
+
+@pytest.mark.parametrize("text", DOUBTS)
+def test_what_is_worth_knowing_is_said_once(text, digits, capsys):
+    gan = ganlib.GAN(*DOUBTS[text](), latent_dim=20, seed=0)
+    play(gan, digits, ganlib.Game(), 1)
+    assert capsys.readouterr().out.startswith(text)
+    play(gan, digits, ganlib.Game(), 2)
+    assert not capsys.readouterr().out.startswith(text or "D ")
+
+
 def test_trying_leaves_no_trace(digits):
     """Buffers, modes, gradients, the weights and their gradient flags are as they were."""
     D = Dropout2dD()
@@ -817,7 +849,9 @@ def test_conditional_nets_without_classes(digits):
     assert torch.equal(some, gan.G(gan.noise(4), torch.full((4,), 3)))
     assert gan.sample(2).shape == (2, 1, 28, 28)
     bare = ganlib.Images(digits.images[:100])
-    with pytest.raises(ValueError, match=r"G cannot be run.*without labels.*`classes`"):
+    with pytest.raises(
+        ValueError, match=r"G cannot be run on \(2, 8\) \(.*without labels.*`classes`"
+    ):
         ganlib.train(ganlib.GAN(ConditionalG(), ConditionalD()), bare, until=1)
     with pytest.raises(ValueError, match=r"G cannot be run on \(2, 8\) and labels \(2,\).*range"):
         ganlib.train(ganlib.GAN(ConditionalG(1), ConditionalD(1)), digits, until=1)
@@ -839,8 +873,6 @@ def test_a_second_argument_that_is_no_label_keeps_its_default(digits):
 
 
 class Returns(nn.Module):
-    latent_dim = 8
-
     def __init__(self, wrap, net):
         super().__init__()
         self.wrap, self.net = wrap, net
@@ -897,7 +929,9 @@ SENTENCES = {
 def test_what_is_said(case, digits):
     build, message = SENTENCES[case]
     with pytest.raises(ValueError, match=message):
-        ganlib.train(ganlib.GAN(*build(), seed=0), digits, until=1)
+        G, D = build()
+        size = getattr(G, "latent_dim", 8)
+        ganlib.train(ganlib.GAN(G, D, latent_dim=size, seed=0), digits, until=1)
 
 
 def test_both_nets_in_double(digits):

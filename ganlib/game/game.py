@@ -120,8 +120,7 @@ class Game:
         """Return the settings by name, as text and numbers. A run stores them, refuses others."""
         names = (field.name for field in fields(Game))
         settings = {name: text(getattr(self, name)) for name in names}
-        rare = "tie", "places"
-        return {name: value for name, value in settings.items() if value or name not in rare}
+        return {key: x for key, x in settings.items() if x or key not in ("tie", "places")}
 
     def reading(self):
         """Return what is needed to interpret the figures of this game; each history row holds it.

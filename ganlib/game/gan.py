@@ -35,7 +35,8 @@ class GAN(Seeded):
     """The state of a run: the players `G` and `D`, and `step`, `images_seen` and `history`.
 
     G maps noise `z (N, latent_dim)`, or what another source draws, to images `(N, C, H, W)` in [-1,
-    1]. D maps images to logits `(N,)`. Each is any module, or a `Player` with settings of its own.
+    1]. D maps images to logits `(N,)`. Each is any module, or a `Player` with settings of its own;
+    nets of your own are taken as they are, see docs/games.md.
 
     lr, betas: Adam's settings, numbers or schedules of the images seen. `lr=(1e-4, 4e-4)` gives G
         and D different rates.

@@ -183,11 +183,12 @@ def _add_up(gans, which, n, part):
 
 def _why_whole(gans, n):
     """Return why a batch of `n` cannot be split, or None."""
-    for name, player in ((name, player) for gan in gans for name, player in gan.players.items()):
-        if has_batch_statistics(player.net) or (name == "D" and not gans[0].one_pass):
-            return f"{name} has batch statistics (BatchNorm or others), those of a whole batch"
-        if any(map(is_parametrized, player.net.modules())):
-            return f"{name} has a parametrization (spectral norm), one for a whole move"
+    for gan in gans:
+        for name, player in gan.players.items():
+            if has_batch_statistics(player.net) or (name == "D" and not gan.one_pass):
+                return f"{name} has batch normalisation or the like, statistics of a whole batch"
+            if any(map(is_parametrized, player.net.modules())):
+                return f"{name} has a parametrization (spectral norm), one for a whole move"
     if gans[0].capture is not None:
         return "the step is being captured"
     return "there is less than one image a part" if 2 * gans[0].parts > n else None

@@ -1,5 +1,6 @@
 """Nets for G and D. Any other module will do as G if it maps `z (N, latent_dim)` to images, and as
-D if it maps images to logits `(N,)`. Each file is imported when one of its nets is first used.
+D if it maps images to logits, one for each; `known.py`, `foreign.py` and `trying.py` take it as it
+is. Each file is imported when one of its nets is first used.
 """
 
 from importlib import import_module

@@ -7,8 +7,8 @@ from torch import nn
 class Dropout(nn.Module):
     """Dropout (Srivastava et al. 2014) from `self.generator`, so that a step can repeat its masks.
 
-    torch's `nn.Dropout` always draws from the global generator: a resumed run would see other
-    masks. This one does so too while `generator` is None. One 64-bit draw serves four entries,
+    torch's `nn.Dropout` always draws from the global generator, which a GAN has to seed at each
+    move. This one does so too while `generator` is None. One 64-bit draw serves four entries,
     which is several times faster on a CPU; the probability is therefore `p` rounded to a multiple
     of 1/65536. (Apple's MPS draws no 64-bit numbers: there torch's `bernoulli_` is used.)
     """

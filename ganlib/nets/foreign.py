@@ -97,10 +97,9 @@ def _takes_labels(net):
     """Whether the second argument of `forward` is for labels: it has no default, or None."""
     while isinstance(net, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         net = net.module
-    try:
-        names = [x for x in inspect.signature(net.forward).parameters.values() if x.kind < 3]
-    except (TypeError, ValueError):  # not written in Python
-        return True
+    if schema := getattr(net.forward, "schema", None):  # of TorchScript: self, x, labels
+        return len(schema.arguments) > 2
+    names = [x for x in inspect.signature(net.forward).parameters.values() if x.kind < 3]
     second = (names if names and names[0].kind == 2 else names[1:])[:1]  # 2: *args
     return any(x.kind == 2 or x.default in (x.empty, None) for x in second)
 

@@ -65,12 +65,6 @@ def keeps_contract(G, D, data, source, labels, places, evaluating):
         )
     with evaluating:
         _answers(G, D, data, source, labels, places)
-    if way_of(D).sigmoid:
-        print(
-            "D ends in a sigmoid: the losses take its logits, from before the sigmoid, which is "
-            "stable; D itself stays as it is",
-            flush=True,
-        )
 
 
 def _answers(G, D, data, source, labels, places):
@@ -106,7 +100,8 @@ def _answer(name, net, x, labels):
     try:
         out = (ask if name == "G" else logits_of)(net, x, labels)
     except (TypeError, RuntimeError, IndexError, ValueError) as error:
-        with_labels = "" if labels is None else f" and labels {tuple(labels.shape)}"
+        asked = labels is not None and way_of(net).labels
+        with_labels = f" and labels {tuple(labels.shape)}" if asked else ""
         raise ValueError(
             f"{name} cannot be run on {tuple(x.shape)}{with_labels} ({error}); it is called as "
             f"{name}(x, labels), or {name}(x) if forward takes no more: a net that takes this "
@@ -140,11 +135,13 @@ def look_over(gan, shape, labels, draws):
             x = gan.noise(2)
         pair = None if labels is None else labels[[0, 0]]
 
-        def run(x, name=name, net=net, pair=pair):
-            with global_draws(draws()):
-                return _answer(name, plain(net), x, pair)
+        with _untouched(net) as begin:
 
-        with _untouched(net):
+            def run(x, name=name, net=net, pair=pair, begin=begin):
+                begin()
+                with global_draws(draws()):
+                    return _answer(name, plain(net), x, pair)
+
             first = run(x)
             kernels = {weight.ndim for weight in net.parameters() if weight.ndim > 3}
             last = kernels == {4} and _same(first, _channels_last(net, partial(run, x)), 1e-2)
@@ -152,9 +149,34 @@ def look_over(gan, shape, labels, draws):
             if name == "D":
                 with _no_zeros(net):
                     way.together = not _same(run(x)[:1], run(x[[0, 0]])[:1], 1e-4)
+            for text in _doubts(name, way, run, x, first):
+                print(text, flush=True)
         for each in player.nets() if last else ():
             each.to(memory_format=torch.channels_last)
     gan.one_pass = gan.one_pass and not way_of(gan.D).together
+
+
+@torch.no_grad()
+def _doubts(name, way, run, x, first):
+    """Yield what is worth knowing of a net that can train."""
+    low, high = first.min(), first.max()
+    if name == "G" and first.ndim > 2 and low >= 0:
+        yield (
+            "G drew no value below 0, and images lie in [-1, 1]: if it ends in a sigmoid, it can "
+            "draw nothing dark; end it with tanh"
+        )
+    if name == "D" and way.sigmoid:
+        yield (
+            "D ends in a sigmoid: the losses take its logits, from before the sigmoid, which is "
+            "stable; D itself stays as it is"
+        )
+    elif name == "D" and low >= 0 and high <= 1:
+        far = run(100 * x)
+        if far.min() >= 0 and far.max() <= 1:
+            yield (
+                "D returned numbers from 0 to 1 whatever it saw: if these are probabilities, let "
+                "it return the logits from before, which the losses take"
+            )
 
 
 def training_mode(gan):
@@ -216,16 +238,23 @@ def _no_zeros(net):
 
 @contextmanager
 def _untouched(net):
-    """Let the net run in training mode; its modes and buffers come back."""
+    """Let the net run in training mode; its modes and buffers come back. Yields a function that
+    puts the buffers back before, since spectral norm, for one, changes with each run.
+    """
     modes = [(module, module.training) for module in net.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in net.buffers()]
+
+    def begin():
+        for buffer, was in buffers:
+            buffer.copy_(was)
+
     if not net.training:
         net.train()
     try:
         with torch.no_grad():
-            yield
-            for buffer, was in buffers:
-                buffer.copy_(was)
+            yield begin
     finally:
+        with torch.no_grad():
+            begin()
         for module, mode in modes:
             module.training = mode
