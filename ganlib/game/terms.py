@@ -144,7 +144,8 @@ class Question:
                 f"{self.name} asks for {self.categorical} classes of codes, and G has {codes}; "
                 f"build it with categorical={self.categorical}"
             )
-        if "read" not in inspect.signature(gan.D.forward).parameters:
+        D = getattr(gan.D, "_orig_mod", gan.D)  # of torch.compile
+        if "read" not in inspect.signature(D.forward).parameters:
             raise ValueError(
                 f"{self.name} asks D for answers, and its forward(images, labels) takes no "
                 "read=True; ConvDiscriminator, ResidualDiscriminator and CompactDiscriminator with "

@@ -25,7 +25,7 @@ class Way:
         self.labels = _takes_labels(plain(net))
         self.column = None  # whether noise goes in as (N, latent_dim, 1, 1)
         self.sigmoid = None  # whether its last operation is a sigmoid
-        self.draws = None  # whether it draws from the global generators as it trains
+        self.draws = None  # the global generators that it draws from as it trains
         self.together = None  # whether its verdict on an image depends on the others
 
 
@@ -69,12 +69,15 @@ def logits_of(net, images, labels=None, **more):
     else:
         with _Sigmoids() as last:
             out = ask(plain(net), images, labels, **more)
-        if isinstance(out, torch.Tensor):
-            way.sigmoid = last.output is not None and last.output is _base(out)
-            out = last.input.reshape(out.shape) if way.sigmoid else out
-    if isinstance(out, torch.Tensor) and out.ndim != 1 and out.numel() == len(images):
-        return out.reshape(len(images))
-    return out
+    logits, others = (out[0], out[1:]) if more and isinstance(out, tuple) else (out, ())
+    if not isinstance(logits, torch.Tensor):
+        return out
+    if way.sigmoid is not False:
+        way.sigmoid = last.output is not None and last.output is _base(logits)
+        logits = last.input.reshape(logits.shape) if way.sigmoid else logits
+    if logits.ndim != 1 and logits.numel() == len(images):
+        logits = logits.reshape(len(images))
+    return (logits, *others) if others else logits
 
 
 class _Sigmoids(TorchFunctionMode):
@@ -128,30 +131,34 @@ def drawing(net, draws):
     draws from global generators; a context without effect if it is known to draw nothing.
     """
     way = way_of(net)
-    return nullcontext() if net.training and way.draws is False else _drawing(net, way, draws)
+    if not net.training:
+        return global_draws(draws)
+    return nullcontext() if way.draws == set() else _drawing(way, draws)
 
 
 @contextmanager
-def _drawing(net, way, draws):
-    with global_draws(draws) as drawn:
+def _drawing(way, draws):
+    with global_draws(draws, way.draws) as drawn:
         yield
-        if way.draws is None and net.training:
+        if way.draws is None:
             way.draws = drawn()
 
 
 @contextmanager
-def global_draws(draws):
+def global_draws(draws, which=None):
     """Let the global generators (torch's on the CPU and on the device of `draws`, Python's and
-    NumPy's) draw by the seed of `draws` for a while; yield a function that tells whether any did.
+    NumPy's) draw by the seed of `draws` for a while. They go on afterwards as if nothing had been
+    drawn. Yields a function that returns which were used: a set of "torch", "python", "numpy".
 
-    They go on afterwards as if nothing had been drawn.
+    `which`, such a set, leaves the other two of Python and NumPy alone, which saves 0.2 ms.
     """
     numpy, device = sys.modules.get("numpy"), draws.device
     recorded = device.type == "cuda" and torch.cuda.is_current_stream_capturing()
     seed = 0 if recorded else draws.initial_seed()  # which a CUDA graph sets at each replay
     ours = [(torch.get_rng_state, torch.default_generator.manual_seed, torch.set_rng_state)]
-    ours.append((random.getstate, random.seed, random.setstate))
-    if numpy:
+    if which is None or "python" in which:
+        ours.append((random.getstate, random.seed, random.setstate))
+    if numpy and (which is None or "numpy" in which):
         start = lambda seed: numpy.random.seed(seed % 2**32)  # noqa: E731
         ours.append((numpy.random.get_state, start, numpy.random.set_state))
     if device.type == "cuda":  # its seed cannot change while a graph is captured, its state can
@@ -163,13 +170,15 @@ def global_draws(draws):
         ours.append((module.get_rng_state, module.manual_seed, module.set_rng_state))
 
     def drawn():
-        fresh = [random.Random(seed).random() != random.random()]
-        if numpy:
-            fresh.append(numpy.random.RandomState(seed % 2**32).rand() != numpy.random.rand())
+        used = {"python"} if random.Random(seed).random() != random.random() else set()
+        if numpy and numpy.random.RandomState(seed % 2**32).rand() != numpy.random.rand():
+            used.add("numpy")
         for place in {torch.device("cpu"), device}:
-            first = torch.rand((), generator=torch.Generator(place).manual_seed(seed), device=place)
-            fresh.append(not torch.equal(first, torch.rand((), device=place)))
-        return any(fresh)
+            draws = torch.Generator(place).manual_seed(seed)
+            first, next_ = (torch.rand(1, generator=x, device=place) for x in (draws, None))
+            if not torch.equal(first, next_):
+                used.add("torch")
+        return used
 
     kept = [read() for read, _, _ in ours]
     try:

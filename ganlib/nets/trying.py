@@ -13,6 +13,7 @@ import torch
 from torch.nn.parameter import is_lazy
 
 from .foreign import ask, global_draws, logits_of, plain, way_of
+from .known import ours
 
 HALF = (torch.float16, torch.bfloat16)
 
@@ -63,6 +64,8 @@ def keeps_contract(G, D, data, source, labels, places, evaluating):
             f"the weights are {', '.join(said)}; one type on one device is expected: "
             "gan.to(device, dtype) moves both nets"
         )
+    for net in (G, D):  # seen anew in each run: it may begin to draw later
+        way_of(net).draws = None
     with evaluating:
         _answers(G, D, data, source, labels, places)
 
@@ -182,8 +185,7 @@ def _doubts(name, way, run, x, first):
 def training_mode(gan):
     """Put both nets into training mode; a line says which one was not."""
     for name, player in gan.players.items():
-        if not player.net.training:
-            player.net.train()
+        if not player.net.training and player.net.train().training:  # a net may refuse
             print(f"{name} was in evaluation mode; it trains in training mode", flush=True)
 
 
@@ -191,7 +193,7 @@ def thaw(net):
     """Let the weights of a generator that `load_generator` returned learn, and say so; raise
     ValueError for another net without weights that learn.
     """
-    if not hasattr(net, "config") or not any(True for _ in net.parameters()):
+    if not (ours(net) and hasattr(net, "config")):
         raise ValueError(f"no weight of {type(net).__name__} can learn: {_frozen(net)}")
     net.requires_grad_(True)
     print("the generator was loaded with frozen weights; they learn from here on", flush=True)
@@ -220,7 +222,7 @@ def _same(a, b, share):
     """Whether two results differ by no more than rounding, a `share` of the largest value."""
     if b is None or a.shape != b.shape:
         return False
-    return torch.allclose(a, b, rtol=0, atol=share * a.abs().max() + 1e-12)
+    return torch.allclose(a, b, rtol=0, atol=share * a.abs().max() + 1e-12, equal_nan=True)
 
 
 @contextmanager
@@ -228,7 +230,8 @@ def _no_zeros(net):
     """Let weights that are all zero, which hide what they weigh, be others for a while."""
     zeros = [weight for weight in net.parameters() if not weight.any()]
     for weight in zeros:
-        weight.data = torch.full_like(weight, 0.1)
+        inputs = weight[0].numel() if weight.ndim > 1 else 100
+        weight.data = torch.full_like(weight, inputs**-0.5)
     try:
         yield
     finally:
