@@ -27,12 +27,12 @@ def wake(G, D, source):
     classes = getattr(G, "classes", None)
     labels = torch.zeros(2, dtype=torch.int64, device=like.device) if classes else None
     modes = [(module, module.training) for net in (G, D) for module in net.modules()]
-    for net in (G, D):
-        net.eval()
-    with torch.no_grad():
-        _answer("D", D, _answer("G", G, x, labels), labels)
-    for module, mode in modes:
-        module.training = mode
+    try:
+        with torch.no_grad():
+            _answer("D", D.eval(), _answer("G", G.eval(), x, labels), labels)
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 @torch.no_grad()
