@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import threading
 
 ROOM = 2**20  # bytes of a disk that stay free
+TOKEN = os.urandom(4).hex()  # of this process: several machines may use one folder
 
 
 def replace(path, write, durable=True, size=0, former=None):
@@ -48,5 +50,6 @@ def replace(path, write, durable=True, size=0, former=None):
 
 
 def temporary(path):
-    """Return the file that `replace` writes first, always the same: leftovers are overwritten."""
-    return path.with_name(f".{path.name}.tmp")
+    """Return the file that `replace` writes first: another for each process and thread."""
+    mark = f"{TOKEN}-{os.getpid()}-{threading.get_ident()}"
+    return path.with_name(f".{path.name}.ganlib-{mark}.tmp")

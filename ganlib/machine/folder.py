@@ -1,4 +1,19 @@
-"""A folder that may disappear while it is in use, such as one on a drive that is cut off."""
+"""Where a folder is, and a folder that may disappear while it is in use, such as one on a drive."""
+
+import os
+from pathlib import Path
+
+
+def path_of(given):
+    """Return a path that somebody gave, a text or `os.PathLike`, with ~ replaced by the home
+    folder. Raises ValueError for anything else.
+    """
+    try:
+        return Path(os.fsdecode(given)).expanduser()
+    except TypeError:
+        raise ValueError(
+            f"{given!r} was given as a path; a text or a pathlib.Path is expected"
+        ) from None
 
 
 class Folder:

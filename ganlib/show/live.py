@@ -8,12 +8,11 @@ import html
 import json
 import sys
 import time
-from pathlib import Path
 
 from ..judge.doctor import diagnose
 from ..judge.signs import ROWS
 from ..machine.files import replace
-from ..machine.folder import Folder
+from ..machine.folder import Folder, path_of
 from ..machine.progress import Progress
 from .looks import drawn
 from .timeline import write_moment
@@ -56,7 +55,7 @@ class LiveView:
     ):
         self.total, self.folder, self.every, self.picture_every = (
             total,
-            folder and Path(folder),
+            folder and path_of(folder).absolute(),
             every,
             picture_every,
         )
@@ -90,7 +89,7 @@ class LiveView:
         verdict = diagnose(now.history).line if ask_doctor else ""
         self.screen.draw(picture, self._status(now, clock), now.progress or 0.0, verdict)
         if self.folder:
-            text = json.dumps(now.history).encode()
+            text = json.dumps(now.history, default=_plain).encode()
             self._write(lambda: picture.save(self.folder / "latest.png"))
             self._write(
                 lambda: replace(
@@ -160,6 +159,11 @@ class LiveView:
         elif left := round(self._left(now, clock)):
             parts.append(f"{left // 60}:{left % 60:02} left")
         return " · ".join(parts)
+
+
+def _plain(value):
+    """Return a value of the user's own in a row as JSON can hold it: a number of numpy, or text."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def _screen():

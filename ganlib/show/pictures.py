@@ -64,7 +64,7 @@ class Picture:
                 f"{str(path)!r} was given for a {kind.upper()}; a name that ends in .{kind} is "
                 "expected"
             )
-        replace(Path(path), lambda file: file.write(self.data), durable=False)
+        replace(Path(path).expanduser(), lambda file: file.write(self.data), durable=False)
 
 
 def show(images, columns=8, scale=2, generated=None, rows=(), title=None):

@@ -4,10 +4,9 @@ It is made of the pictures that `LiveView(folder=...)` writes to the run's folde
 `write_moment`.
 """
 
-from pathlib import Path
-
 import torch
 
+from ..machine.folder import path_of
 from .film import film
 from .pictures import Picture, mosaic, pillow
 
@@ -20,7 +19,7 @@ def timeline(folder, columns=10, rows=5, animated=False, scale=1):
     GIF of `columns` frames in eight shades instead; each frame is a grid of `rows` rows. Raises
     ValueError if the folder holds no pictures of a run.
     """
-    files = {int(path.stem): path for path in (Path(folder) / "pictures").glob("*.png")}
+    files = {int(path.stem): path for path in (path_of(folder) / "pictures").glob("*.png")}
     if not files:
         raise ValueError(
             f"{folder} holds no pictures of a run; train with view=LiveView(folder={str(folder)!r})"
@@ -56,7 +55,7 @@ def write_moment(folder, step, images, columns=8):
     note = PngInfo()
     note.add_text("cell", "x".join(map(str, images.shape[2:])))
     Picture(pillow(mosaic(images, columns)), pnginfo=note, generated=True).save(
-        Path(folder) / "pictures" / f"{step:07}.png"
+        path_of(folder) / "pictures" / f"{step:07}.png"
     )
 
 
