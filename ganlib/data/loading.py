@@ -4,10 +4,12 @@
 """
 
 import gzip
+import os
 from pathlib import Path
 
 from ..machine.assets import asset
 from ..machine.choices import one_of
+from ..machine.folder import path_of
 from .images import Images
 
 # files of ganlib/assets and their SHA-256: made by tools/make_digits.py
@@ -51,6 +53,9 @@ def load(
     Raises ValueError for an unknown name or a harmful archive, OSError where a download fails, a
     file is corrupt, or nothing can be read.
     """
+    root = path_of(root)
+    if isinstance(name, os.PathLike) or (isinstance(name, str) and name.startswith("~")):
+        name = path_of(name)
     if is_own(name):
         from .prepared import prepare
 
@@ -73,7 +78,7 @@ def load(
     one_of("data set", name, list(LOADERS), ", or the path of a folder or archive, as './cats'")
     one_of("split", split, ["train", "test"])
     one_of("fallback", fallback, [None, "digits"])
-    data = LOADERS[name](name, Path(root), split, fallback)
+    data = LOADERS[name](name, root, split, fallback)
     data.known, data.loaded = data.name, {"name": data.name, "split": split}
     return data if device is None else data.to(device)
 

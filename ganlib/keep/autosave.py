@@ -2,12 +2,14 @@
 the first cannot be written. `train(folder=...)` uses it.
 """
 
-import shutil
 import time
-from pathlib import Path
+from contextlib import suppress
 
-from ..machine.folder import Folder
-from .checkpoint import save, stand_in
+from ..machine.folder import Folder, path_of
+from .checkpoint import FILE, FORMER, not_ours, put_aside, save, stand_in
+from .claim import Claim, Taken
+from .content import content_of
+from .plain import plain
 
 SHARE = 0.01  # the largest share of the run's time that goes into saving
 
@@ -19,26 +21,51 @@ class Autosave:
     A state is saved only if all figures up to it are known to be finite. If the folder cannot be
     written any more (a drive that was cut off, a full disk), the run goes on: one line says so,
     saving continues in `stand_in(folder)` on this machine, and returns to the folder as soon as
-    that can be written again. `resume` looks in both. Raises ValueError for `seconds` of 0 or less.
+    that can be written again. `resume` looks in both. A checkpoint that is there already, and from
+    which `gan` does not go on, is kept under another name. Raises ValueError for `seconds` of 0 or
+    less.
     """
 
+    claim = None
+
     def __init__(self, gan, folder, seconds=60.0):
-        if not seconds > 0:
+        if isinstance(seconds, (str, bool)) or not seconds > 0:
             raise ValueError(
-                f"save_seconds={seconds} was given; more than 0 seconds between two saves are "
+                f"save_seconds={seconds!r} was given; more than 0 seconds between two saves are "
                 "expected"
             )
-        self.gan, self.folder, self.elsewhere, self.seconds = (
-            gan,
-            Path(folder),
-            stand_in(folder),
-            seconds,
-        )
-        self.place, self.away, self.saved = Folder(self.folder), None, None
+        self.gan, self.seconds, self.now = gan, seconds, None
+        self.name, self.other = path_of(folder), stand_in(folder)  # as they are printed
+        self.folder, self.elsewhere = self.name.absolute(), self.other.absolute()
+        self.place, self.away, self.saved, self.refused = Folder(self.folder), None, None, None
+        self.foreign = []  # folders with a run that is to be kept
         self._wait(time.monotonic(), 0.0)
+
+    def hold(self, settings):
+        """Claim the folder for this run; see `Claim`. Raises ValueError where the run, or the
+        `settings` that it will remember, cannot be saved.
+        """
+        content_of(self.gan)
+        settings = plain(settings, "gan.trained_on")
+        self.claim = Claim(self.folder)
+        for place, name in ((self.folder, self.name), (self.elsewhere, self.other)):
+            if (step := not_ours(place, self.gan)) is not None:
+                self.foreign.append(place)
+                what = f"a run at step {step:,}" if isinstance(step, int) else f"{step}, unreadable"
+                print(
+                    f"{name}: holds {what}, from which this run does not go on (resume does that); "
+                    "it is kept there as checkpoint.kept-1.pt, or the next number"
+                )
+        return settings
 
     def update(self, now):
         """Save if a save is due, the run goes on and all figures so far are finite."""
+        self.now = now
+        try:
+            if self.claim is not None:
+                self.claim.renew()
+        except Taken as error:
+            self._end(error)
         if now.stats and now.reason is None and self.due() and now.finite():
             self.save()
 
@@ -51,38 +78,81 @@ class Autosave:
             return
         start, failure, saved = time.monotonic(), None, False
         try:
-            self.place.check()
-            saved = save(self.folder, self.gan)
-            self.place.check()
-            if saved:
-                shutil.rmtree(self.elsewhere, ignore_errors=True)  # its saves are older now
-            if saved and self.away:
-                print(f"{self.folder}: can be written again; saved there at step {self.gan.step:,}")
-        except OSError as error:
-            failure = str(error)
-            try:
-                saved = save(self.elsewhere, self.gan)
-                where = f"saving goes on in {self.elsewhere}, where `resume` will find it"
-            except OSError as other:
-                saved = False
-                where = (
-                    f"nor can {self.elsewhere} ({other}): the run goes on UNSAVED, and tries again"
-                )
-            if not self.away:
-                print(f"{self.folder}: cannot be written ({failure}); {where}")
+            if self.claim is not None:
+                self.claim.check()
+                self.claim.made.clear()  # from now on the folder stays
+            saved, failure = self._save()
+            self.refused = None
+        except ValueError as error:  # a value that no checkpoint can hold: not a matter of place
+            if str(error) != self.refused:
+                print(f"{self.name}: step {self.gan.step:,} is NOT SAVED: {error}")
+            self.refused, failure = str(error), self.away
+        except Taken as error:
+            self._end(error)
+            return
         self.away, self.saved = failure, self.gan.step if saved else None
         self._wait(start, time.monotonic() - start)
 
+    def _end(self, taken):
+        """End the run, and say why: another one has its folder now."""
+        reason = f"{self.name} was taken over by {taken}; this run is saved there no more"
+        if reason != self.refused:
+            print(reason)
+        self.refused, self.saved = reason, None
+        self.now.reason = self.now.reason or reason
+
+    def _save(self):
+        """Save in the folder, else in its stand-in; return whether that was done, and what failed
+        in the folder.
+        """
+        try:
+            self.place.check()
+            self._keep(self.folder)
+            saved = save(self.folder, self.gan)
+            self.place.check()
+            if saved:
+                self._keep(self.elsewhere)
+                with suppress(OSError):  # its saves are older now
+                    for name in (FILE, FORMER):
+                        (self.elsewhere / name).unlink(missing_ok=True)
+                    self.elsewhere.rmdir()
+            if saved and self.away:
+                print(f"{self.name}: can be written again; saved there at step {self.gan.step:,}")
+            return saved, None
+        except OSError as error:
+            failure = str(error)
+        try:
+            self._keep(self.elsewhere)
+            saved = save(self.elsewhere, self.gan)
+            where = f"saving goes on in {self.other}, where `resume` will find it"
+        except OSError as other:
+            saved = False
+            where = f"nor can {self.other} ({other}): the run goes on UNSAVED, and tries again"
+        if not self.away:
+            print(f"{self.name}: cannot be written ({failure}); {where}")
+        return saved, failure
+
+    def _keep(self, place):
+        """Keep a run that is in `place`, and not this one, under another name."""
+        if place in self.foreign:
+            put_aside(place)
+            self.foreign.remove(place)
+
+    def rest(self):
+        """Save what a loop has done that waits, since nobody may go on with it."""
+        if self.now is not None and self.now.whole and self.now.stats:
+            self.save()
+
     def close(self, now):
         """Save the end of the run and print where; not in a step that raised, nor before any."""
-        if not (now.whole and now.stats):
-            return
-        self.save()
-        if self.saved is not None:
-            print(
-                f"{self.elsewhere if self.away else self.folder}: saved at step {self.saved:,}",
-                flush=True,
-            )
+        self.now = now
+        if now.whole and now.stats:
+            self.save()
+            if self.saved is not None:
+                where = self.other if self.away else self.name
+                print(f"{where}: saved at step {self.saved:,}", flush=True)
+        if self.claim is not None:
+            self.claim.release()
 
     def _wait(self, start, took):
         """Set when the next save is due, after one that took `took` seconds from `start` on."""

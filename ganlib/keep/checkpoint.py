@@ -1,24 +1,32 @@
 """Checkpoints: save the whole state of a run in one file, and resume it. The file ends with a
-checksum, is replaced in one move, and the file before it is kept.
+checksum, is read back before it is put in its place in one move, and the file before it is kept.
 """
 
 import hashlib
 import io
+import os
 import pickle
-import platform
-from importlib import import_module
 from pathlib import Path
 
 import torch
 
 from ..machine import processes
-from ..machine.files import replace, temporary
-from ..machine.values import text
-from ..nets.rebuild import settings
+from ..machine.files import replace
+from ..machine.folder import path_of
+from . import claim
+from .content import (
+    FORMAT,
+    SINCE,
+    config_of,
+    content_of,
+    machine_of,
+    not_finite,
+    same_optimizers,
+)
 
-FORMAT = 4
 FILE, FORMER = "checkpoint.pt", "checkpoint.previous.pt"
 SEAL = b"\nganlib sha256 "  # ends a file, before 64 digits; torch.load skips both
+BROKEN = RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError  # torch.load's errors
 
 
 def save(folder, gan):
@@ -27,24 +35,50 @@ def save(folder, gan):
 
     At any moment there is the old file or the new one, whole; the old file becomes
     checkpoint.previous.pt. A state that holds a number that is not finite is not saved, and a line
-    says so. Raises OSError if the folder cannot be written or its disk is full; what was saved
-    before stays as it was.
+    says so. Values of other kinds than a checkpoint holds become plain ones (see `plain`): numbers
+    of numpy those of Python, times and paths text. Raises ValueError for a value that cannot, with
+    its place and type; OSError if the folder cannot be written, its disk is full, or another
+    process trains in it. Then what was saved before stays as it was.
     """
-    state = gan.state_dict()
-    if bad := _not_finite(gan):
+    folder = path_of(folder)
+    content = content_of(gan)
+    if processes.place()[1] == 1 and (used := claim.in_use(folder)):
+        raise BlockingIOError(used)
+    if bad := not_finite(gan):
         print(
             f"{folder}: step {gan.step:,} is not saved, since {bad} is not finite; what was saved "
             "before is kept"
         )
         return False
     packed = io.BytesIO()  # torch.save to a full disk would not raise OSError
-    torch.save(
-        {"format": FORMAT, "config": _config(gan), "machine": _machine(gan), "state": state}, packed
-    )
+    torch.save(content, packed)
+    packed.seek(0)
+    try:
+        torch.load(packed, map_location="meta", weights_only=True)  # all but the numbers in tensors
+    except BROKEN as error:
+        raise ValueError(
+            f"the state of this run could not be read back ({str(error)[:300]}), so that it is not "
+            f"saved in {folder}; what was saved before is as it was"
+        ) from error
+    packed.seek(0, io.SEEK_END)
     packed.write(SEAL + hashlib.sha256(packed.getbuffer()).hexdigest().encode())
-    content, file = packed.getbuffer(), Path(folder) / FILE
-    replace(file, lambda out: out.write(content), size=len(content), former=file.with_name(FORMER))
+    written, file = packed.getbuffer(), folder / FILE
+
+    def write(out):
+        out.write(written)
+        out.flush()
+        if not _holds(out.name, written):
+            raise OSError("what was written reads back as something else: the disk is failing")
+
+    replace(file, write, size=len(written), former=file.with_name(FORMER))
     return True
+
+
+def _holds(file, content):
+    """Whether a file holds these bytes, and no others."""
+    with open(file, "rb") as written:
+        places = range(0, len(content) + 1, 2**22)
+        return all(written.read(2**22) == bytes(content[i : i + 2**22]) for i in places)
 
 
 def resume(folder, gan, fresh=False):
@@ -56,15 +90,18 @@ def resume(folder, gan, fresh=False):
     there, that state is used. On the CPU the number of threads and the matmul precision are set as
     they were, so that the run goes on bit for bit. `fresh=True` starts anew: an earlier run is
     renamed, and the line gives its new name. Raises ValueError if the run has other nets or
-    settings, OSError if none of its files can be read.
+    settings, OSError if none of its files can be read, and for `fresh` if another process trains
+    in the folder. What this process trains there, in a loop that waits, is saved first.
     """
-    folder = Path(folder)
+    folder = path_of(folder)
+    claim.rest(folder)
     places = [
         place
         for place in (folder, stand_in(folder))
         if any((place / name).exists() for name in (FILE, FORMER))
     ]
     if fresh and (places or (folder / "pictures").exists()):
+        claim.Claim(folder).release()  # raises if another process trains there
         for place in {folder, *places}:
             if place.exists():
                 names = (place.with_name(f"{place.name}.{n}") for n in range(1, 10**6))
@@ -77,9 +114,8 @@ def resume(folder, gan, fresh=False):
         return False
     contents, damage = [], []
     for place in places:
-        if processes.place()[0] == 0:
-            for name in (FILE, FORMER):
-                temporary(place / name).unlink(missing_ok=True)  # left by a killed process
+        if processes.place()[0] == 0 and not claim.in_use(place):
+            _sweep(place)
         try:
             contents.append((newest(place, gan.device), place))
         except OSError as error:
@@ -89,16 +125,18 @@ def resume(folder, gan, fresh=False):
     for error in damage:
         print(error)
     content, place = max(contents, key=lambda pair: pair[0]["state"]["step"])
-    for name, ours in _config(gan).items():
+    for name, ours in config_of(gan).items():
         theirs = content["config"].get(name)
-        if theirs != ours:
+        if theirs != ours and (name.rpartition(".")[2] not in SINCE or theirs is not None):
             raise ValueError(
                 f"the run in {place} has {name} = {theirs}, this one {name} = {ours}; "
                 "use the same, another folder, or start anew with fresh=True (FRESH = True)"
             )
+    same_optimizers(gan, content["state"], place)
     wanted = gan.precision
     gan.load_state_dict(content["state"])
-    then, today = content["machine"], _machine(gan)
+    gan.run_id = content.get("run")
+    then, today = content["machine"], machine_of(gan)
     names = (name for name in ("device", "torch", "processes") if then[name] != today[name])
     changed = [f"{name} {today[name]} (was {then[name]})" for name in names]
     precision = f", in {gan.precision} as it began" if gan.precision != wanted else ""
@@ -117,7 +155,8 @@ def newest(folder, device="cpu"):
     """Return the content of the newest whole checkpoint in `folder`, or raise OSError; a line says
     if the older one had to be used.
     """
-    folder, damage = Path(folder), []
+    folder, damage = path_of(folder), []
+    claim.rest(folder)
     for file in filter(Path.exists, (folder / FILE, folder / FORMER)):
         try:
             content = read(file, device)
@@ -142,8 +181,9 @@ def stand_in(folder):
     """Return where `train(folder=...)` saves while `folder` cannot be written: a folder in `runs`,
     on this machine's disk.
     """
-    digest = hashlib.sha256(str(Path(folder).absolute()).encode()).hexdigest()[:8]
-    return Path("runs") / f"{Path(folder).name}-{digest}"
+    folder = path_of(folder).absolute()
+    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]
+    return Path("runs") / f"{folder.name}-{digest}"
 
 
 def read(file, device="cpu"):
@@ -157,7 +197,7 @@ def read(file, device="cpu"):
         if broken:
             raise EOFError("its content has another SHA-256 than it should have")
         content = torch.load(io.BytesIO(raw), map_location=device, weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+    except BROKEN as error:
         raise OSError(
             f"{file} cannot be read ({type(error).__name__}: {str(error)[:200]}); it is damaged or "
             "no checkpoint of ganlib. Move it away and run again to start anew"
@@ -176,60 +216,36 @@ def read(file, device="cpu"):
     return content
 
 
-def _not_finite(run):
-    """Return the name of the first tensor not all finite, or None. Reads from the device once."""
-    named = [
-        (f"{name}.{part}.{key}".lstrip("."), x)
-        for name, gan in run.gans.items()
-        for part, net in (("G", gan.G), ("D", gan.D), ("G_ema", gan.G_ema))
-        if net is not None
-        for key, x in net.state_dict().items()
-        if x.is_floating_point()
-    ]
-    finite = torch.stack([x.isfinite().all() for _, x in named]).tolist()
-    return next((name for (name, _), good in zip(named, finite, strict=True) if not good), None)
-
-
-def _config(run):
-    """Return the settings that a run and one that resumes it must share; nets of ganlib can be
-    built again from them.
+def not_ours(folder, gan):
+    """Return the step of the checkpoint in `folder` if the run `gan` does not go on from it, or its
+    file's name if it cannot be read; None if nothing would be lost by saving there.
     """
-    config = {}
-    for name, gan in run.gans.items():
-        config |= {f"{name}.{key}".lstrip("."): value for key, value in _config_of(gan).items()}
-    return config
+    for file in filter(Path.exists, (folder / FILE, folder / FORMER)):
+        try:  # mapped, the tensors are not read
+            content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+            step, run = content["state"]["step"], content.get("run")
+        except (OSError, TypeError, *BROKEN):
+            return file.name
+        if step and (step > gan.step or run != getattr(gan, "run_id", None)):
+            return step
+        return None
+    return None
 
 
-def _config_of(gan):
-    """Return the settings of one GAN of the run."""
-    G, D = gan.players["G"], gan.players["D"]
-    config = {"G": settings(G.net), "D": settings(D.net), "seed": gan.seed, "ema": text(G.ema)}
-    lr, betas = ([_settings(player)[name] for player in (G, D)] for name in ("lr", "betas"))
-    # one value if both players have the same
-    config |= {
-        "lr": lr[0] if lr[0] == lr[1] else lr,
-        "betas": betas[0] if betas[0] == betas[1] else betas,
-    }
-    config |= {
-        f"optimizer_{which}": text(player.own)
-        for which, player in (("G", G), ("D", D))
-        if player.own
-    }
-    return config | ({"source": gan.source.name} if gan.source.name else {})
+def put_aside(folder):
+    """Rename the checkpoint in `folder`, and the one before it, so that no save replaces them."""
+    n = next(n for n in range(1, 10**6) if not (folder / f"checkpoint.kept-{n}.pt").exists())
+    for file, kept in (
+        (FILE, f"checkpoint.kept-{n}.pt"),
+        (FORMER, f"checkpoint.kept-{n}.previous.pt"),
+    ):
+        if (folder / file).exists():
+            (folder / file).rename(folder / kept)
 
 
-def _settings(player):
-    return {"lr": text(player.lr), "betas": player.betas and [text(beta) for beta in player.betas]}
-
-
-def _machine(gan):
-    """Return what decides the low bits of a run's numbers, and the versions that wrote it."""
-    return {
-        "ganlib": import_module("ganlib").__version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__.split("+")[0],
-        "device": gan.device.type,
-        "processes": processes.place()[1],
-        "threads": torch.get_num_threads(),
-        "precision": torch.get_float32_matmul_precision(),
-    }
+def _sweep(folder):
+    """Remove what killed processes left half written, here and in former releases."""
+    for left in (*folder.glob(".*.ganlib-*.tmp"), *folder.glob(".checkpoint*.pt.tmp")):
+        left.unlink(missing_ok=True)
+    for left in (folder / "pictures").glob(".*.ganlib-*.tmp"):
+        left.unlink(missing_ok=True)

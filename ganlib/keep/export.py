@@ -6,12 +6,12 @@ import copy
 import hashlib
 import json
 from importlib import import_module
-from pathlib import Path
 
 import torch
 
 from ..game.gan import GAN
 from ..machine.files import replace
+from ..machine.folder import path_of
 from ..nets.rebuild import build
 from ..nets.rebuild import settings as settings_of
 from ..show.looks import drawn
@@ -51,6 +51,7 @@ def rebuild(folder):
     built = [build(config[name], name) for name in ("G", "D")]
     gan = GAN(*built, ema=0.0 if "G_ema" in content["state"] else None)
     gan.load_state_dict(content["state"])
+    gan.run_id = content.get("run")
     return gan
 
 
@@ -73,9 +74,9 @@ def export(run_folder, to, name=None, metrics=None, license="unknown", hub=None)
     Raises OSError if there is no run or `to` cannot be written, ValueError for the user's own nets,
     RuntimeError if the ONNX file draws other images than G.
     """
-    gan, to = rebuild(run_folder), Path(to)
+    gan, to = rebuild(run_folder), path_of(to)
     G = copy.deepcopy(gan.net()).eval()
-    config = _config(gan, name or Path(run_folder).resolve().name, license)
+    config = _config(gan, name or path_of(run_folder).resolve().name, license)
     from safetensors.torch import save as packed
 
     tensors = {key: value.contiguous() for key, value in G.state_dict().items()}
@@ -119,7 +120,7 @@ def load_generator(folder):
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    folder = Path(folder)
+    folder = path_of(folder)
     try:
         config = json.loads((folder / "config.json").read_text())
         raw = (folder / "generator.safetensors").read_bytes()
@@ -161,7 +162,9 @@ def load_generator(folder):
 def _config(gan, name, license):
     """Return the content of config.json, but for what `export` adds."""
     version = import_module("ganlib").__version__
-    trained = dict(gan.trained_on or {})
+    trained = {
+        key: x for key, x in (gan.trained_on or {}).items() if not key.endswith("brightness")
+    }
     names = trained.pop("classes", None) or []
     trained.pop("loaded", None)  # where the images lie is private
     return {

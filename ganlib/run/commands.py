@@ -15,9 +15,11 @@ from ..keep.autosave import Autosave
 from ..keep.checkpoint import resume
 from ..machine import files, launch, processes
 from ..machine.device import setup
+from ..machine.folder import path_of
 from ..show.live import LiveView
 from ..show.pictures import show
 from . import speed, training
+from .checks import fingerprint, other
 from .preflight import preflight
 from .recipes import recipe
 
@@ -31,6 +33,7 @@ def train(options):
         raise ValueError(
             f"--evaluate-every {options.evaluate_every} was given; 1 step or more is expected"
         )
+    options.out = str(path_of(options.out))
     device = launch.start(options.device)
     device = setup(options.seed, device, precision=options.precision)
     first = processes.place()[0] == 0  # only the first of several processes writes and prints
@@ -121,7 +124,7 @@ def sample(options):
     else:
         import numpy
 
-        files.replace(Path(options.out), lambda out: numpy.save(out, images.numpy()))
+        files.replace(path_of(options.out), lambda out: numpy.save(out, images.numpy()))
     print(
         f"{options.out}: {options.n} images drawn by the run in {options.folder} at step "
         f"{gan.step:,}"
@@ -132,7 +135,16 @@ def sample(options):
 def evaluate(options):
     """Evaluate a trained run, and print a diagnosis of its history."""
     gan = exporting.rebuild(options.folder).to(setup(0))
-    data = _data_of(options, gan.trained_on or {}).near(gan.device)
+    data = _data_of(options, gan.trained_on or {})
+    if not (options.data or options.size or options.fit):
+        then, now = gan.trained_on or {}, fingerprint(data)
+        if changed := other({name: then[name] for name in now if name in then}, now):
+            raise ValueError(
+                f"the images {data.name!r} are not those that the run in {options.folder} was "
+                f"trained on (other {' and '.join(changed)}); say where those are: --data FOLDER "
+                "--size PIXELS"
+            )
+    data = data.near(gan.device)
     evaluation.evaluate(gan, data, options.n, options.extractor)
     if gan.history:
         print(f"\n{diagnose(gan.history)}")

@@ -4,8 +4,6 @@ It knows no view, file or metric. A watcher is any object with `update(now)`, ca
 first step and after each step, and `close(now)`, called once at the end.
 """
 
-import signal
-import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -82,7 +80,7 @@ class Now:
         return cost(values[-1]) == min(map(cost, values))
 
 
-def loop(run, game, play, records, rules, watchers, cost=None):
+def loop(run, game, play, records, rules, watchers, interrupted, cost=None):
     """Play steps, and yield a `Now` after each, until a rule, an interrupt or a figure that is not
     finite.
 
@@ -91,6 +89,7 @@ def loop(run, game, play, records, rules, watchers, cost=None):
     rules: functions of `now` that return why the run ends, or None.
     watchers: objects that are told of each step, in this order, before the rules are asked; and of
         the end.
+    interrupted: a context that notes signals; `interrupted(now)` returns why one ends the run.
     cost: maps (name, better) to a function of a figure's value that is lower for better values.
     """
     now = Now(run, game, _finite=records.finite, _cost=cost)
@@ -98,7 +97,7 @@ def loop(run, game, play, records, rules, watchers, cost=None):
     def tell_progress():
         now.progress = max((rule.progress(now) for rule in rules if rule.unit), default=None)
 
-    with _deferred_interrupt() as interrupted:
+    with interrupted:
         tell_progress()
         try:
             for watcher in watchers:
@@ -126,30 +125,3 @@ def loop(run, game, play, records, rules, watchers, cost=None):
             with ExitStack() as each:  # all are told, even if one raises
                 for watcher in reversed(watchers):
                     each.callback(watcher.close, now)
-
-
-class _deferred_interrupt:
-    """Notes the first SIGINT or SIGTERM, and returns it as a reason when called; a second SIGINT
-    raises KeyboardInterrupt. Works in the main thread only.
-    """
-
-    WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-
-    def __enter__(self):
-        self.seen, self.before = None, {}
-        if threading.current_thread() is threading.main_thread():
-            self.before = {which: signal.signal(which, self._note) for which in self.WORDS}
-        return self
-
-    def __exit__(self, *_):
-        for which, before in self.before.items():
-            if before is not None:  # None: not Python's own
-                signal.signal(which, before)
-
-    def __call__(self, now):
-        return self.seen and f"{self.seen} at step {now.step:,}; run again to go on"
-
-    def _note(self, which, _):
-        if self.seen and which == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.seen = self.seen or self.WORDS[which]

@@ -1,9 +1,15 @@
 """`train`: checks everything that it is given at the call, and builds the watchers for the loop."""
 
+import sys
+import threading
+import weakref
+
 from ..game.steps import as_game, gan_step
 from ..machine import launch, processes
 from ..nets.trying import training_mode
+from .checks import count, fingerprint, same, with_gradients
 from .history import Records
+from .interrupt import Interrupts
 from .loop import Now, loop
 from .until import Rule
 
@@ -51,7 +57,8 @@ def train(
         at the end.
     folder: where the run is saved every `save_seconds` (less often if that took more than 1 % of
         the time) and at its end, however it ends; `resume` takes the same folder. If it cannot be
-        written any more, saving goes on in a folder of this machine, and a line says so.
+        written any more, saving goes on in a folder of this machine, and a line says so. A folder
+        belongs to one run: in this process the newer call ends the loop of the older one.
     batch_size: images per batch and process. Processes that torchrun started share out each batch
         and average their gradients.
     record_every: steps between two rows of `gan.history`, which hold the step's figures and those
@@ -65,17 +72,18 @@ def train(
     loop; the next call goes on. A second interrupt raises KeyboardInterrupt at once. If a figure is
     no longer finite, the run goes back to its last finite row and ends, and the reason names step
     and layer. Raises ValueError at the call for nets that do not fit the data, a batch larger than
-    the data, and an `until` that cannot be read or needs evaluations that were not asked for.
+    the data, other data or settings than the run began with, gradients that are switched off, and
+    an `until` that cannot be read or needs evaluations that were not asked for; BlockingIOError if
+    another process trains in `folder`.
     """
+    with_gradients()
     rules = [
         Rule(rule, len(data))
         for rule in (until if isinstance(until, (list, tuple)) and until else [until])
     ]
-    for name, value in (("record_every", record_every), ("evaluate_every", evaluate_every)):
-        if value is not None and value < 1:
-            raise ValueError(
-                f"{name}={value} was given; a number of steps of at least 1 is expected"
-            )
+    batch_size = count("batch_size", batch_size)
+    record_every = count("record_every", record_every)
+    evaluate_every = None if evaluate_every is None else count("evaluate_every", evaluate_every)
     if evaluate_every is None and (
         needs := [rule.rule.needs for rule in rules if hasattr(rule.rule, "needs")]
     ):
@@ -87,7 +95,8 @@ def train(
             f"a {type(gan).__name__} was given as the run; it has no {', '.join(missing)}: give a "
             "GAN"
         )
-    game, data = as_game(step), data.near(gan.device)
+    identity, data = fingerprint(data), data.near(gan.device)
+    game = as_game(step)
     game.check(gan, data)
     for one in gan.gans.values():
         training_mode(one)
@@ -98,13 +107,14 @@ def train(
         "batch_size": size,
     } | game.describe()
     settings |= {"classes": list(map(str, data.classes))} if data.classes else {}
-    _same(gan.trained_on or settings, settings)
+    settings |= identity
+    same(gan.trained_on or settings, settings)
     settings |= {"loaded": data.loaded} if getattr(data, "loaded", None) else {}
     for rule in rules:
         if hasattr(rule.rule, "check"):
             rule.rule.check(game.reading())
     data.batches(gan.seed, gan.step, k, size)  # raises where a batch is larger than the data
-    watchers = []
+    watchers, autosave, interrupts = [], None, Interrupts()
     if evaluate_every is not None:
         from ..judge.evaluation import Judge
 
@@ -112,11 +122,13 @@ def train(
     if folder is not None and rank == 0:
         from ..keep.autosave import Autosave
 
-        watchers.append(Autosave(gan, folder, save_seconds))
+        autosave = Autosave(gan, folder, save_seconds)
+        watchers.append(autosave)
     if view is not None:
         watchers.append(view)
 
     def play(eager=False):
+        with_gradients()
         for one in gan.gans.values():  # a look in the loop's body may have changed it
             training_mode(one)
         before, step = gan.step, getattr(game, "eager", game) if eager else game
@@ -131,24 +143,56 @@ def train(
         return stats
 
     records = Records(gan, data, game, play, record_every, evaluate_every)
-    return Training(gan, _begin(gan, game, settings, play, records, rules, watchers, view))
+    if folder is not None:
+        settings = _held(autosave, settings)
+    steps = _begin(gan, game, settings, play, records, rules, watchers, interrupts, view)
+    return Training(gan, steps, autosave, interrupts)
 
 
 class Training:
-    """What `train` returns: an iterator over the steps. Nothing is trained before its first."""
+    """What `train` returns: an iterator over the steps. Nothing is trained before its first.
 
-    def __init__(self, gan, steps):
-        self.gan, self.steps = gan, steps
+    Leaving the loop saves the run, if nobody else keeps the iterator. If somebody does (`run =
+    train(...)`, and `break`), it is saved where anything asks for the run: `resume`, `save`,
+    `export` or `train` with its folder, the end of the notebook's cell, and that of the process.
+    """
+
+    def __init__(self, gan, steps, autosave=None, interrupts=None):
+        self.gan, self.steps, self.autosave, self.interrupts = gan, steps, autosave, interrupts
+        self.busy, self.ended = threading.Lock(), False
+        if autosave is not None and autosave.claim is not None:
+            autosave.claim.holder = weakref.ref(self)
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        return next(self.steps)
+        with self.busy:
+            if self.ended:
+                self.steps.close()
+            self.interrupts.stands_in(sys._getframe(1))
+            return next(self.steps)
 
     def close(self):
-        """Leave the loop, as `break` does: all watchers are told of the end."""
-        self.steps.close()
+        """Leave the loop, as `break` does: all watchers are told of the end. While a step is
+        played, by another thread, the loop ends after it.
+        """
+        self.ended = True
+        if self.busy.acquire(blocking=False):
+            try:
+                self.steps.close()
+            finally:
+                self.busy.release()
+
+    def rest(self):
+        """Save the run and give the signals back, since nobody may go on with the loop."""
+        if self.busy.acquire(blocking=False):
+            try:
+                if self.autosave is not None:
+                    self.autosave.rest()
+                self.interrupts.rest()
+            finally:
+                self.busy.release()
 
     def __repr__(self):
         return (
@@ -157,7 +201,7 @@ class Training:
         )
 
 
-def _begin(gan, game, settings, play, records, rules, watchers, view):
+def _begin(gan, game, settings, play, records, rules, watchers, interrupts, view):
     """Yield the steps of the loop; or, if the run is finished, print that and draw its last
     picture.
     """
@@ -183,7 +227,7 @@ def _begin(gan, game, settings, play, records, rules, watchers, view):
             "--out)."
         )
         return
-    yield from loop(gan, game, play, records, rules, watchers, _cost)
+    yield from loop(gan, game, play, records, rules, watchers, interrupts, _cost)
 
 
 def _cost(name, better):
@@ -194,14 +238,13 @@ def _cost(name, better):
     return lambda value: cost(value, way)
 
 
-def _same(then, now):
-    """Raise ValueError if a run was trained with other settings; where its data are may change."""
-    names = dict.fromkeys([*now, *then])
-    if changed := [name for name in names if name != "loaded" and now.get(name) != then.get(name)]:
-        before, after = (
-            ", ".join(f"{name} = {what.get(name)}" for name in changed) for what in (then, now)
-        )
-        raise ValueError(
-            f"this run was trained with {before}, and is given {after} now; use the same, or start "
-            "anew in another folder or with fresh=True (in the notebooks: FRESH = True)"
-        )
+def _held(autosave, settings):
+    """Claim the folder in the first process; all raise BlockingIOError if it is in use."""
+    used = None
+    try:
+        settings = settings if autosave is None else autosave.hold(settings)
+    except BlockingIOError as error:
+        used = str(error)
+    if used := processes.agree(used):
+        raise BlockingIOError(used)
+    return settings

@@ -1,0 +1,145 @@
+"""What `train` refuses at its call: numbers that are none, gradients that are switched off, and
+settings or data other than those that a run began with. `fingerprint` tells data from other data.
+"""
+
+import hashlib
+import operator
+
+import torch
+
+READ = 2**23  # bytes of a set's pixels, and of its labels, that its fingerprint reads at most
+AROUND = ("loaded", "brightness")  # may change: where the data are, and what `alike` compares
+IDENTITY = ("pixels", "labels")  # which data they are; older checkpoints do not say it
+AGAIN = (
+    "use the same, or start anew in another folder or with fresh=True (in the notebooks: FRESH = "
+    "True)"
+)
+
+
+def count(name, value):
+    """Return a number of steps or images as an int, of numpy's or torch's too; else ValueError."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if isinstance(value, bool) or number < 1:
+        raise ValueError(f"{name}={value!r} was given; a whole number of at least 1 is expected")
+    return number
+
+
+def with_gradients():
+    """Raise ValueError where torch is told to compute no gradients."""
+    if not torch.is_grad_enabled():
+        mode = "inference_mode" if torch.is_inference_mode_enabled() else "no_grad"
+        raise ValueError(
+            f"training needs gradients, and they are switched off (torch.{mode}, or "
+            "torch.set_grad_enabled(False) in an earlier cell); train outside of it, or call "
+            "torch.set_grad_enabled(True) before"
+        )
+
+
+def same(then, now):
+    """Raise ValueError if a run was trained with other settings or data than it is given now.
+
+    Where its data are may change. So may the lowest bits of their pixels, which is said: releases
+    of a decoder differ.
+    """
+    if changed := other(then, now):
+        before, after = (
+            ", ".join(f"{name} = {what.get(name)}" for name in changed) for what in (then, now)
+        )
+        content = (
+            " (other images, in another order or fitted in another way, or other labels, under the "
+            "same name)"
+        ) * all(_last(name) in IDENTITY for name in changed)
+        raise ValueError(
+            f"this run was trained with {before}, and is given {after} now{content}; {AGAIN}"
+        )
+
+
+def other(then, now):
+    """Return the names of the settings in which a run and what it is given now differ.
+
+    None of them is where the data are. Nor are the pixels if they are all that differs, by no more
+    than decoders do; a line says so.
+    """
+    changed = [
+        name
+        for name in dict.fromkeys([*now, *then])
+        if _last(name) not in AROUND
+        and now.get(name) != then.get(name)
+        and (_last(name) not in IDENTITY or (name in now and name in then))
+    ]
+    return [] if changed and _decoded_anew(changed, then, now) else changed
+
+
+def _decoded_anew(changed, then, now):
+    """Whether pixels alone differ, by no more than decoders do; a line says so."""
+    for name in changed:
+        key = f"{name.removesuffix('pixels')}brightness"
+        if _last(name) != "pixels" or not (key in then and key in now):
+            return False
+        if not alike(then[key], now[key]):
+            return False
+    print(
+        "the images are not to the last bit those that this run began with (read by another "
+        "release of a decoder?), but look the same: it goes on"
+    )
+    return True
+
+
+def _last(name):
+    return name.rpartition(".")[2]
+
+
+def fingerprint(data):
+    """Return what tells a data set from others, a dict of texts.
+
+    `pixels` is a SHA-256 of the shape, the type and the pixels; `labels` one of labels and class
+    names; `brightness` the mean brightness, 0 to 255, of four parts of 16 images, as hexadecimal
+    numbers. Of a large set 8 MB of rows are read, evenly spread. An attribute `fingerprint`
+    of the data set, a text, is `pixels`; a set without it and without uint8 `images` has none.
+    """
+    if sets := getattr(data, "sets", None):
+        each = {name: fingerprint(one) for name, one in sets.items()}
+        return {f"{name}.{key}": value for name, one in each.items() for key, value in one.items()}
+    if isinstance(mark := getattr(data, "fingerprint", None), str):
+        return {"pixels": mark}
+    images, labels = getattr(data, "images", None), getattr(data, "labels", None)
+    if not isinstance(images, torch.Tensor) or images.dtype != torch.uint8:
+        return {}
+    few = (
+        images[_spread(len(images), 16).to(images.device)].cpu().flatten(1, -3).double().mean(1)
+    )  # without colours
+    parts = torch.nn.functional.adaptive_avg_pool2d(few, 2).round().byte()
+    names = repr((*map(str, data.classes),))
+    return {
+        "pixels": _digest(images),
+        "labels": _digest(labels, names),
+        "brightness": parts.numpy().tobytes().hex(),
+    }
+
+
+def alike(a, b):
+    """Whether two texts `brightness` of `fingerprint` differ by 1 at most in each number, as the
+    same files do that two releases of a decoder have read.
+    """
+    a, b = bytes.fromhex(a), bytes.fromhex(b)
+    return len(a) == len(b) and all(abs(x - y) <= 1 for x, y in zip(a, b, strict=True))
+
+
+def _digest(rows, about=""):
+    """Return the SHA-256 of a tensor's shape and type, and of READ bytes of its rows, at most."""
+    found = hashlib.sha256(about.encode())
+    if rows is not None:
+        count = max(64, READ * len(rows) // max(1, rows.nbytes))
+        found.update(f"{tuple(rows.shape)} {rows.dtype}".encode())
+        rows = rows if count >= len(rows) else rows[_spread(len(rows), count).to(rows.device)]
+        found.update(rows.cpu().contiguous().view(torch.uint8).numpy())
+    return f"sha256:{found.hexdigest()[:16]}"
+
+
+def _spread(n, count):
+    """Return `count` of n places, evenly spread."""
+    count = min(n, count)
+    return torch.arange(count) * n // count
