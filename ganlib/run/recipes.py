@@ -5,14 +5,17 @@ and to change.
 its settings, and a row of `RECIPES`.
 """
 
+import copyreg
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from .. import nets
+from ..data import augment
 from ..game import losses
 from ..game.game import Game
 from ..game.gan import GAN
 from ..game.schedules import Cosine, Linear
+from ..game.terms import Penalty, Question
 from ..machine.choices import one_of
 
 
@@ -255,3 +258,34 @@ RECIPES = {
     "infogan": _infogan,
     "acgan": _acgan,
 }
+
+
+def _by_its_text(value):
+    """Pickle an objective, a penalty, ... of ganlib as its text, "losses.r1(1.0)", since functions
+    within functions have no name to find them by; one of the user's own as any object.
+    """
+    try:
+        again = _of_text(repr(value))
+    except Exception:  # a text that means nothing here
+        again = None
+    same = type(again) is type(value) and all(
+        _alike(x, vars(again)[name]) for name, x in vars(value).items()
+    )
+    return (_of_text, (repr(value),)) if same else object.__reduce_ex__(value, 4)
+
+
+def _alike(a, b):
+    """Whether two settings are equal; functions are if they are the same code on equal values."""
+    if not hasattr(a, "__code__") or not hasattr(b, "__code__"):
+        return a == b
+    values = ([cell.cell_contents for cell in f.__closure__ or ()] for f in (a, b))
+    return a.__code__ is b.__code__ and all(map(_alike, *values))
+
+
+def _of_text(text):
+    names = {"losses": losses, "augment": augment, "Cosine": Cosine, "Linear": Linear}
+    return eval(text, {"__builtins__": {}}, names)  # a pickle may run code in any case
+
+
+for kind in (losses.Objective, Penalty, Question, augment.Augmentation):
+    copyreg.pickle(kind, _by_its_text)
