@@ -907,6 +907,13 @@ def test_training_without_gradients_is_refused(small, digits, off):
     assert gan.step == 0
 
 
+def test_nets_built_in_inference_mode_are_refused(small, digits):
+    with torch.inference_mode():
+        gan = small()
+    with pytest.raises(ValueError, match="was built under torch.inference_mode"):
+        ganlib.train(gan, digits, until=2)
+
+
 OPTIMIZERS = {
     "another class": (torch.optim.Adam, torch.optim.AdamW),
     "one without betas": (torch.optim.SGD, torch.optim.Adam),

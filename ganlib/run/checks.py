@@ -27,8 +27,19 @@ def count(name, value):
     return number
 
 
-def with_gradients():
-    """Raise ValueError where torch is told to compute no gradients."""
+def with_gradients(run=None):
+    """Raise ValueError where torch is told to compute no gradients, or a net of `run` was built so
+    that it can have none.
+    """
+    players = [
+        player for gan in (run.gans if run else {}).values() for player in gan.players.items()
+    ]
+    for name, player in players:
+        if any(weight.is_inference() for weight in player.net.parameters()):
+            raise ValueError(
+                f"{name} was built under torch.inference_mode, and its weights can have no "
+                "gradients; build it outside of it"
+            )
     if not torch.is_grad_enabled():
         mode = "inference_mode" if torch.is_inference_mode_enabled() else "no_grad"
         raise ValueError(

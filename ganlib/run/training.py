@@ -76,7 +76,6 @@ def train(
     an `until` that cannot be read or needs evaluations that were not asked for; BlockingIOError if
     another process trains in `folder`.
     """
-    with_gradients()
     rules = [
         Rule(rule, len(data))
         for rule in (until if isinstance(until, (list, tuple)) and until else [until])
@@ -95,6 +94,7 @@ def train(
             f"a {type(gan).__name__} was given as the run; it has no {', '.join(missing)}: give a "
             "GAN"
         )
+    with_gradients(gan)
     identity, data = fingerprint(data), data.near(gan.device)
     game = as_game(step)
     game.check(gan, data)
