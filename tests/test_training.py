@@ -562,6 +562,8 @@ def test_what_is_wrong_is_said_at_the_call(small, digits):
         ({"until": 1, "folder": "x", "save_seconds": 0}, "save_seconds=0"),
         ({"until": ganlib.below("kid", 1)}, "nothing evaluates"),
         ({"until": 1, "step": partial(ganlib.gan_step, 3)}, "name them"),
+        ({"until": 1, "view": False}, "view=False was given; a watcher"),
+        ({"until": 1, "view": ganlib.LiveView}, "LiveView'> was given; a watcher"),
     ):
         with pytest.raises(ValueError, match=re.escape(message)):
             ganlib.train(gan, digits, **settings)

@@ -83,6 +83,12 @@ def train(
     batch_size = count("batch_size", batch_size)
     record_every = count("record_every", record_every)
     evaluate_every = None if evaluate_every is None else count("evaluate_every", evaluate_every)
+    watches = callable(getattr(view, "update", None)) and callable(getattr(view, "close", None))
+    if view is not None and (isinstance(view, type) or not watches):
+        raise ValueError(
+            f"view={view!r} was given; a watcher with update(now) and close(now) is expected, such "
+            "as LiveView(...), or None"
+        )
     if evaluate_every is None and (
         needs := [rule.rule.needs for rule in rules if hasattr(rule.rule, "needs")]
     ):
