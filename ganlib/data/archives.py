@@ -26,8 +26,22 @@ DAMAGE = (
 OF_CONTENT = (ValueError, SyntaxError, TypeError, struct.error, *(set(DAMAGE) - {OSError}))
 TOTAL = 256 * 2**30  # most bytes, unpacked, of all files of an archive together
 COUNT = 5_000_000  # most files of an archive
+MANY, LEAST = 50_000, 32  # of more files than this each takes at least so many bytes, packed
+EXTENDING = b"x", b"g", b"X", b"L", b"K"  # types of headers that extend the next one
+NAMES = 2**20  # most bytes of a header that extends another: tarfile reads it at once
 RATIO = 200  # greatest ratio of a file's size to its packed size, from a megabyte on
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+
+class Header(tarfile.TarInfo):
+    """The header of a tar's member; a header of names (GNU's long names, PAX) may be no bomb."""
+
+    @classmethod
+    def frombuf(cls, buffer, encoding, errors):
+        header = super().frombuf(buffer, encoding, errors)
+        if header.type in EXTENDING and header.size > NAMES:
+            raise tarfile.ReadError(f"a header claims {header.size:,} bytes")
+        return header
 
 
 def open_archive(path):
@@ -56,9 +70,11 @@ def _allowed(archive, members):
         if not parts:  # the folder itself, an entry that `tar -C photos .` writes
             continue
         if name.startswith(("/", "\\")) or parts[0][1:2] == ":" or ".." in parts:
-            why = f"{name!r} points out of the archive"
+            why = f"{name[:200]!r} points out of the archive"
         elif packed is not None and size > 2**20 and size > RATIO * max(1, packed):
-            why = f"{name!r} has {size:,} bytes, packed into {packed:,}: more than {RATIO} to 1"
+            why = (
+                f"{name[:200]!r} has {size:,} bytes, packed into {packed:,}: more than {RATIO} to 1"
+            )
         elif total > TOTAL:
             why = f"it would unpack to more than {TOTAL >> 30} GB"
         elif count > COUNT:
@@ -121,12 +137,14 @@ def _zip(path):
 
 def _tar(path):
     skipped, names, texts, total, packed = [], [], {}, 0, path.stat().st_size
-    with tarfile.open(path) as archive:
+    with tarfile.open(path, tarinfo=Header) as archive:
         for count, member in enumerate(_members(archive, path, skipped), 1):  # refuse a bomb early
             total += member.size if member.isfile() else 0
             _allowed(path, [(member.name or ".", total, packed)])
-            if count > COUNT:
-                raise ValueError(f"{path} is refused: it has more than {COUNT:,} files")
+            if count > COUNT or (count > MANY and count * LEAST > packed):
+                raise ValueError(
+                    f"{path} is refused: its {packed:,} bytes have more than {count - 1:,} files"
+                )
             if member.isdir() or hidden(member.name):
                 continue
             if not member.isfile():
@@ -146,7 +164,7 @@ def _tar(path):
 
     def items(wanted=None):
         known = set(names) if wanted is None else set(names) & wanted
-        with tarfile.open(path) as archive:
+        with tarfile.open(path, tarinfo=Header) as archive:
             for member in _members(archive, path, []):
                 if member.name in known and member.isfile() and member.size <= source.BYTES:
                     yield member.name, _content(archive, member)
@@ -188,6 +206,7 @@ def _members(archive, path, skipped):
                 )
             return
         count += 1
+        archive.members.clear()  # tarfile keeps all of them, some kilobytes each
         yield member
 
 

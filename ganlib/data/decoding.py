@@ -11,7 +11,8 @@ from .source import Unreadable, no_image
 from .sources import picture
 
 PIXELS = 80_000_000  # most pixels of one image: more is a mistake, or meant to fill the memory
-MANY = f"more than {PIXELS / 1e6:.0f} million pixels are not decoded"
+MANY = "more than %.0f million pixels are not decoded"
+LARGE, DENSE = 20_000_000, 200  # of more pixels than this a byte of the file holds at most so many
 FITS = ("crop", "pad", "stretch")
 WHITE = {"L": 255, "RGB": (255, 255, 255)}
 GROUNDS = {"white": 255, "black": 0, "grey": 128}
@@ -172,17 +173,19 @@ def decode(source, size, fit="crop", alone=True, background=None):
     try:
         image = Image.open(io.BytesIO(source)) if isinstance(source, bytes) else picture(source)
         width, height = image.size if isinstance(image, Image.Image) else image[0].shape[1::-1]
-        if width * height > PIXELS:
-            raise Unreadable(f"{width:,} x {height:,} pixels; {MANY}")
+        most = PIXELS
+        if isinstance(source, bytes) and image.mode != "1":
+            most = min(PIXELS, max(LARGE, DENSE * len(source)))
+        if width * height > most:
+            small = " in so small a file" * (most < PIXELS)
+            raise Unreadable(f"{width:,} x {height:,} pixels{small}; {MANY % (most / 1e6)}")
         if isinstance(image, Image.Image):
             said = [str(image.info.get(key)) for key in ("Comment", "comment", "Software")]
             if any(text.rstrip("'").endswith("(ganlib)") for text in said):  # of bytes too
                 raise Unreadable("ganlib drew it; saved anew without its comment, it is read")
             if image.format not in (None, "MPO", "JPEG") and getattr(image, "n_frames", 1) > 1:
                 notes.append("first frame of an animation or of several pages")
-            image.draft(
-                None, (2 * size, 2 * size)
-            )  # a JPEG is read faster at 1/2 to 1/8 of its size
+            image.draft(None, (2 * size, 2 * size))  # a JPEG is read faster at a half to an eighth
             turned = ImageOps.exif_transpose(image)
             if image.getexif().get(0x0112, 1) != 1:
                 notes.append("turned as EXIF says")
@@ -191,7 +194,7 @@ def decode(source, size, fit="crop", alone=True, background=None):
     except UnidentifiedImageError as error:
         raise Unreadable(no_image(source)) from error
     except Image.DecompressionBombError:
-        raise Unreadable(MANY) from None
+        raise Unreadable(MANY % (PIXELS / 1e6)) from None
     except Unreadable:
         raise
     except Exception as error:  # a broken file may raise OSError, SyntaxError, struct.error, ...

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..machine.assets import asset
 from ..machine.choices import one_of
 from ..machine.folder import path_of
+from ..machine.progress import say
 from .images import Images
 
 # files of ganlib/assets and their SHA-256: made by tools/make_digits.py
@@ -70,12 +71,13 @@ def load(
             others = {"split": (split, "train"), "background": (background, None)}
             data.loaded |= {key: value for key, (value, usual) in others.items() if value != usual}
         return data if device is None else data.near(device)
+    known = ", or the path of a folder or archive, as './cats'; none of that name is here"
+    one_of("data set", name, list(LOADERS), known)
     if size is not None:
         raise ValueError(
             f"size={size} was given for {name!r}, whose images have a size of their own; leave it "
-            "out"
+            f"out, or give the path of a folder of your own images, as './{name}'"
         )
-    one_of("data set", name, list(LOADERS), ", or the path of a folder or archive, as './cats'")
     one_of("split", split, ["train", "test"])
     one_of("fallback", fallback, [None, "digits"])
     data = LOADERS[name](name, root, split, fallback)
@@ -119,7 +121,7 @@ def _torchvision(name, root, split, fallback):
             raise OSError(
                 f'{tried}. To go on without a network: load("digits"), or fallback="digits"'
             ) from error
-    print(f"{tried}.\nGoing on with the embedded 10,000 digits instead, as fallback='digits' asks.")
+    say(f"{tried}.\nGoing on with the embedded 10,000 digits instead, as fallback='digits' asks.")
     return _digits("digits", root, "train", None)
 
 

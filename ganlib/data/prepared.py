@@ -16,8 +16,9 @@ from pathlib import Path
 
 import torch
 
+from ..machine.choices import as_whole
 from ..machine.files import replace
-from ..machine.progress import Progress
+from ..machine.progress import Progress, readable, say
 from .archives import lasting
 from .decoding import FITS, GROUNDS, Values, decode, is_grey
 from .labels import labels_of
@@ -37,21 +38,20 @@ def prepare(given, size, fit, channels, root, split="train", background=None):
     for what, value, known in (("fit", fit, FITS), ("channels", channels, (None, 1, 3))):
         if value not in known:
             raise ValueError(f"{what}={value!r} was given; {', '.join(map(repr, known))} are known")
-    if not isinstance(size, int) or size < 1:
+    if (as_whole(size) or 0) < 1:
         raise ValueError(
             f"size={size!r} was given for images of your own; a number of pixels is expected, as "
             "size=64"
         )
     ground, facts, split = _ground(background), openers(), split or "train"
-    source = open_source(given, split)
+    source, size = open_source(given, split), as_whole(size)
     key = _key(source.mark, size, fit, channels, split, ground, facts) if source.mark else None
     folder = Path(root) / "prepared" / (key or "")
     if key and (cached := _kept(folder)):
-        print(
-            f"{source.name}: {cached[4]['used']:,} images of {size} x {size}, prepared before (in "
-            f"{folder})"
-        )
-        cached = *cached[:3], source.name, cached[4]  # by another name, if the folder has one now
+        name = readable(source.name)  # the folder may have another one now
+        cached = *cached[:3], name, cached[4]
+        used = cached[4]["used"]
+        say(f"{name}: {used:,} images of {size} x {size}, prepared before (in {folder})")
     if not key:
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
@@ -60,7 +60,7 @@ def prepare(given, size, fit, channels, root, split="train", background=None):
         source, size, fit, channels, folder, bool(key), split, ground
     )
     for sentence in result[4]["odd"]:
-        print(f"{source.name}: {sentence}")
+        say(f"{readable(source.name)}: {sentence}")
     return result
 
 
@@ -152,8 +152,8 @@ def _make(source, size, fit, channels, folder, keep, split, ground):
         about = {
             "shape": [len(rows), planes, size, size],
             "labels": labels,
-            "classes": classes,
-            "name": source.name,
+            "classes": list(map(readable, classes)),
+            "name": readable(source.name),
             "report": report,
         }
         places = [decoded.pixels for _, decoded, _ in rows]
@@ -290,4 +290,6 @@ def _kept(folder):
         return None
     images = images.clone() if images.numel() <= IN_MEMORY else images
     labels = None if about["labels"] is None else torch.tensor(about["labels"])
-    return images, labels, tuple(about["classes"]), about["name"], about["report"]
+    # readable here too: what an earlier version prepared may hold names that are no UTF-8
+    classes, name = tuple(map(readable, about["classes"])), readable(about["name"])
+    return images, labels, classes, name, about["report"]

@@ -123,7 +123,7 @@ def hidden(name):
 
 def is_text(name):
     """Whether a file may hold labels: a table of a known name, or webdataset's NAME.cls."""
-    last = parts(name)[-1].lower()
+    last = "".join(parts(name)[-1:]).lower()
     return last in TABLES or last.endswith(".cls")
 
 

@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 
 from ..machine.folder import Folder, path_of
+from ..machine.progress import say
 from .checkpoint import FILE, FORMER, not_ours, put_aside, save, stand_in
 from .claim import Claim, Taken
 from .content import content_of
@@ -52,7 +53,7 @@ class Autosave:
             if (step := not_ours(place, self.gan)) is not None:
                 self.foreign.append(place)
                 what = f"a run at step {step:,}" if isinstance(step, int) else f"{step}, unreadable"
-                print(
+                say(
                     f"{name}: holds {what}, from which this run does not go on (resume does that); "
                     "it is kept there as checkpoint.kept-1.pt, or the next number"
                 )
@@ -85,7 +86,7 @@ class Autosave:
             self.refused = None
         except ValueError as error:  # a value that no checkpoint can hold: not a matter of place
             if str(error) != self.refused:
-                print(f"{self.name}: step {self.gan.step:,} is NOT SAVED: {error}")
+                say(f"{self.name}: step {self.gan.step:,} is NOT SAVED: {error}")
             self.refused, failure = str(error), self.away
         except Taken as error:
             self._end(error)
@@ -97,7 +98,7 @@ class Autosave:
         """End the run, and say why: another one has its folder now."""
         reason = f"{self.name} was taken over by {taken}; this run is saved there no more"
         if reason != self.refused:
-            print(reason)
+            say(reason)
         self.refused, self.saved = reason, None
         self.now.reason = self.now.reason or reason
 
@@ -117,7 +118,7 @@ class Autosave:
                         (self.elsewhere / name).unlink(missing_ok=True)
                     self.elsewhere.rmdir()
             if saved and self.away:
-                print(f"{self.name}: can be written again; saved there at step {self.gan.step:,}")
+                say(f"{self.name}: can be written again; saved there at step {self.gan.step:,}")
             return saved, None
         except OSError as error:
             failure = str(error)
@@ -129,7 +130,7 @@ class Autosave:
             saved = False
             where = f"nor can {self.other} ({other}): the run goes on UNSAVED, and tries again"
         if not self.away:
-            print(f"{self.name}: cannot be written ({failure}); {where}")
+            say(f"{self.name}: cannot be written ({failure}); {where}")
         return saved, failure
 
     def _keep(self, place):
@@ -150,7 +151,7 @@ class Autosave:
             self.save()
             if self.saved is not None:
                 where = self.other if self.away else self.name
-                print(f"{where}: saved at step {self.saved:,}", flush=True)
+                say(f"{where}: saved at step {self.saved:,}")
         if self.claim is not None:
             self.claim.release()
 

@@ -2,7 +2,42 @@
 licence. `export` writes it as README.md.
 """
 
+import html
+import json
+import re
+
 from ..judge.figures import FIGURES, MAIN
+from ..machine.progress import readable
+
+MARKS = re.compile(r"([\\`*_\[\]{}#~|$!])")  # what Markdown and GitHub's tables give a meaning
+# words that YAML reads as something else than a text
+WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
+
+
+def plain(text):
+    """Return a text, such as a name of the user's, so that Markdown and HTML show it as it is, in
+    one line: it cannot begin a tag, a link, a heading, a list, a table or a line.
+    """
+    text = html.escape(_line(text), quote=False)
+    text = MARKS.sub(r"\\\1", text).replace("://", "&#58;//").replace("www.", "www&#46;")
+    text = text.replace("@", "&#64;")
+    return re.sub(r"^([-+=]|\d+(?=[.)]))", _code, text)  # what begins a list or an underline
+
+
+def _code(found):
+    return "".join(f"&#{ord(character)};" for character in found[0])
+
+
+def _line(text):
+    return " ".join(readable(text).split()) or "(no name)"
+
+
+def yaml(text):
+    """Return a text as a YAML scalar: bare where it is a plain word, else in quotation marks."""
+    text = _line(text)
+    if re.fullmatch(r"[a-z][a-z0-9.-]*", text) and text not in WORDS:
+        return text
+    return json.dumps(text, ensure_ascii=False)
 
 
 def card(config, metrics, history, files):
@@ -11,6 +46,9 @@ def card(config, metrics, history, files):
     config: the content of config.json.
     metrics: what `evaluate` returned, or None: then the last evaluation in `history` is shown.
     files: the names of the exported files.
+
+    Names of the user's (of the generator, the data, its classes, the licence) are written so that
+    they are shown as they are: none can add front matter, HTML or Markdown of its own.
     """
     values = metrics or next((row for row in reversed(history) if MAIN in row), {})
     floors = values.get(
@@ -26,8 +64,8 @@ def card(config, metrics, history, files):
         sha = f" (SHA-256 {values['sha256'][:12]})" if values.get("sha256") else ""
         conditions = (
             f"{values['n_fake']:,} fakes ({values['weights']} weights, step {values['step']:,}) "
-            f"and {values['n_real']:,} real images of {values['reference']}; features: "
-            f"{values['extractor']}{sha}."
+            f"and {values['n_real']:,} real images of "
+            f"{plain(values['reference'])}; features: {plain(values['extractor'])}{sha}."
         )
     elif rows:
         conditions = (
@@ -45,28 +83,28 @@ def card(config, metrics, history, files):
         else ["Not evaluated. `ganlib.evaluate` tells how good it is."]
     )
     trained = "\n".join(
-        f"- {name.replace('_', ' ')}: {value}"
+        f"- {plain(name.replace('_', ' '))}: {plain(value)}"
         for name, value in config["trained_on"].items()
         if value not in (None, False)
     )
     classes = (
-        f"\n- classes: {', '.join(map(str, config['class_names']))}"
+        f"\n- classes: {', '.join(map(plain, config['class_names']))}"
         if config["class_names"]
         else ""
     )
     settings = ", ".join(
-        f"{key}={value}" for key, value in config["generator"].items() if key != "net"
+        f"{key}={plain(value)}" for key, value in config["generator"].items() if key != "net"
     )
     argument = ", labels" if config["input"]["labels"] else ""
     labels = f"labels = torch.arange(64) % {config['input']['labels']}\n" if argument else ""
     length = f"{config['steps']:,} steps, {config['images_seen']:,} images seen"
     return f"""---
-license: {config["license"]}
+license: {yaml(config["license"])}
 library_name: ganlib
 tags: [gan, image-generation, synthetic-images]
 ---
 
-# {config["name"]}
+# {plain(config["name"])}
 
 ![64 samples](samples.png)
 
@@ -90,7 +128,7 @@ Or open `index.html`, which draws in the browser. Files: {", ".join(files)}.
 {trained}{classes}
 - {length}, seed {config["seed"]}, {config["precision"]}
 - {config["library"]}
-- ONNX: {config["onnx"]}
+- ONNX: {plain(config["onnx"])}
 
 ## Figures
 
@@ -98,6 +136,6 @@ Or open `index.html`, which draws in the browser. Files: {", ".join(files)}.
 
 ## Licence and data
 
-Licence: {config["license"]}. A generator can repeat its training images, the more so the
+Licence: {plain(config["license"])}. A generator can repeat its training images, the more so the
 fewer there were: the rights in those images, and in persons that they show, go along.
 """

@@ -11,9 +11,11 @@ from pathlib import Path
 import torch
 
 from ..machine import processes
+from ..machine.choices import flag
 from ..machine.files import replace
 from ..machine.folder import path_of
-from . import claim
+from ..machine.progress import say
+from . import claim, strangers
 from .content import (
     FORMAT,
     SINCE,
@@ -45,7 +47,7 @@ def save(folder, gan):
     if processes.place()[1] == 1 and (used := claim.in_use(folder)):
         raise BlockingIOError(used)
     if bad := not_finite(gan):
-        print(
+        say(
             f"{folder}: step {gan.step:,} is not saved, since {bad} is not finite; what was saved "
             "before is kept"
         )
@@ -90,10 +92,11 @@ def resume(folder, gan, fresh=False):
     there, that state is used. On the CPU the number of threads and the matmul precision are set as
     they were, so that the run goes on bit for bit. `fresh=True` starts anew: an earlier run is
     renamed, and the line gives its new name. Raises ValueError if the run has other nets or
-    settings, OSError if none of its files can be read, and for `fresh` if another process trains
-    in the folder. What this process trains there, in a loop that waits, is saved first.
+    settings, or for a `fresh` that is a text, OSError if none of its files can be read, and for
+    `fresh` if another process trains in the folder. What this process trains there, in a loop that
+    waits, is saved first.
     """
-    folder = path_of(folder)
+    folder, fresh = path_of(folder), flag("fresh", fresh)
     claim.rest(folder)
     places = [
         place
@@ -107,10 +110,10 @@ def resume(folder, gan, fresh=False):
                 names = (place.with_name(f"{place.name}.{n}") for n in range(1, 10**6))
                 aside = next(name for name in names if not name.exists())
                 place.rename(aside)
-                print(f"{folder}: a fresh start; the earlier run is now {aside}")
+                say(f"{folder}: a fresh start; the earlier run is now {aside}")
         return False
     if not places:
-        print(f"{folder}: a fresh start")
+        say(f"{folder}: a fresh start")
         return False
     contents, damage = [], []
     for place in places:
@@ -123,7 +126,7 @@ def resume(folder, gan, fresh=False):
     if not contents:
         raise damage[0]
     for error in damage:
-        print(error)
+        say(error)
     content, place = max(contents, key=lambda pair: pair[0]["state"]["step"])
     for name, ours in config_of(gan).items():
         theirs = content["config"].get(name)
@@ -134,7 +137,13 @@ def resume(folder, gan, fresh=False):
             )
     same_optimizers(gan, content["state"], place)
     wanted = gan.precision
-    gan.load_state_dict(content["state"])
+    try:
+        gan.load_state_dict(content["state"])
+    except Exception as error:  # of any kind: the settings fit, and the rest may be anything
+        raise ValueError(
+            f"the state of the run in {place} does not fit its settings ({str(error)[:300]}); "
+            "start anew with fresh=True (FRESH = True), or in another folder"
+        ) from error
     gan.run_id = content.get("run")
     then, today = content["machine"], machine_of(gan)
     names = (name for name in ("device", "torch", "processes") if then[name] != today[name])
@@ -145,9 +154,7 @@ def resume(folder, gan, fresh=False):
         torch.set_float32_matmul_precision(then["precision"])
     note = f"; not bit for bit: {', '.join(changed)}" if changed else ""
     note += f"; saved in {place}, while {folder} was away" if place != folder else ""
-    print(
-        f"{folder}: going on from step {gan.step:,} ({gan.images_seen:,} images){precision}{note}"
-    )
+    say(f"{folder}: going on from step {gan.step:,} ({gan.images_seen:,} images){precision}{note}")
     return True
 
 
@@ -164,7 +171,7 @@ def newest(folder, device="cpu"):
             damage.append(error)
             continue
         if damage:
-            print(
+            say(
                 f"{damage[0]}\n{folder}: taking the one before, {file.name}, of step "
                 f"{content['state']['step']:,}"
             )
@@ -196,8 +203,9 @@ def read(file, device="cpu"):
     try:
         if broken:
             raise EOFError("its content has another SHA-256 than it should have")
+        strangers.packed_honestly(raw)
         content = torch.load(io.BytesIO(raw), map_location=device, weights_only=True)
-    except BROKEN as error:
+    except Exception as error:  # of any kind: the bytes may be anything
         raise OSError(
             f"{file} cannot be read ({type(error).__name__}: {str(error)[:200]}); it is damaged or "
             "no checkpoint of ganlib. Move it away and run again to start anew"
@@ -213,6 +221,13 @@ def read(file, device="cpu"):
             f"{file} cannot be read (it ends without its checksum); it is damaged or not written "
             "by ganlib. Move it away and run again to start anew"
         )
+    try:
+        strangers.whole(content, len(raw))
+    except ValueError as error:
+        raise OSError(
+            f"{file} cannot be read ({error}); it is damaged or not written by ganlib. Move it "
+            "away and run again to start anew"
+        ) from error
     return content
 
 

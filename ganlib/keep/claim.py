@@ -16,6 +16,7 @@ import weakref
 from contextlib import suppress
 
 from ..machine.folder import path_of
+from ..machine.progress import say
 from . import locks
 
 LOCK = ".ganlib.lock"
@@ -70,7 +71,7 @@ class Claim:
         if before and not (mine and locked):
             if locks.alive(before) if mine else _renewed(path, before):
                 raise BlockingIOError(locks.refusal(self.folder, before))
-            print(f"{self.folder}: {locks.who(before)} has ended; this run takes the folder over")
+            say(f"{self.folder}: {locks.who(before)} has ended; this run takes the folder over")
         self._write()
         if not locked:  # of two that begin at once the last to write holds it
             time.sleep(0.3)
@@ -172,9 +173,7 @@ def _renewed(path, before):
     """Whether a run on another machine gives a sign of life; waits for one up to WATCH seconds."""
     if abs(time.time() - before.get("sign", 0)) > OLD:
         return False
-    print(
-        f"{path.parent}: waiting up to {WATCH:.0f} s to see whether {locks.who(before)} still runs"
-    )
+    say(f"{path.parent}: waiting up to {WATCH:.0f} s to see whether {locks.who(before)} still runs")
     end = time.monotonic() + WATCH
     while time.monotonic() < end:
         time.sleep(min(1.0, WATCH / 10))

@@ -12,6 +12,7 @@ import torch
 from ..game.gan import GAN
 from ..machine.files import replace
 from ..machine.folder import path_of
+from ..machine.progress import readable, say
 from ..nets.rebuild import build
 from ..nets.rebuild import settings as settings_of
 from ..show.looks import drawn
@@ -21,6 +22,7 @@ from .onnx import onnx_file
 from .page import NoPage, page
 
 FORMAT = 1
+CONFIG = 2**22  # most bytes of config.json
 NOTICE = (
     "Synthetic images: drawn by a generative adversarial network, not photographed, drawn or "
     "written by anybody."
@@ -31,8 +33,10 @@ def rebuild(folder):
     """Return the GAN of the run in `folder`, on the CPU, its nets built from the settings in the
     checkpoint.
 
-    Only nets of ganlib store their settings. Raises OSError if there is no run, ValueError for the
-    user's own nets or source, or several GANs.
+    Only nets of ganlib store their settings. No code in the file is run, and no more memory is
+    taken than a few times its size. Raises OSError if there is no run or it cannot be read,
+    ValueError for the user's own nets or source, several GANs, or a state that does not fit its
+    settings.
     """
     content = newest(folder)
     config, how = content["config"], "build it, then resume(folder, gan) and gan.sample()"
@@ -48,9 +52,15 @@ def rebuild(folder):
     for name in ("G", "D"):
         if not isinstance(config[name], dict):
             raise ValueError(f"{name} of the run in {folder} is your own net; {how}")
-    built = [build(config[name], name) for name in ("G", "D")]
-    gan = GAN(*built, ema=0.0 if "G_ema" in content["state"] else None)
-    gan.load_state_dict(content["state"])
+    state = content["state"]
+    try:
+        built = [build(config[name], name, state[name]) for name in ("G", "D")]
+        gan = GAN(*built, ema=0.0 if "G_ema" in state else None)
+        gan.load_state_dict(state)
+    except Exception as error:  # of any kind: the file may be a stranger's
+        raise ValueError(
+            f"the state of the run in {folder} does not fit its settings ({str(error)[:300]})"
+        ) from error
     gan.run_id = content.get("run")
     return gan
 
@@ -76,7 +86,7 @@ def export(run_folder, to, name=None, metrics=None, license="unknown", hub=None)
     """
     gan, to = rebuild(run_folder), path_of(to)
     G = copy.deepcopy(gan.net()).eval()
-    config = _config(gan, name or path_of(run_folder).resolve().name, license)
+    config = _config(gan, readable(name or path_of(run_folder).resolve().name), license)
     from safetensors.torch import save as packed
 
     tensors = {key: value.contiguous() for key, value in G.state_dict().items()}
@@ -102,8 +112,8 @@ def export(run_folder, to, name=None, metrics=None, license="unknown", hub=None)
     for file, content in files.items():
         replace(to / file, lambda out, content=content: out.write(content), size=len(content))
     for what in ("onnx", "page"):
-        print(f"{what}: {config[what]}")
-    print(f"{to}: {', '.join(sorted(files))}, {sum(map(len, files.values())) / 1e6:.1f} MB")
+        say(f"{what}: {config[what]}")
+    say(f"{to}: {', '.join(sorted(files))}, {sum(map(len, files.values())) / 1e6:.1f} MB")
     if hub is not None:
         _upload(to, hub)
     return sorted(to / file for file in files)
@@ -114,39 +124,43 @@ def load_generator(folder):
 
     Call it as `G(z)` or `G(z, labels)`; `G.latent_dim`, `G.shape` and `G.config` (a dict: name,
     classes, training) say with what. Only safetensors and JSON are read, so nothing in the folder
-    can run code. Raises OSError if files are missing or damaged, ValueError if they have another
-    format or do not fit each other.
+    can run code; and the net is built only if it has just the weights that are stored, so that it
+    takes no more memory than a few times their size. Raises OSError if files are missing or
+    damaged, ValueError if they have another format or do not fit each other.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load
 
     folder = path_of(folder)
     try:
-        config = json.loads((folder / "config.json").read_text())
+        if (size := (folder / "config.json").stat().st_size) > CONFIG:
+            raise ValueError(f"config.json has {size:,} bytes, at most {CONFIG:,} are read")
+        config = json.loads((folder / "config.json").read_text("utf-8"))
         raw = (folder / "generator.safetensors").read_bytes()
         tensors = load(raw)
-    except (OSError, SafetensorError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except Exception as error:  # of any kind: the files may be anything
         raise OSError(
-            f"{folder} holds no generator that can be read ({error}); "
-            "ganlib.export(run_folder, to) writes one"
+            f"{folder} holds no generator that can be read ({type(error).__name__}: "
+            f"{str(error)[:300]}); ganlib.export(run_folder, to) writes one"
         ) from error
     stored = config.get("format") if isinstance(config, dict) else None
-    if stored != FORMAT:
+    if stored != FORMAT or isinstance(stored, bool):
         raise ValueError(
-            f"{folder}/config.json has format {stored}; this ganlib reads format {FORMAT}"
+            f"{folder}/config.json has format {str(stored)[:100]}; this ganlib reads format "
+            f"{FORMAT}"
         )
     if (digest := hashlib.sha256(raw).hexdigest()) != config.get("sha256"):
         raise OSError(
             f"{folder}/generator.safetensors is damaged: its SHA-256 is {digest}, "
-            f"{config.get('sha256')} is expected; export or download it again"
+            f"{str(config.get('sha256'))[:100]} is expected; export or download it again"
         )
+    del raw
     try:
-        G = build(config.get("generator"), "G")
-        G.load_state_dict(tensors)
-    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+        G = build(config.get("generator"), "G", tensors)
+    except ValueError as error:
         raise ValueError(
             f"{folder}: generator.safetensors does not fit config.json ({error})"
         ) from error
+    G.load_state_dict(tensors)
     if bad := [
         key
         for key, value in tensors.items()
@@ -196,4 +210,4 @@ def _upload(folder, hub):
         ) from None
     api = HfApi()
     api.create_repo(hub, exist_ok=True)
-    print(f"uploaded: {api.upload_folder(repo_id=hub, folder_path=str(folder))}")
+    say(f"uploaded: {api.upload_folder(repo_id=hub, folder_path=str(folder))}")

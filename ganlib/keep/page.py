@@ -9,9 +9,12 @@ it to `_translate` and to the player. The player draws each image alone, as a ba
 import base64
 import html
 import json
+import re
 from importlib.resources import files
 
 import torch
+
+from ..machine.progress import readable
 
 
 class NoPage(ValueError):
@@ -29,20 +32,20 @@ def page(G, title, notice, class_names=()):
     content = {
         "latent_dim": G.latent_dim,
         "shape": list(G.shape),
-        "classes": list(map(str, class_names)),
+        "classes": list(map(readable, class_names)),
         "operations": operations,
         "sizes": [w.numel() for w in weights],
         "output": output,
     }
-    text = (files("ganlib") / "assets" / "page.html").read_text()
-    for name, value in (
-        ("TITLE", html.escape(title)),
-        ("NOTICE", html.escape(notice)),
-        ("PROGRAM", json.dumps(content).replace("<", "\\u003c")),
-        ("WEIGHTS", packed),
-    ):
-        text = text.replace(f"@@{name}@@", value)
-    return text
+    text = (files("ganlib") / "assets" / "page.html").read_text("utf-8")
+    values = {
+        "TITLE": html.escape(readable(title)),
+        "NOTICE": html.escape(notice),
+        "PROGRAM": json.dumps(content).replace("<", "\\u003c"),
+        "WEIGHTS": packed,
+    }
+    # in one pass: a title may look like another place
+    return re.sub("@@([A-Z]+)@@", lambda place: values[place[1]], text)
 
 
 def example(G, n=1):

@@ -17,6 +17,11 @@ class Latent(nn.Module):
 
     def __init__(self, latent_dim, classes=0, categorical=0):
         super().__init__()
+        if not 0 <= categorical <= latent_dim:
+            raise ValueError(
+                f"categorical={categorical} was given; 0 to {latent_dim}, of the numbers of noise, "
+                "are expected"
+            )
         self.categorical, self.width = categorical, latent_dim * (2 if classes else 1)
         self.embedding = nn.Embedding(classes, latent_dim) if classes else None
         if classes:  # less than the noise: with equal scales G drew a single image per class

@@ -98,11 +98,10 @@ class Resample(nn.Module):
 
     def __init__(self, inputs, outputs, up):
         super().__init__()
-        self.up, line = up, torch.tensor([1.0, 2.0, 1.0])
-        kernel = torch.outer(line, line) / (
-            4 if up else 16
-        )  # keeps a constant image constant, except at the edge: zeros lie beyond
-        self.register_buffer("kernel", kernel.view(1, 1, 3, 3), persistent=False)
+        self.up, line = up, (1.0, 2.0, 1.0)
+        total = 4 if up else 16  # keeps a constant image constant, except at the edge: zeros beyond
+        kernel = torch.tensor([[[[a * b / total for a in line] for b in line]]])  # (1, 1, 3, 3)
+        self.register_buffer("kernel", kernel, persistent=False)
         self.change = (
             _scaled(nn.Conv2d(inputs, outputs, 1, bias=False))
             if inputs != outputs

@@ -6,7 +6,7 @@ one logit each, or to a logit for each place where the game allows it. Labels ar
 first size is the number of images; a net that takes none is called without.
 """
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import torch
@@ -153,7 +153,7 @@ def look_over(gan, shape, labels, draws):
                 with _no_zeros(net):
                     way.together = not _same(run(x)[:1], run(x[[0, 0]])[:1], 1e-4)
             for text in _doubts(name, way, run, x, first):
-                print(text, flush=True)
+                _tell(text)
         for each in player.nets() if last else ():
             each.to(memory_format=torch.channels_last)
     gan.one_pass = gan.one_pass and not way_of(gan.D).together
@@ -186,7 +186,7 @@ def training_mode(gan):
     """Put both nets into training mode; a line says which one was not."""
     for name, player in gan.players.items():
         if not player.net.training and player.net.train().training:  # a net may refuse
-            print(f"{name} was in evaluation mode; it trains in training mode", flush=True)
+            _tell(f"{name} was in evaluation mode; it trains in training mode")
 
 
 def thaw(net):
@@ -196,7 +196,13 @@ def thaw(net):
     if not (ours(net) and hasattr(net, "config")):
         raise ValueError(f"no weight of {type(net).__name__} can learn: {_frozen(net)}")
     net.requires_grad_(True)
-    print("the generator was loaded with frozen weights; they learn from here on", flush=True)
+    _tell("the generator was loaded with frozen weights; they learn from here on")
+
+
+def _tell(line):
+    """Print a line of ASCII, if anybody reads it: a run does not end because nobody does."""
+    with suppress(AttributeError, OSError, ValueError):
+        print(line, flush=True)
 
 
 def _channels_last(net, run):
