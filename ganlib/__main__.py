@@ -4,12 +4,14 @@
 """
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 
 from .data.decoding import FITS
 from .data.loading import LOADERS
 from .judge.features import EXTRACTORS
+from .machine.progress import Tolerant
 from .run import commands
 from .run.recipes import RECIPES
 
@@ -138,7 +140,17 @@ def main(arguments=None):
     add.add_argument("--out", default="bench.png", help="a file for the plot")
     add.set_defaults(run=commands.bench)
     options = parser.parse_args(arguments)
+    with (
+        contextlib.redirect_stdout(Tolerant(sys.stdout)),
+        contextlib.redirect_stderr(Tolerant(sys.stderr)),
+    ):
+        return _run(options)
+
+
+def _run(options):
+    """Run the command of the parsed options; return the exit status. An error becomes a line."""
     try:
+        commands.check(options)
         return options.run(options)
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)

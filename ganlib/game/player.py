@@ -31,18 +31,15 @@ class Player:
         betas = (0.9, 0.999) if betas is None and optimizer is None else betas
         if lr is not None and not all(value > 0 for value in extremes(lr)):
             raise ValueError(
-                f"lr={lr} was given; a learning rate is above 0 (the classic recipe's is 2e-4)"
+                f"lr={lr!r} was given; a learning rate is above 0 (the classic recipe's is 2e-4)"
             )
-        if betas is not None and not all(
-            0 <= value < 1 for beta in betas for value in extremes(beta)
-        ):
+        if betas is not None and not all(0 <= x < 1 for beta in betas for x in extremes(beta)):
             raise ValueError(
-                f"betas={betas} was given; two numbers from 0 to below 1, or schedules, are "
-                "expected"
+                f"betas={betas!r} was given; two from 0 to below 1, or schedules, are expected"
             )
         if ema is not None and not all(value >= 0 for value in extremes(ema)):
             raise ValueError(
-                f"ema={ema} was given; a half-life is 0 images or more (or None: no average of G)"
+                f"ema={ema!r} was given; a half-life is 0 images or more (or None: no average of G)"
             )
         # floats, even for ints: the fused Adam of a GPU compares their types
         self.betas = betas and tuple(beta if callable(beta) else 1.0 * beta for beta in betas)

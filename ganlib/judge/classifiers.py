@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy, pad
 
 from ..data.images import Images
 from ..machine.files import replace
+from ..machine.progress import say
 from ..machine.randomness import generator
 from .reading import extract, require_floats
 
@@ -108,7 +109,7 @@ def train_classifier(data, features=64, epochs=None, seed=0, device=None, held_o
         == test.labels.cpu()
     )
     _describe(net, data.name, right.double().mean().item())
-    print(
+    say(
         f"{net.name}: {100 * net.accuracy:.2f} % right of {len(test):,} images held out, after "
         f"{epochs} epochs of the other {len(train):,}; {len(classes)} classes, seed {seed}"
     )

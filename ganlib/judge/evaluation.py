@@ -8,6 +8,8 @@ import torch
 
 from ..data.images import as_float, as_uint8
 from ..game.contract import evaluating
+from ..machine.choices import whole
+from ..machine.progress import say
 from ..machine.randomness import some_of
 from . import features
 from .figures import FIGURES, Seen, bootstrap
@@ -135,7 +137,7 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
         "step": gan.step,
     }
     if not quiet:
-        print(evaluation)
+        say(evaluation)
     return evaluation
 
 
@@ -194,6 +196,7 @@ def _plan(gan, data, n, extractor, held_out):
     shipped = shipped and held_out is None
     available = 10_000 if shipped else len(data) // 2 if held_out is None else len(held_out)
     half = ", and one half of them is for the floor" if held_out is None and not shipped else ""
+    n = None if n is None else whole("n", n)
     if n is not None and n > available:
         raise ValueError(
             f"n={n} was given, and there are {available} real images to compare with: "

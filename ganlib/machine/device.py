@@ -1,5 +1,6 @@
 """Pick the fastest device, seed torch, and print in one line what to expect of a run."""
 
+import operator
 import os
 import platform
 from pathlib import Path
@@ -28,17 +29,19 @@ def setup(seed=0, device=None, threads=None, precision="float32"):
     precision: "float32"; "bf16" (training under autocast); or "fast": bf16 on a CPU that has units
         for it, where it was measured to be faster, else float32.
     threads: of the CPU. By default torch's number, or fewer where a trial shows that fewer are
-        faster, because other processes keep cores busy; a line says so. Threads and precision
-        decide the low bits of a run; a checkpoint keeps the threads, and `resume` sets them again.
+        faster, since other processes keep cores busy; a checkpoint keeps them.
 
-    For float32 on a CPU torch's matmul precision becomes "medium", on many machines the faster way
-    to the same products, if a trial shows that its error is that of float32; else "highest".
+    A CPU's matmul precision for float32 becomes "medium", often faster, if a trial shows float32's
+    error; else "highest". Raises ValueError for a device or number that it cannot set.
     """
-    torch.manual_seed(seed)
+    try:
+        torch.manual_seed(operator.index(seed))  # by itself torch takes 1.5 for 1
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"seed={seed!r} was given; a 64-bit integer is expected") from None
     fastest = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:
         device = torch.device(fastest if device is None else device)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         raise ValueError(f"device={device!r} was given; cuda, mps or cpu is expected") from None
     if device.type not in ("cpu", fastest.type):
         raise ValueError(
@@ -66,9 +69,7 @@ def setup(seed=0, device=None, threads=None, precision="float32"):
 
 def describe(device):
     """Return one line: the device, its memory, the precision, and how long a run takes."""
-    untimed = (
-        f"{choice.precision}. Usually many times faster than a CPU; ganlib was not timed on it"
-    )
+    untimed = f"{choice.precision}. Usually much faster than a CPU; ganlib was not timed on it"
     if device.type == "cuda":
         card = torch.cuda.get_device_properties(device)
         return f"GPU: {card.name}, {card.total_memory / 2**30:.0f} GiB, {untimed}."

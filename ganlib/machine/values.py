@@ -14,5 +14,6 @@ def text(value):
 
 
 def extremes(value):
-    """Return the bounds of a number or schedule, for range checks; none for a custom function."""
-    return getattr(value, "values", ()) if callable(value) else (value,)
+    """Return the bounds of a number or schedule, NaN (in no range) for what is none of them."""
+    bounds = getattr(value, "values", ()) if callable(value) else (value,)
+    return [x if hasattr(x, "__float__") else float("nan") for x in bounds]

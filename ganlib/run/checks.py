@@ -1,11 +1,12 @@
-"""What `train` refuses at its call: numbers that are none, gradients that are switched off, and
-settings or data other than those that a run began with. `fingerprint` tells data from other data.
+"""What `train` refuses at its call: gradients that are off, settings or data other than those
+of the run so far. `fingerprint` tells data from other data.
 """
 
 import hashlib
-import operator
 
 import torch
+
+from ..machine.progress import say
 
 READ = 2**23  # bytes of a set's pixels, and of its labels, that its fingerprint reads at most
 AROUND = ("loaded", "brightness")  # may change: where the data are, and what `alike` compares
@@ -14,17 +15,6 @@ AGAIN = (
     "use the same, or start anew in another folder or with fresh=True (in the notebooks: FRESH = "
     "True)"
 )
-
-
-def count(name, value):
-    """Return a number of steps or images as an int, of numpy's or torch's too; else ValueError."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = 0
-    if isinstance(value, bool) or number < 1:
-        raise ValueError(f"{name}={value!r} was given; a whole number of at least 1 is expected")
-    return number
 
 
 def with_gradients(run=None):
@@ -92,7 +82,7 @@ def _decoded_anew(changed, then, now):
             return False
         if not alike(then[key], now[key]):
             return False
-    print(
+    say(
         "the images are not to the last bit those that this run began with (read by another "
         "release of a decoder?), but look the same: it goes on"
     )

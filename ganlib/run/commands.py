@@ -16,6 +16,7 @@ from ..keep.checkpoint import resume
 from ..machine import files, launch, processes
 from ..machine.device import setup
 from ..machine.folder import path_of
+from ..machine.progress import say
 from ..show.live import LiveView
 from ..show.pictures import show
 from . import speed, training
@@ -27,12 +28,22 @@ from .recipes import recipe
 ENDS = {"interrupted": 130, "terminated": 143, "not finite": 1}
 
 
+# options that are 1 or more, and of what
+COUNTS = {"batch_size": "image", "size": "pixel", "n": "image", "evaluate_every": "step"}
+
+
+def check(options):
+    """Raise ValueError for a number out of range, before anything is loaded or written."""
+    for name, what in COUNTS.items():
+        if (value := getattr(options, name, None)) is not None and value < 1:
+            option = name.replace("_", "-")
+            raise ValueError(f"--{option} {value} was given; at least 1 {what} is expected")
+    if not 0 < getattr(options, "seconds", 1) < float("inf"):
+        raise ValueError(f"--seconds {options.seconds} was given; more than 0 are expected")
+
+
 def train(options):
     """Train a recipe, or go on with the run in the folder `options.out`."""
-    if options.evaluate_every is not None and options.evaluate_every < 1:
-        raise ValueError(
-            f"--evaluate-every {options.evaluate_every} was given; 1 step or more is expected"
-        )
     options.out = str(path_of(options.out))
     device = launch.start(options.device)
     device = setup(options.seed, device, precision=options.precision)
@@ -72,7 +83,7 @@ def train(options):
     batch_size = chosen.batch_size if options.batch_size is None else options.batch_size
     length = options.steps * batch_size * processes.place()[1] * chosen.n_critic
     if chosen.images and options.until is None and not 0.8 < length / chosen.images < 1.25:
-        print(
+        say(
             f"{chosen.name}: its schedules are planned for {chosen.images:,} images, this run has "
             f"{length:,}; --plan {length} stretches them"
         )
@@ -108,10 +119,9 @@ def train(options):
 
 def sample(options):
     """Draw images from a trained run, as a grid (.png) or as numbers (.npy)."""
-    if options.n < 1 or not options.out.endswith((".png", ".npy")):
+    if not options.out.endswith((".png", ".npy")):
         raise ValueError(
-            f"--n {options.n} --out {options.out} was given; at least 1 image, and a name that "
-            "ends in .png or .npy, are expected"
+            f"--out {options.out} was given; a name that ends in .png or .npy is expected"
         )
     gan = exporting.rebuild(options.folder)
     if options.label is not None and not gan.classes:
@@ -125,7 +135,7 @@ def sample(options):
         import numpy
 
         files.replace(path_of(options.out), lambda out: numpy.save(out, images.numpy()))
-    print(
+    say(
         f"{options.out}: {options.n} images drawn by the run in {options.folder} at step "
         f"{gan.step:,}"
     )
@@ -147,7 +157,7 @@ def evaluate(options):
     data = data.near(gan.device)
     evaluation.evaluate(gan, data, options.n, options.extractor)
     if gan.history:
-        print(f"\n{diagnose(gan.history)}")
+        say(f"\n{diagnose(gan.history)}")
     return 0
 
 
@@ -182,8 +192,6 @@ def export(options):
 
 def bench(options):
     """Measure how fast this machine trains."""
-    if not options.seconds > 0:
-        raise ValueError(f"--seconds {options.seconds} was given; more than 0 are expected")
     device = setup(0, options.device, precision=options.precision)
     speed.bench(device, options.recipe, seconds=options.seconds, out=options.out)
     return 0

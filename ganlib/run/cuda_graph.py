@@ -15,6 +15,7 @@ from functools import partial
 import torch
 
 from ..game.steps import as_game
+from ..machine.progress import say
 from ..machine.randomness import generator, seed_of
 from ..machine.values import at
 from ..nets.foreign import plain
@@ -49,13 +50,12 @@ def compile_step(step, gan, data, batch_size=100):
                 f"{str(error).splitlines()[0][:160]})"
             )
         else:
-            print(
+            say(
                 f"step: one CUDA graph, captured in {time.monotonic() - start:.1f} s; {CHECKED} "
                 "steps agree with the eager step",
-                flush=True,
             )
             return compiled
-    print(f"step: eager, as it is; {reason}", flush=True)
+    say(f"step: eager, as it is; {reason}")
     return step
 
 

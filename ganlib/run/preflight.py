@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
 from ..machine.device import choice
+from ..machine.progress import readable, say
 from ..machine.randomness import some_of
 from ..show.pictures import Picture, show
 from .recipes import recipe
@@ -37,7 +38,7 @@ class Preflight:
     batch_size: int = 50
 
     def __str__(self):
-        return "\n".join([*self.lines, *(f"  -> {text}" for text in self.advice)])
+        return "\n".join(map(readable, [*self.lines, *(f"  -> {text}" for text in self.advice)]))
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         # lossy as in the live view, which takes a third of the bytes
@@ -118,7 +119,7 @@ def preflight(data, name="small", conditional=None, seconds=3.0):
     advice = [*report.get("odd", []), *_pixels(data)]
     advice += _advice(data, report, twins, facts.get("classes"), labelled)
     result = Preflight(sheet, lines, advice, facts, batch or max(1, min(50, n // 4)))
-    print(result)
+    say(result)
     return result
 
 

@@ -16,7 +16,7 @@ from ..game.game import Game
 from ..game.gan import GAN
 from ..game.schedules import Cosine, Linear
 from ..game.terms import Penalty, Question
-from ..machine.choices import one_of
+from ..machine.choices import as_whole, one_of
 
 
 class Net:
@@ -91,11 +91,12 @@ def recipe(name, shape=(1, 28, 28), classes=0, images=None):
     that takes none, and acgan without classes.
     """
     one_of("recipe", name, list(RECIPES))
-    if images is not None and not images >= 10:
+    if images is not None and (as_whole(images) or 0) < 10:
         raise ValueError(
-            f"images={images} was given; how many images the run is planned for is expected, 10 or "
-            "more"
+            f"images={images!r} was given; how many images the run is planned for is expected, 10 "
+            "or more"
         )
+    images = as_whole(images)
     settings = RECIPES[name](tuple(shape), {"classes": classes} if classes else {}, images)
     chosen = Recipe(name=name, **settings)
     for player in ("G", "D"):

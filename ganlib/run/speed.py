@@ -13,6 +13,7 @@ from ..data.images import Images
 from ..machine import processes
 from ..machine.device import choice
 from ..machine.files import replace
+from ..machine.progress import say
 from ..machine.trials import best_of, dtype_of
 from .recipes import recipe
 from .training import train
@@ -34,8 +35,8 @@ def bench(
     divided by `peak`, the rate of one large matrix product.
     """
     best = peak(device, choice.precision)
-    print(f"one large product of matrices: {best / 1e9:,.0f} GFLOP/s\n", flush=True)
-    print(
+    say(f"one large product of matrices: {best / 1e9:,.0f} GFLOP/s\n")
+    say(
         "| recipe | image | batch | images/s | MFLOP per image | GFLOP/s | share "
         "|\n|---|---|---|---|---|---|---|"
     )
@@ -59,14 +60,13 @@ def bench(
                     "flop": operations,
                 }
             )
-            print(
+            say(
                 f"| {name} | {size}x{size} | {batch} | {speed:,.0f} | {operations / 1e6:,.1f} | "
                 f"{speed * operations / 1e9:,.0f} | {speed * operations / best:.0%} |",
-                flush=True,
             )
     if out is not None:
         _plot(rows, Path(out))
-        print(f"\nplot: {out}")
+        say(f"\nplot: {out}")
     return rows
 
 
@@ -130,7 +130,7 @@ def planned_images(text, make, data, file, batch_size=None, first=True):
             f"the run in {file.parent} was planned for {plan['plan']}, --plan {text} was given; "
             "use the same, or another --out"
         )
-    print(
+    say(
         f"{text} at {plan['images_per_second']:,.0f} images/s: planned for {plan['images']:,} "
         "images"
     )

@@ -6,8 +6,10 @@ import weakref
 
 from ..game.steps import as_game, gan_step
 from ..machine import launch, processes
+from ..machine.choices import whole
+from ..machine.progress import say
 from ..nets.trying import training_mode
-from .checks import count, fingerprint, same, with_gradients
+from .checks import fingerprint, same, with_gradients
 from .history import Records
 from .interrupt import Interrupts
 from .loop import Now, loop
@@ -80,9 +82,9 @@ def train(
         Rule(rule, len(data))
         for rule in (until if isinstance(until, (list, tuple)) and until else [until])
     ]
-    batch_size = count("batch_size", batch_size)
-    record_every = count("record_every", record_every)
-    evaluate_every = None if evaluate_every is None else count("evaluate_every", evaluate_every)
+    batch_size = whole("batch_size", batch_size)
+    record_every = whole("record_every", record_every)
+    evaluate_every = None if evaluate_every is None else whole("evaluate_every", evaluate_every)
     watches = callable(getattr(view, "update", None)) and callable(getattr(view, "close", None))
     if view is not None and (isinstance(view, type) or not watches):
         raise ValueError(
@@ -227,7 +229,7 @@ def _begin(gan, game, settings, play, records, rules, watchers, interrupts, view
         if view is not None:
             view.close(now)
         above = "that" if callable(done.rule) else repr(done.rule)
-        print(
+        say(
             f"{now.reason}. To go on, raise `until` above {above} (in the notebooks STEPS, on the "
             "command line --steps); to start anew, resume(..., fresh=True) (FRESH = True, another "
             "--out)."

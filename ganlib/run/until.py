@@ -3,11 +3,14 @@
 import re
 
 from ..game.losses import guess_of
+from ..machine.choices import as_whole
 
-LENGTH = re.compile(r"(\d[\d_]*\.?\d*) *([kM]?) *(steps?|images?|epochs?|s|min|h)?")
+# a comma or an underscore parts thousands: "1,5k" is no number here, lest it be read as 15k
+NUMBER = r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?|\d+(?:_\d+)*(?:\.\d*)?"
+LENGTH = re.compile(rf"({NUMBER})\s*([kM]?)\s*(steps?|images?|epochs?|s|min|h)?")
 EXPECTED = (
-    'a number of steps (10_000), "1M images", "100 epochs", "60s", a callable of `now`, or a list '
-    "of these is expected"
+    'a number of steps (10_000), "1M images", "1.5k images" (with a point), "100 epochs", "60s", '
+    "a callable of `now`, or a list of these is expected"
 )
 PER = {"s": 1, "min": 60, "h": 3600}  # seconds
 
@@ -17,23 +20,28 @@ def length(text, epoch, bare="step"):
     length.
 
     `text` is a whole number, counted in `bare` units, or a text: "10_000", "40k images", "100
-    epochs" of `epoch` images each, "60s", "5 min", "1h". `train` and the command line read all
+    epochs" of `epoch` images each, "60s", "5 min", "1h". Thousands may be parted, "10,000"; the
+    decimal sign is a point, and steps and images are whole. `train` and the command line read all
     lengths here.
     """
-    if isinstance(text, int) and not isinstance(text, bool):
-        return (text, bare) if text >= 0 else None
-    match = LENGTH.fullmatch(text.replace(",", "").strip()) if isinstance(text, str) else None
-    if match is None or (match[3] is None and "." in match[1]):
+    if not isinstance(text, str):
+        number = as_whole(text)
+        return None if number is None or number < 0 else (number, bare)
+    match = LENGTH.fullmatch(text.strip())
+    if match is None or (match[3] is None and match[2] == "" and "." in match[1]):
+        return None
+    if match[2] and "," in match[1]:  # "1,500k": some mean 1,500 by it, some 1,500,000
         return None
     number, unit = (
-        float(match[1].replace("_", "")) * {"": 1, "k": 1e3, "M": 1e6}[match[2]],
+        float(re.sub("[,_]", "", match[1])) * {"": 1, "k": 1e3, "M": 1e6}[match[2]],
         match[3] or bare,
     )
     if unit in PER:
         return number * PER[unit], "second"
     if unit.startswith("epoch"):
         return number * epoch, "image"
-    return number, unit.removesuffix("s")
+    whole = round(number, 3).is_integer()  # 1.001k are 1000.9999999999999
+    return (round(number), unit.removesuffix("s")) if whole else None
 
 
 class Rule:

@@ -6,14 +6,13 @@ step, and its `close` at the end.
 
 import html
 import json
-import sys
 import time
 
 from ..judge.doctor import diagnose
 from ..judge.signs import ROWS
 from ..machine.files import replace
 from ..machine.folder import Folder, path_of
-from ..machine.progress import Progress
+from ..machine.progress import Progress, readable, say, terminal
 from .looks import drawn
 from .timeline import write_moment
 
@@ -126,9 +125,7 @@ class LiveView:
             if not self.wrote:
                 raise
             if not self.away:
-                print(
-                    f"{self.folder}: no pictures are kept until it can be written again ({error})"
-                )
+                say(f"{self.folder}: no pictures are kept until it can be written again ({error})")
             self.away = True
 
     def _left(self, now, clock):
@@ -155,7 +152,7 @@ class LiveView:
         if now.step > step:
             parts.append(f"{(now.images - images) / max(1e-9, clock - start):,.0f} images/s")
         if now.reason:
-            parts.append(now.reason)
+            parts.append(readable(" ".join(now.reason.split())))
         elif left := round(self._left(now, clock)):
             parts.append(f"{left // 60}:{left % 60:02} left")
         return " · ".join(parts)
@@ -171,10 +168,10 @@ def _screen():
     try:
         from IPython import get_ipython
     except ImportError:
-        return Bar() if sys.stderr.isatty() else Lines()
+        return Bar() if terminal() else Lines()
     if getattr(get_ipython(), "kernel", None) is not None:
         return _Cell()
-    return Bar() if sys.stderr.isatty() else Lines()
+    return Bar() if terminal() else Lines()
 
 
 class _Cell:
@@ -224,4 +221,4 @@ class Lines:
         self.progress.tell(progress, status, *[f"   {verdict}"] * bool(verdict))
 
     def close(self, reason):
-        print(f"ended: {reason}", flush=True)
+        say(f"ended: {readable(reason)}")
