@@ -1,7 +1,8 @@
-"""Interactive tools: `Explorer` and `Stepper`, the `Panel` that shows them, and `Painter`."""
+"""Interactive tools: `Explorer`, `Stepper`, `BeD` and `Painter`; a `Panel` shows them."""
 
+from .be_d import BeD
 from .explorer import Explorer
 from .panel import Painter, Panel
 from .stepper import Stepper
 
-__all__ = ["Explorer", "Painter", "Panel", "Stepper"]
+__all__ = ["BeD", "Explorer", "Painter", "Panel", "Stepper"]
