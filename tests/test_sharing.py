@@ -1,6 +1,7 @@
 """What is shared: files come back as they were, page and ONNX draw the same, strangers' files."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -162,6 +163,85 @@ def test_the_page_draws_what_G_draws(shared):
         expected.std() > 0.001
         and torch.corrcoef(torch.stack([found.flatten(), expected.flatten()]))[0, 1] > 0.9999
     )
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("bits, most, bytes_each", [(8, 0.02, 1.1), (4, 0.3, 0.6)])
+def test_a_page_of_small_weights_draws_nearly_the_same(bits, most, bytes_each, tmp_path):
+    """By node: unpacked as they were packed; the images are those of G with rounded weights."""
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    torch.manual_seed(0)
+    G = ganlib.nets.CompactGenerator(classes=10).eval()
+    text = page.page(G, "small", "notice", bits=bits)
+    (tmp_path / "page.html").write_text(text)
+    weights = re.search(r'id="weights" type="text/plain">(.*?)<', text)[1]
+    assert len(weights) < 4 / 3 * bytes_each * sum(w.numel() for w in G.parameters()) + 4000
+    inputs = page.example(G, 4)
+    asked = {"z": inputs[0].tolist(), "labels": inputs[1].tolist()}
+    done = subprocess.run(
+        ["node", "-e", WITHOUT_BROWSER, tmp_path / "page.html"],
+        input=json.dumps(asked),
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    drawn, expected = torch.tensor(json.loads(done.stdout)).view(4, *G.shape), G(*inputs)
+    assert 1e-5 < (drawn - expected).abs().max() < most
+    assert torch.corrcoef(torch.stack([drawn.flatten(), expected.flatten()]))[0, 1] > (
+        0.999 if bits == 8 else 0.95
+    )
+
+
+def test_packed_weights_are_within_half_a_step_of_their_block():
+    weight = torch.randn(7, 13, generator=torch.Generator().manual_seed(0))
+    for bits, top in ((8, 127), (4, 7)):
+        raw, blocks = page.pack(weight, bits), -(-weight.numel() // page.BLOCK)
+        scale = torch.frombuffer(bytearray(raw[: 2 * blocks]), dtype=torch.float16).float()
+        whole = torch.frombuffer(bytearray(raw[2 * blocks :]), dtype=torch.uint8).int()
+        if bits == 8:
+            whole = whole - 256 * (whole > 127)
+        else:
+            whole = torch.stack([whole & 15, whole >> 4], 1).flatten() - 8
+        unpacked = (whole.view(blocks, -1) * scale[:, None]).flatten()[: weight.numel()]
+        off = (unpacked - weight.flatten()).abs()
+        assert (off <= 0.51 * scale.repeat_interleave(page.BLOCK)[: weight.numel()]).all()
+        assert scale.max() * top == pytest.approx(weight.abs().max().item(), rel=1e-3)
+    with pytest.raises(ValueError, match="bits=3 was given; 16, 8 or 4"):
+        page.pack(weight, 3)
+
+
+def test_a_generator_in_a_cell_draws_in_a_real_browser(browser, tmp_path):
+    """The cell's output as HTML, in a page of its own, offline: it draws, and takes a class."""
+    gan = ganlib.GAN(
+        ganlib.nets.CompactGenerator(classes=3, widths=(16, 16)),
+        ganlib.nets.CompactDiscriminator(classes=3, widths=(16, 16)),
+        seed=0,
+    )
+    made = ganlib.embed(gan, ["a<b", '"b"', "c"], bits=4)
+    (tmp_path / "cell.html").write_text(
+        f"<!doctype html><meta charset=utf-8><p>before</p>{made._repr_html_()}"
+    )
+    context = browser.new_context(offline=True)
+    tab, wrong = context.new_page(), []
+    tab.on("pageerror", lambda error: wrong.append(str(error)))
+    tab.goto((tmp_path / "cell.html").as_uri())
+    inner = tab.frame_locator("iframe")
+    inner.locator("#said", has_text="images in").wait_for(timeout=60_000)
+    frame = tab.frames[1]
+    first = frame.evaluate("document.getElementById('grid').toDataURL()")
+    assert frame.evaluate("[...document.getElementById('label').options].map(o => o.text)") == [
+        "each in turn",
+        "a<b",
+        '"b"',
+        "c",
+    ]
+    assert not inner.locator(".notice").is_visible()
+    inner.locator("#label").select_option("c")
+    tab.wait_for_timeout(300)
+    inner.locator("#said", has_text="images in").wait_for(timeout=60_000)
+    assert frame.evaluate("document.getElementById('grid').toDataURL()") != first and wrong == []
+    context.close()
 
 
 def test_the_page_in_a_real_browser(browser, digits, tmp_path):

@@ -336,3 +336,20 @@ def test_a_live_picture_in_colour_is_a_jpeg_and_a_grey_one_a_png():
     assert grey.lossy() is grey
     said = ganlib.show(smooth, generated=True).lossy()
     assert Image.open(io.BytesIO(said.data)).info["comment"].decode().startswith("generated")
+
+
+def test_the_map_of_the_six_steps_marks_the_step_where_one_is():
+    whole, third = ganlib.six_steps(), ganlib.six_steps(3)
+    assert repr(whole) == "<map of the six steps>"
+    assert repr(third) == "<map: step 3, D judges real and fake>"
+
+    def reds(picture):
+        with pixels(picture) as opened:
+            rgb = torch.from_numpy(numpy.array(opened.convert("RGB"))).int()
+        red = (rgb[..., 0] > 190) & (rgb[..., 1] < 80) & (rgb[..., 2] < 80)
+        return red.sum().item()
+
+    assert reds(third) > reds(whole) + 150  # the disc with the number
+    assert len({ganlib.six_steps(i).data for i in (None, *range(1, 7))}) == 7
+    with pytest.raises(ValueError, match="step=7 was given; 1 to 6"):
+        ganlib.six_steps(7)

@@ -21,20 +21,25 @@ class NoPage(ValueError):
     """G uses an operation that the page's player does not know."""
 
 
-def page(G, title, notice, class_names=()):
+def page(G, title, notice, class_names=(), bits=16, plain=False):
     """Return the text of the HTML page for `G`. Raises NoPage if the player does not know an
     operation of G.
 
-    Weights are stored as float16, which changes a pixel by less than one of 256 steps.
+    bits: 16 stores weights as float16, which changes a pixel by less than one of 256 steps; 8 and 4
+        store them in blocks of `BLOCK` that share a scale, in a half and a quarter of the size.
+    plain: whether to leave out heading and notice, for a page within another.
     """
     operations, weights, output = program(G)
-    packed = base64.b64encode(b"".join(w.half().numpy().tobytes() for w in weights)).decode()
+    packed = base64.b64encode(b"".join(pack(weight, bits) for weight in weights)).decode()
     content = {
         "latent_dim": G.latent_dim,
         "shape": list(G.shape),
         "classes": list(map(readable, class_names)),
         "operations": operations,
         "sizes": [w.numel() for w in weights],
+        "bits": bits,
+        "block": BLOCK,
+        "plain": plain,
         "output": output,
     }
     text = (files("ganlib") / "assets" / "page.html").read_text("utf-8")
@@ -46,6 +51,29 @@ def page(G, title, notice, class_names=()):
     }
     # in one pass: a title may look like another place
     return re.sub("@@([A-Z]+)@@", lambda place: values[place[1]], text)
+
+
+BLOCK = 32  # weights that share a scale
+
+
+def pack(weight, bits):
+    """Return a tensor as bytes: float16, or for each block of `BLOCK` numbers a float16 scale, and
+    then all numbers over their scale as integers, from -127 to 127 for 8 `bits`, two to a byte and
+    from -7 to 7 for 4. Raises ValueError for other bits.
+    """
+    if bits == 16:
+        return weight.half().numpy().tobytes()
+    if bits not in (8, 4):
+        raise ValueError(f"bits={bits!r} was given; 16, 8 or 4 is expected")
+    blocks = torch.nn.functional.pad(weight.flatten(), (0, -weight.numel() % BLOCK))
+    blocks, top = blocks.view(-1, BLOCK), 127 if bits == 8 else 7
+    scale = (blocks.abs().amax(1) / top).half()
+    whole = (blocks / scale.float().clamp(min=1e-12)[:, None]).round().clamp(-top, top)
+    whole = whole.to(torch.int8).flatten()
+    if bits == 4:
+        low, high = (whole + 8).view(torch.uint8).view(-1, 2).unbind(1)
+        whole = low | high << 4
+    return scale.numpy().tobytes() + whole.numpy().tobytes()
 
 
 def example(G, n=1):
