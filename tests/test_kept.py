@@ -648,6 +648,32 @@ def test_an_interrupt_after_a_loop_that_is_kept_is_not_swallowed(small, digits):
     kept.close()
 
 
+def test_a_loop_that_another_thread_closes_swallows_no_interrupt(small, digits):
+    """As the garbage collector may do it; and a handler that somebody set meanwhile stays."""
+    before = signal.getsignal(signal.SIGINT)
+    kept = ganlib.train(small(), digits, until=99, batch_size=10)
+    next(kept)
+    thread = threading.Thread(target=kept.close)
+    thread.start()
+    thread.join(30)
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+    assert signal.getsignal(signal.SIGINT) is before
+    kept, seen = ganlib.train(small(), digits, until=99, batch_size=10), []
+    next(kept)
+    signal.signal(signal.SIGINT, lambda *_: seen.append("mine"))
+    try:
+        for _ in ganlib.train(small(), digits, until=2, batch_size=10):
+            pass
+        kept.close()
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+        assert seen == ["mine"]
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_a_run_in_a_thread_gives_its_folder_up(small, digits, tmp_path):
     """The newer call wins: the older loop, in another thread, ends after its step."""
     gan, seen = small(), []

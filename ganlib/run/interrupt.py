@@ -39,16 +39,17 @@ class Interrupts:
         self.place = id(frame), frame.f_code
 
     def _begin(self):
-        if self not in self.active and threading.current_thread() is threading.main_thread():
-            if not self.active:
-                self.before.update({which: signal.signal(which, _note) for which in WORDS})
+        if self not in self.active and _in_main_thread():
+            for which in WORDS:
+                if signal.getsignal(which) is not _note:
+                    self.before[which] = signal.signal(which, _note)
             self.active.append(self)
 
     def rest(self):
-        """Give the signals back until the loop goes on."""
-        if self in self.active and threading.current_thread() is threading.main_thread():
+        """Give the signals back until the loop goes on; in another thread at the next signal."""
+        if self in self.active:
             self.active.remove(self)
-            if not self.active:
+            if not self.active and _in_main_thread():
                 _give_back()
 
     def loops(self, frame):
@@ -58,6 +59,10 @@ class Interrupts:
                 return True
             frame = frame.f_back
         return False
+
+
+def _in_main_thread():
+    return threading.current_thread() is threading.main_thread()
 
 
 def _give_back():
