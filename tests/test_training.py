@@ -12,6 +12,7 @@ import pytest
 import torch
 from conftest import same
 from torch import nn
+from torch.nn.functional import softplus
 
 import ganlib
 from ganlib import losses, nets
@@ -763,3 +764,58 @@ def shares(counts, n):
 def test_an_average_without_batch_norm_is_drawn_as_it_is(small):
     gan = small(ema=100)
     assert gan.net() is gan.G_ema and gan.net(ema=False) is gan.G
+
+
+def by_hand(gan, batches):
+    """A step as a learner writes it, on nets with dropout, with noise of this step."""
+    real = batches.images[0]
+    noise = gan.noise_now(len(real), "D")
+    real_logits, fake_logits = gan.D(real), gan.D(gan.G(noise).detach())
+    d_loss = softplus(-real_logits).mean() + softplus(fake_logits).mean()
+    gan.opt_D.zero_grad()
+    d_loss.backward()
+    gan.opt_D.step()
+    gan.D.requires_grad_(False)
+    g_loss = softplus(-gan.D(gan.G(gan.noise_now(len(real), "G")))).mean()
+    gan.opt_G.zero_grad()
+    g_loss.backward()
+    gan.opt_G.step()
+    gan.D.requires_grad_(True)
+    means = {"d_real": real_logits.mean(), "d_fake": fake_logits.mean()}
+    return {"d_loss": d_loss, "g_loss": g_loss} | {k: v.detach() for k, v in means.items()}
+
+
+def test_a_step_by_hand_is_a_function_of_seed_and_step(digits, tmp_path):
+    """Dropout too: cut and resumed it is the same bit for bit, whatever was drawn in between."""
+
+    def start():
+        torch.manual_seed(0)
+        return ganlib.GAN(nets.MLPGenerator(8), nets.MLPDiscriminator(), seed=3)
+
+    whole, cut = start(), start()
+    for _ in ganlib.train(whole, digits, by_hand, until=6, batch_size=10):
+        pass
+    for _ in ganlib.train(cut, digits, by_hand, until=3, batch_size=10, folder=tmp_path):
+        pass
+    torch.manual_seed(1)  # another process
+    again = ganlib.GAN(nets.MLPGenerator(8), nets.MLPDiscriminator(), seed=3)
+    ganlib.resume(tmp_path, again)
+    for _ in ganlib.train(again, digits, by_hand, until=6, batch_size=10):
+        torch.rand(5)
+    for one, other in zip(whole.D.parameters(), again.D.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert not {"p_real", "guess"} & whole.history[-1].keys()  # nobody said how to read it
+
+
+def test_a_step_by_hand_may_name_its_objective(digits):
+    def step(gan, batches):
+        assert torch.is_autocast_enabled("cpu") and gan.D.layers
+        return by_hand(gan, batches)
+
+    step.objective = losses.non_saturating
+    gan = ganlib.GAN(nets.MLPGenerator(8), nets.MLPDiscriminator(), seed=3, precision="bf16")
+    for _ in ganlib.train(gan, digits, step, until=1, batch_size=10):
+        pass
+    row = gan.history[-1]
+    assert row["guess"] == pytest.approx(2 * math.log(2)) and row["absolute"] == 1.0
+    assert row["p_fake"] == pytest.approx(1 / (1 + math.exp(-row["d_fake"])), rel=1e-5)

@@ -1,6 +1,7 @@
 """The game as plain functions, and a plain function as a game."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,16 +14,31 @@ from .moves import d_move, g_move
 class OwnStep:
     """A game that is one function of the user's: `play(gan, batches)` returns a dict of 0-d
     tensors.
+
+    What the nets draw at random in it (dropout) depends on the seed and the step alone, and a bf16
+    run is played under autocast, as in other games. `objective` says how the figures are read
+    (`d_loss`, and `d_real` and `d_fake`, mean logits); without it nothing is known of them. Where
+    the mean logits are there, mean probabilities join them.
     """
 
     play: Callable
     batches: int = 1
+    objective: losses.Objective | None = None
 
     def check(self, run, data):
         run.check(data)
 
     def step(self, run, batches):
-        return self.play(run, batches)
+        with ExitStack() as stack:
+            for gan in run.gans.values():
+                for which, player in gan.players.items():
+                    stack.enter_context(gan._drawing(player.net, f"{which} of a step"))
+            figures = self.play(run, batches)
+        if self.objective is not None and isinstance(figures, dict):
+            for kind in ("real", "fake"):
+                if f"d_{kind}" in figures:  # of the mean logit, where the logits are not known
+                    figures.setdefault(f"p_{kind}", figures[f"d_{kind}"].sigmoid())
+        return figures
 
     def look(self, run):
         return run.look()
@@ -31,13 +47,16 @@ class OwnStep:
         return {}
 
     def reading(self):
-        return {"objective": "a step of your own"}
+        if self.objective is None:
+            return {"objective": "a step of your own"}
+        return Game(self.objective).reading()
 
 
 def as_game(step):
     """Return `step` as a game. It may be a game or its method `step`; `gan_step`, bare or in a
     `functools.partial`; or any function of (gan, batches), which takes one batch per step, or as
-    many as its attribute `batches` says. Raises ValueError for positional arguments in a partial.
+    many as its attribute `batches` says, and may name its `objective` in another. Raises ValueError
+    for positional arguments in a partial.
     """
     for game in (step, getattr(step, "__self__", None)):  # `game.step` is the game's
         if hasattr(game, "batches") and hasattr(game, "step"):
@@ -51,7 +70,9 @@ def as_game(step):
                 "Game(objective=...)"
             )
         return Game(**step.keywords)
-    return Game() if step is gan_step else OwnStep(step, getattr(step, "batches", 1))
+    if step is gan_step:
+        return Game()
+    return OwnStep(step, getattr(step, "batches", 1), getattr(step, "objective", None))
 
 
 def gan_step(gan, batches, objective=losses.non_saturating, **settings):
