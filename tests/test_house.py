@@ -241,7 +241,8 @@ def test_a_wheel_has_every_file(tmp_path):
         )
         packed.extractall(tmp_path / "site")
     assert {f"ganlib/{file.relative_to(HOUSE)}" for file in FILES.values()} <= names
-    assert {f"ganlib/assets/{file.name}" for file in (HOUSE / "assets").iterdir()} <= names
+    assets = (file for file in (HOUSE / "assets").rglob("*") if file.is_file())
+    assert {f"ganlib/{file.relative_to(HOUSE).as_posix()}" for file in assets} <= names
     modules = [
         f"ganlib.{module}".removesuffix(".__init__") for module in FILES if module != "__main__"
     ]

@@ -15,6 +15,7 @@ from PIL import Image
 import ganlib
 from ganlib import nets
 from ganlib.keep import page
+from ganlib.machine.randomness import generator
 
 KINDS = {
     "classic": {},
@@ -209,6 +210,23 @@ def test_packed_weights_are_within_half_a_step_of_their_block():
         assert scale.max() * top == pytest.approx(weight.abs().max().item(), rel=1e-3)
     with pytest.raises(ValueError, match="bits=3 was given; 16, 8 or 4"):
         page.pack(weight, 3)
+
+
+def test_the_generator_that_ships_draws_what_it_is_asked_for(tmp_path, monkeypatch):
+    """As the classifier reads it, which was trained apart from it; a folder of that name is read
+    first.
+    """
+    G, read = ganlib.load_generator("digits"), ganlib.features.digit_classifier()
+    asked = torch.arange(10).repeat(30)
+    with torch.no_grad():
+        images = G(torch.randn(300, G.latent_dim, generator=generator("cpu", 0, 0, "x")), asked)
+        right = (read.logits(read(images)).argmax(1) == asked).float().mean()
+    assert right > 0.95 and G.config["class_names"] == list("0123456789")
+    assert len(ganlib.embed(G, bits=4).text) < 200_000
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()
+    with pytest.raises(OSError, match="digits holds no generator"):
+        ganlib.load_generator("digits")
 
 
 def test_a_generator_in_a_cell_draws_in_a_real_browser(browser, tmp_path):

@@ -3,6 +3,9 @@
 import copy
 import html
 
+from torch import nn
+
+from ..nets.known import classes_of
 from .export import NOTICE
 from .page import page
 
@@ -24,16 +27,18 @@ class Embedded:
 
 
 def embed(gan, class_names=(), bits=8, height=420):
-    """Return the generator of `gan` as a page within the notebook, with buttons that draw.
+    """Return a generator, of a `GAN` or by itself, as a page within the notebook, with buttons.
 
     The page needs no kernel and no network, and stays in the saved notebook: it works where the
-    notebook's HTML is trusted (Colab, a notebook that you ran or trust, exported HTML). `sample`
-    and the page draw from the same net, the average of G where there is one. `class_names` names
-    the classes of a conditional G; by default they are numbered. `bits`, 16, 8 or 4, are the size
-    of a weight: 8 need one byte and a third more in the notebook for each weight, and 4 half of it.
-    `height` is in pixels. Raises NoPage, a ValueError, for a net that the page's player cannot
-    draw.
+    notebook's HTML is trusted (Colab, a notebook that you ran or trust, exported HTML). Of a GAN it
+    draws from the net from which `sample` does, the average of G where there is one. `class_names`
+    names the classes of a conditional G; by default those that it was exported with, or numbers.
+    `bits`, 16, 8 or 4, are the size of a weight: 8 need one byte and a third more in the notebook
+    for each weight, and 4 half of it. `height` is in pixels. Raises NoPage, a ValueError, for a net
+    that the page's player cannot draw.
     """
-    G = copy.deepcopy(gan.net()).cpu().float().eval()
-    names = class_names or [str(i) for i in range(gan.classes)]
+    net = gan if isinstance(gan, nn.Module) else gan.net()
+    G = copy.deepcopy(net).cpu().float().eval()
+    numbers = [str(i) for i in range(classes_of(G))]
+    names = class_names or getattr(G, "config", {}).get("class_names") or numbers
     return Embedded(page(G, "a generator", NOTICE, names, bits, plain=True), height)

@@ -10,6 +10,7 @@ from importlib import import_module
 import torch
 
 from ..game.gan import GAN
+from ..machine.assets import FOLDER
 from ..machine.files import replace
 from ..machine.folder import path_of
 from ..machine.progress import readable, say
@@ -122,6 +123,9 @@ def export(run_folder, to, name=None, metrics=None, license="unknown", hub=None)
 def load_generator(folder):
     """Return the generator that `export` wrote to `folder`, in evaluation mode, on the CPU.
 
+    "digits" is one that ships with ganlib (made by tools/make_generator.py), which draws the digit
+    that it is asked for, unless there is a folder of that name.
+
     Call it as `G(z)` or `G(z, labels)`; `G.latent_dim`, `G.shape` and `G.config` (a dict: name,
     classes, training) say with what. Only safetensors and JSON are read, so nothing in the folder
     can run code; and the net is built only if it has just the weights that are stored, so that it
@@ -130,7 +134,8 @@ def load_generator(folder):
     """
     from safetensors.torch import load
 
-    folder = path_of(folder)
+    shipped = folder == "digits" and not path_of(folder).exists()
+    folder = path_of(str(FOLDER / "digits-generator") if shipped else folder)
     try:
         if (size := (folder / "config.json").stat().st_size) > CONFIG:
             raise ValueError(f"config.json has {size:,} bytes, at most {CONFIG:,} are read")
