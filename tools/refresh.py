@@ -31,9 +31,11 @@ def clean(notebook):
         cell for cell in notebook["cells"] if "injected-parameters" not in tags(cell)
     ]
     for cell in notebook["cells"]:
-        cell["metadata"] = {"tags": tags(cell)} if tags(cell) else {}
+        kept = {key: cell["metadata"][key] for key in ("cellView",) if key in cell["metadata"]}
+        cell["metadata"] = kept | ({"tags": tags(cell)} if tags(cell) else {})
         for output in cell.get("outputs", []):
             shrink(output)
+        name_controls(cell.get("outputs", []))
     return notebook
 
 
@@ -51,6 +53,18 @@ def shrink(output):
         file = io.BytesIO()
         opened.convert("RGB").quantize(64).save(file, "png", optimize=True)
     output["data"]["image/png"] = base64.b64encode(file.getvalue()).decode()
+
+
+def name_controls(outputs):
+    """Let live controls print as `<controls>` where a static picture stands beside them.
+
+    Else a page without a kernel shows their source, "VBox(children=(HBox(...", below the picture.
+    """
+    bundles = [output.get("data", {}) for output in outputs]
+    if any(kind.startswith("image/") for data in bundles for kind in data):
+        for data in bundles:
+            if "application/vnd.jupyter.widget-view+json" in data:
+                data["text/plain"] = ["<controls>"]
 
 
 def tags(cell):
