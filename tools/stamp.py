@@ -1,11 +1,12 @@
-"""Stamp the repository's address and the release into every notebook, and into README.
+"""Write the set-up cell into every notebook, and stamp the repository's address and the release.
 
     python tools/stamp.py            write them
     python tools/stamp.py --check    only say what is out of date (exit status 1)
 
-In a notebook they stand in the set-up cell and the badge. The address comes from one place,
-pyproject.toml's [project.urls] Repository; the release from ganlib/__init__.py. While the address
-is unset, the badges are empty and the set-up cells say what to do. --root names another checkout.
+The set-up cell (tag "setup") is tools/setup_cell.py in all of them, folded in Colab. Address and
+release stand in it, in the badges and in README. The address comes from one place, pyproject.toml's
+[project.urls] Repository; the release from ganlib/__init__.py. While the address is unset, the
+badges are empty and the set-up cell looks for other ways. --root names another checkout.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 
 SETUP = re.compile(r"^REPOSITORY, RELEASE = .*?(?=  #)", re.MULTILINE)
 BADGE = re.compile(r"^<!-- badge( \S+)? -->.*$", re.MULTILINE)
+CELL = Path(__file__).with_name("setup_cell.py").read_text().rstrip("\n")
 COLAB = "https://colab.research.google.com"
 
 
@@ -60,9 +62,11 @@ def main():
         else:
             notebook = json.loads(before)
             for cell in notebook["cells"]:
-                text = stamped(
-                    "".join(cell["source"]), repository, release, f"notebooks/{file.name}"
-                )
+                text = "".join(cell["source"])
+                if "setup" in cell["metadata"].get("tags", []):
+                    text = CELL
+                    cell["metadata"] = {"cellView": "form", "tags": ["setup"]}
+                text = stamped(text, repository, release, f"notebooks/{file.name}")
                 cell["source"] = text.splitlines(keepends=True)
             after = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
         if after != before:
