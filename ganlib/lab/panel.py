@@ -84,6 +84,26 @@ def _control(name, wanted):
     return widgets.FloatSlider(start, min=low, max=high, step=(high - low) / 60, description=name)
 
 
+SHAPES = {
+    "heart": (
+        "                ",
+        "                ",
+        "  ####    ####  ",
+        " ######  ###### ",
+        " ######  ###### ",
+        " ############## ",
+        " ############## ",
+        " ############## ",
+        "  ############  ",
+        "   ##########   ",
+        "    ########    ",
+        "     ######     ",
+        "      ####      ",
+        "       ##       ",
+        "                ",
+        "                ",
+    )
+}
 OFF = ("0", "0.0", "False", " ", ".")  # how `mask` may spell a cell that is off
 
 
@@ -91,14 +111,19 @@ class Painter:
     """A board of `side` x `side` toggle buttons to paint on; its `mask` says which are on, for
     `plane.painted`.
 
-    `mask` (rows of 0 and 1, a tensor of them, or texts in which a space or a dot is off) is what is
-    on at the start. As the value of a notebook cell it shows a static picture, then the live board.
-    Raises ValueError for rows of different lengths.
+    `mask` (rows of 0 and 1, a tensor of them, texts in which a space or a dot is off, or the name
+    of a shape: "heart") is what is on at the start; without it nothing is, on `side` x `side`
+    cells. As the value of a notebook cell it shows a static picture, then the live board. Raises
+    ValueError for rows of different lengths, and for another name.
     """
 
     def __init__(self, mask=None, side=16):
         import ipywidgets as widgets
 
+        if isinstance(mask, str):
+            if mask not in SHAPES:
+                raise ValueError(f"mask={mask!r} was given; rows or {list(SHAPES)} are expected")
+            mask = SHAPES[mask]
         mask = mask.tolist() if hasattr(mask, "tolist") else mask
         rows = [
             [str(cell) not in OFF for cell in row]
@@ -161,6 +186,7 @@ class Painter:
         return Picture(
             picture.resize((10 * picture.width, 10 * picture.height), Image.Resampling.NEAREST),
             "<board>",
+            alt=f"a board of {len(mask)} x {len(mask[0])} cells, {sum(map(sum, mask))} of them on",
         )
 
     def _ipython_display_(self):
