@@ -23,6 +23,7 @@ LATER = {  # public name: module:attribute, or the module that it is
     "Several": "game.several:Several",
     "Together": "data.together:Together",
     "augment": "data.augment",
+    "bars": "show.plots:bars",
     "below": "run.until:below",
     "compile_step": "run.cuda_graph:compile_step",
     "curves": "show.curves:curves",
@@ -51,6 +52,7 @@ LATER = {  # public name: module:attribute, or the module that it is
     "save": "keep.checkpoint:save",
     "timeline": "show.timeline:timeline",
     "train": "run.training:train",
+    "verdicts": "show.plots:verdicts",
 }
 __all__ = [
     "GAN",
@@ -62,6 +64,7 @@ __all__ = [
     "Several",
     "Together",
     "augment",
+    "bars",
     "below",
     "compile_step",
     "curves",
@@ -95,6 +98,7 @@ __all__ = [
     "six_steps",
     "timeline",
     "train",
+    "verdicts",
 ]
 
 

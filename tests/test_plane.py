@@ -115,7 +115,7 @@ def test_every_objective_plays_on_it():
         ):
             pass
         picture = plane.frame(gan, data, objective, side=120)
-        assert Image.open(io.BytesIO(picture.data)).size == (120, 134)
+        assert Image.open(io.BytesIO(picture.data)).size == (120, 138)
 
 
 class Bowl(torch.nn.Module):
@@ -199,7 +199,7 @@ def test_a_live_view_of_the_plane_keeps_its_frames_for_a_film(tmp_path):
         pass
     film = plane.film(view.frames)
     with Image.open(io.BytesIO(film.data)) as shown:
-        assert shown.n_frames >= 2 and shown.size == (80, 94)
+        assert shown.n_frames >= 2 and shown.size == (80, 98)
     assert (
         film.mime == "image/gif"
         and (tmp_path / "latest.png").exists()

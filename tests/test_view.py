@@ -29,8 +29,8 @@ def test_a_grid_puts_each_image_in_its_place():
         cell = grid[0, row * 3 : row * 3 + 2, column * 4 : column * 4 + 3]
         assert (cell == 50 * i).all()
     assert (
-        (grid[0, 2] == 255).all()
-        and (grid[0, :, 3] == 255).all()
+        (grid[0, 2] == 176).all()  # grey: seen beside black and beside white images
+        and (grid[0, :, 3] == 176).all()
         and (grid[0, 6:, 4:] == 255).all()
     )
 
@@ -58,7 +58,7 @@ def test_a_picture_shows_itself_in_a_notebook_and_saves_itself(tmp_path, digits)
     picture = ganlib.show(digits.images[:2])
     assert picture._repr_mimebundle_() == (
         {"image/png": base64.b64encode(picture.data).decode(), "text/plain": "<images>"},
-        {"image/png": {"width": pixels(picture).width}},
+        {"image/png": {"width": pixels(picture).width, "alt": "grid: 2 images"}},
     )
     picture.save(tmp_path / "new" / "two.png")
     assert (tmp_path / "new" / "two.png").read_bytes() == picture.data
@@ -110,10 +110,10 @@ def test_the_runs_folder(kept):
 def test_timeline_shows_the_same_noise_over_the_run(kept):
     folder, _, frames = kept
     strip = pixels(ganlib.timeline(folder, columns=5, rows=3))
-    assert strip.size == (5 * 29 - 1, 14 + 3 * 29 - 1)
+    assert strip.size == (max(5 * 29 - 1, strip.width), 36 + 3 * 29 - 1)
     for column, step in enumerate(sorted(frames)):
         for row in range(3):
-            box = strip.crop((29 * column, 14 + 29 * row, 29 * column + 28, 14 + 29 * row + 28))
+            box = strip.crop((29 * column, 36 + 29 * row, 29 * column + 28, 36 + 29 * row + 28))
             assert box.tobytes() == ganlib.data.as_uint8(frames[step][row]).numpy().tobytes()
 
 
@@ -124,14 +124,17 @@ def test_the_film_of_a_run(kept):
     assert (film.format, film.n_frames, film.size, film.info["loop"]) == (
         "GIF",
         5,
-        (8 * 28, 2 * 28),
+        (8 * 56, 18 + 2 * 56),
         0,
     )
+    words = pixels(ganlib.timeline(folder, columns=5, animated=True, scale=1)).convert("L")
+    low, high = words.crop((0, 0, 224, 18)).getextrema()  # of the step above the frame
+    assert words.size == (8 * 28, 18 + 5 * 28) and low < 64 and high == 255
     bundle, _ = picture._repr_mimebundle_()
     assert (
         bundle["text/html"]
         == f'<img src="data:image/gif;base64,{base64.b64encode(picture.data).decode()}" '
-        'width="224">'
+        'width="448" alt="film of what G draws from the same noise at 5 steps from 0 to 40">'
     )
     picture.save(folder / "run.gif")
     assert (folder / "run.gif").read_bytes() == picture.data
@@ -228,14 +231,16 @@ def test_the_status_line(watched):
 
 
 def test_a_notebook_cell_is_updated_in_place(small, digits, monkeypatch):
-    shown, updates = [], []
+    shown, updates, kinds = [], [], []
 
     class Handle:
-        def update(self, bundle, raw):
+        def update(self, bundle, metadata, raw):
             updates.append(bundle)
+            kinds.append(metadata)
 
-    def display(bundle, raw, display_id):
+    def display(bundle, metadata, raw, display_id):
         shown.append((bundle, display_id))
+        kinds.append(metadata)
         return Handle()
 
     monkeypatch.setattr("IPython.display.display", display)
@@ -252,6 +257,8 @@ def test_a_notebook_cell_is_updated_in_place(small, digits, monkeypatch):
     assert status["text/plain"] == "step 0 / 5" and status["text/html"] == "<pre>step 0 / 5</pre>"
     assert len(updates) >= 2 and updates[-1]["text/plain"].startswith("step 5 / 5 · D(real)")
     assert updates[-1]["text/plain"].endswith(" · 5 steps")
+    said = "what G draws from the same noise at each time; grid: 64 images"
+    assert [kind["image/png"]["alt"] for kind in kinds[::2]] == [said] * (len(kinds) // 2)
 
 
 def test_lines_where_there_is_no_notebook_and_no_terminal(small, digits, capsys):
@@ -325,7 +332,7 @@ def test_a_live_picture_in_colour_is_a_jpeg_and_a_grey_one_a_png():
     colour, grey = ganlib.show(smooth, scale=2), ganlib.show(smooth[:, :1], scale=2)
     bundle, size = colour.lossy()._repr_mimebundle_()
     assert set(bundle) == {"image/jpeg", "text/plain"} and size == {
-        "image/jpeg": {"width": colour.width}
+        "image/jpeg": {"width": colour.width, "alt": "grid: 64 images"}
     }
     with (
         Image.open(io.BytesIO(colour.lossy().data)) as ours,

@@ -96,7 +96,9 @@ class BeD:
             said = " {}, D: {}".format(*names) if answer else ""
             pen.text((x + 6, y + 4), f"{i + 1}{said}", "black", font)
         text = "<answers>" if answer else "<which are fake?>"
-        return Picture(board, text, generated=True)
+        alt = f"{self.n} numbered pictures, half of them real and half fakes"
+        alt += ", with the answers and D's verdicts" if answer else ""
+        return Picture(board, text, generated=True, alt=alt)
 
     def panel(self):
         """Return the live board: the pictures, a button to mark each as a fake, one that compares

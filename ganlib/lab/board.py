@@ -4,6 +4,7 @@
 
 import torch
 
+from ..data.images import as_uint8
 from ..show.curves import of_figure
 from ..show.pictures import mosaic
 
@@ -30,7 +31,7 @@ def board_of(stepper, now):
 
     then = stepper.before
     figure = Figure(figsize=(11, 5.2), layout="constrained")
-    figure.suptitle(stepper.said, fontsize=10)
+    figure.suptitle(stepper.said, fontsize=11)
     (noise, images, verdicts), (terms, norms, changes) = figure.subplots(2, 3)
     for board, colour in ((then, BEFORE), (now, NOW["noise"])):
         noise.plot(board["noise"][0].float().cpu(), color=colour, linewidth=1)
@@ -46,13 +47,17 @@ def board_of(stepper, now):
         places = [-i + shift for i in range(len(names))]
         for bar, value in zip(terms.barh(places, values, 0.38, color=colours), values, strict=True):
             terms.text(
-                max(0.0, value), bar.get_y() + 0.19, f" {value:.3f}", va="center", fontsize=8
+                max(0.0, value), bar.get_y() + 0.19, f" {value:.3f}", va="center", fontsize=9
             )
     terms.set(title="losses", yticks=[-i for i in range(len(names))], yticklabels=names)
     terms.margins(x=0.2)
     _bars(stepper, norms, 0, "gradient norm of each layer")
     _bars(stepper, changes, 1, "its weights moved by, in %")
-    return of_figure(figure, 70, 32, "<board>")
+    losses = ", ".join(f"{name.strip()} {value:.3f}" for name, value in now["terms"].items())
+    alt = (
+        f"board of a training step, as it was in grey, as it is in colour: {stepper.said}; {losses}"
+    )
+    return of_figure(figure, 80, 256, "<board>", alt)
 
 
 def _images(stepper, axes, then, now):
@@ -63,15 +68,25 @@ def _images(stepper, axes, then, now):
             (now["fakes"], NOW["fakes"]),
         ):
             axes.scatter(*points.float().cpu().T, s=6, color=colour)
+        title = "fakes, and reals in green"
     else:
+        low, high = _shades(torch.cat([board["fakes"][:12] for board in (then, now)]))
         halves = [mosaic(board["fakes"][:12], 6, gap=1) for board in (then, now)]
         gap = halves[0].new_full((len(halves[0]), 8, halves[0].shape[2]), 255)
-        image = torch.cat([halves[0], gap, halves[1]], 1).permute(1, 2, 0)
-        axes.imshow(image.squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=255)
+        image = torch.cat([halves[0], gap, halves[1]], 1).permute(1, 2, 0).squeeze(-1)
+        image = ((image.float() - low) / (high - low)).clamp(0, 1)
+        axes.imshow(image.numpy(), cmap="gray", vmin=0, vmax=1)
         axes.set(xticks=[], yticks=[])
-    axes.set_title(
-        "fakes: above before, below now" if stepper.fakes.ndim == 4 else "fakes, and reals in green"
-    )
+        stretched = f", contrast x {255 / (high - low):.0f}" if high - low < 255 else ""
+        title = f"fakes{stretched}: above before, below now"
+    axes.set_title(title, fontsize=11)
+
+
+def _shades(images):
+    """Return the levels (0 to 255) that are drawn black and white: greys are stretched."""
+    levels = as_uint8(images).flatten().sort().values
+    low, high = (int(levels[round(share * (len(levels) - 1))]) for share in (0.005, 0.995))
+    return (low, max(high, low + 1)) if high - low < 100 else (0, 255)
 
 
 def _verdicts(stepper, axes, then, now):
@@ -86,7 +101,7 @@ def _verdicts(stepper, axes, then, now):
     for values, name in zip(lists[2:], ("reals", "fakes"), strict=True):
         axes.hist(values, bins, color=NOW[name], alpha=0.6, label=name)
     axes.set(title="D's " + ("probability of 'real'" if absolute else "logits"))
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=9)
 
 
 def _bars(stepper, axes, which, title):
@@ -105,7 +120,7 @@ def _bars(stepper, axes, which, title):
         labels += [f"{player}{i + 1}" for i in range(len(names))]
         place += len(names)
     axes.set(title=title, xticks=range(place), xlim=(-0.7, place - 0.3))
-    axes.set_xticklabels(labels, fontsize=7)
+    axes.set_xticklabels(labels, fontsize=9)
 
 
 def layers_of(net):

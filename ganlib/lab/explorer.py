@@ -9,7 +9,7 @@ from ..data.images import as_float
 from ..judge import features
 from ..machine.randomness import generator
 from ..show.film import film
-from ..show.pictures import Picture, mosaic, pillow
+from ..show.pictures import SIZE, Picture, mosaic, pillow, show
 from . import latent
 from .panel import Panel
 
@@ -100,11 +100,14 @@ class Explorer:
         """
         image = latent.draw(self.source, self.noise(**values), label)
         if self.seen is None:
-            return Picture(_titled(image, ["G draws"]), "<explorer>", generated=True)
+            alt = "an image that G draws"
+            return Picture(_titled(image, ["G draws"]), "<explorer>", generated=True, alt=alt)
         place, distance = self.nearest(image)
         real = as_float(self.data.images[place : place + 1]).to(image)
         titles = ["G draws", f"nearest of {len(self.data):,}: no. {place}, {distance:.2f} away"]
-        return Picture(_titled(torch.cat([image, real]), titles), "<explorer>", generated=True)
+        both = _titled(torch.cat([image, real]), titles)
+        alt = f"an image that G draws, and the {titles[1]}"
+        return Picture(both, "<explorer>", generated=True, alt=alt)
 
     @torch.no_grad()
     def grid(
@@ -134,7 +137,11 @@ class Explorer:
         noise = torch.cat([self.noise(**(values | move)) for move in moves])
         labels = None if self.classes == 0 else (0 if label is None else label)
         images = latent.draw(self.source, noise, labels)
-        return Picture(pillow(mosaic(images, side, gap=1), 2), "<grid>", generated=True)
+        heads = [f"{offset:+z.1f}" for offset in offsets]
+        title = f"to the right: {across}; downwards: {down}"
+        picture = show(images, heads, generated=True, rows=heads, title=title)
+        picture.text = "<grid>"
+        return picture
 
     @torch.no_grad()
     def frames(self, stops=(0, 1, 2, 0), between=12, label=None, scale=6, **values):
@@ -161,6 +168,7 @@ class Explorer:
         return film(
             [frame.quantize(64) for frame in self.frames(stops, between, label, scale, **values)],
             "<walk>",
+            alt=f"film: G draws on the way from sample to sample {stops}",
         )
 
     def nearest(self, image):
@@ -250,15 +258,13 @@ def _titled(images, titles, side=168):
     """Return a picture of images (N, C, H, W) side by side, each about `side` pixels wide, with its
     title above.
     """
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageDraw, ImageFont
 
-    scale = max(1, side // images.shape[-1])
+    scale, font = max(1, side // images.shape[-1]), ImageFont.load_default(SIZE)
     tiles = [pillow(mosaic(image[None], 1), scale).convert("RGB") for image in images]
-    step = max(tiles[0].width, 230 if len(tiles) > 1 else 0) + 10
-    picture = Image.new(
-        "RGB", (step * (len(tiles) - 1) + max(tiles[0].width, 230), tiles[0].height + 18), "white"
-    )
+    steps = [max(tiles[0].width, round(font.getlength(title))) + 10 for title in titles]
+    picture = Image.new("RGB", (sum(steps), tiles[0].height + SIZE + 12), "white")
     for i, (tile, title) in enumerate(zip(tiles, titles, strict=True)):
-        picture.paste(tile, (i * step, 18))
-        ImageDraw.Draw(picture).text((i * step, 3), title, fill="black")
+        picture.paste(tile, (sum(steps[:i]) + 5, SIZE + 7))
+        ImageDraw.Draw(picture).text((sum(steps[:i]) + 5, 3), title, "black", font)
     return picture

@@ -160,7 +160,11 @@ def _sheet(images, scale):
 
     note = PngInfo()
     note.add_text("Software", SHEET)
-    return Picture(Image.open(io.BytesIO(show(images, scale=scale).data)), "<images>", pnginfo=note)
+    sheet, alt = (
+        Image.open(io.BytesIO(show(images, scale=scale).data)),
+        f"{len(images)} of the images",
+    )
+    return Picture(sheet, "<images>", pnginfo=note, alt=alt)
 
 
 def _pixels(data):

@@ -67,7 +67,9 @@ def curves(history):
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend(frameon=False, fontsize=9)
-    return of_figure(figure, 80, 256, "<curves>")
+    shown = "; ".join(title for title, _, _ in panels)
+    alt = f"curves over the steps {history[0]['step']:,} to {history[-1]['step']:,}: {shown}"
+    return of_figure(figure, 80, 256, "<curves>", alt)
 
 
 def _named(panel, start):
@@ -95,14 +97,15 @@ def _judged():
     ]
 
 
-def of_figure(figure, dpi, colours, text):
+def of_figure(figure, dpi, colours, text, alt=""):
     """Return a matplotlib figure as a `Picture` of at most `colours` colours.
 
-    That is half as large as a file with all colours. `text` is what the picture prints as.
+    That is half as large as a file with all colours. `text` is what the picture prints as, `alt`
+    says what it shows.
     """
     from PIL import Image
 
     file = io.BytesIO()
     figure.savefig(file, dpi=dpi)
     with Image.open(file) as picture:
-        return Picture(picture.convert("RGB").quantize(colours), text)
+        return Picture(picture.convert("RGB").quantize(colours), text, alt=alt)

@@ -3,19 +3,18 @@
 from .pictures import Picture
 
 
-def film(frames, text="<film>", milliseconds=120, scale=1):
+def film(frames, text="<film>", milliseconds=120, alt=""):
     """Return `frames`, Pillow images of one size, as an animated `Picture`, a GIF.
 
-    Each is shown for `milliseconds`, the last one for two seconds; each pixel `scale` times as
-    large.
+    Each is shown for `milliseconds`, the last one for two seconds. `alt` says what it shows.
     """
     first, *others = frames
     return Picture(
         first,
         text,
         "gif",
-        first.width * scale,
         generated=True,
+        alt=alt,
         save_all=True,
         append_images=others,
         duration=[milliseconds] * len(others) + [2000],

@@ -184,15 +184,19 @@ class _Cell:
         from IPython.display import display
 
         status += f"\n{verdict}" if verdict else ""
-        bundles = (
-            picture.lossy()._repr_mimebundle_()[0] | {"text/plain": "<live samples>"},
-            {"text/html": f"<pre>{html.escape(status)}</pre>", "text/plain": status},
+        bundle, metadata = picture.lossy()._repr_mimebundle_()
+        shown = (
+            (bundle | {"text/plain": "<live samples>"}, metadata),
+            ({"text/html": f"<pre>{html.escape(status)}</pre>", "text/plain": status}, {}),
         )
         if self.handles is None:
-            self.handles = [display(bundle, raw=True, display_id=True) for bundle in bundles]
+            self.handles = [
+                display(bundle, metadata=metadata, raw=True, display_id=True)
+                for bundle, metadata in shown
+            ]
             return
-        for handle, bundle in zip(self.handles, bundles, strict=True):
-            handle.update(bundle, raw=True)
+        for handle, (bundle, metadata) in zip(self.handles, shown, strict=True):
+            handle.update(bundle, metadata=metadata, raw=True)
 
     def close(self, reason):
         """Do nothing: the last line says why the run ended."""

@@ -15,4 +15,6 @@ def drawn(look):
     if images.shape[1] not in (1, 3):  # the channels may be frames: draw the first one
         images = images[:, :1]
     scale = max(2, round(56 / max(images.shape[2:])))  # small images are enlarged more
-    return show(images, look.heads or look.columns, scale, generated=True, rows=look.rows)
+    picture = show(images, look.heads or look.columns, scale, generated=True, rows=look.rows)
+    picture.alt = f"what G draws from the same noise at each time; {picture.alt}"
+    return picture

@@ -33,7 +33,9 @@ __all__ = [
     "paths",
     "ring",
     "spiral",
+    "strips",
 ]
+GAP = 8  # pixels between two frames of a strip
 REAL, FAKE = (224, 122, 32), (44, 104, 190)  # orange and blue, for points and D's landscape
 
 
@@ -70,7 +72,7 @@ def landscape(gan, cells=48):
         return logits_of(gan.D, places).float().view(cells, cells)
 
 
-def frame(gan, data, objective=None, side=360, arrows=24, manifold=True, points=300, said=True):
+def frame(gan, data, objective=None, side=420, arrows=24, manifold=True, points=300, said=True):
     """Return the state of G (not its average) and D as a `Picture` of `side` pixels.
 
     `coverage` is written under it, unless `said` is False. Background: D's landscape, orange for
@@ -80,7 +82,7 @@ def frame(gan, data, objective=None, side=360, arrows=24, manifold=True, points=
     fakes; the median one has a fixed length. Grey (`manifold`): a square grid of noise as G maps
     it, if the noise has two dimensions.
     """
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageDraw, ImageFont
 
     real, scale = data.images[:points].to(gan.device, gan.dtype), 2  # 2: for smooth edges
     with evaluating(gan.G, gan.D), torch.no_grad():
@@ -126,11 +128,53 @@ def frame(gan, data, objective=None, side=360, arrows=24, manifold=True, points=
         ways = ways / (ways.norm(dim=1, keepdim=True) / 0.5).clamp_min(1)
         for start, end in zip(place(starts), place(starts + ways), strict=True):
             _arrow(draw, start, end, scale)
-    whole = Image.new("RGB", (side, side + 14 * said), "white")
+    whole = Image.new("RGB", (side, side + (pictures.SIZE + 6) * said), "white")
     whole.paste(picture.resize((side, side), Image.Resampling.BOX))
-    text = coverage(gan.sample(1000, ema=False), data.distribution, 500)._say() if said else ""
-    ImageDraw.Draw(whole).text((2, side + 1), text, fill="black")
-    return pictures.Picture(whole, "<plane>", generated=True)
+    alt = f"D's landscape over the plane, {len(real)} real points in orange, {points} fakes in blue"
+    if said:
+        text = coverage(gan.sample(1000, ema=False), data.distribution)._say()
+        font = ImageFont.load_default(pictures.SIZE)
+        ImageDraw.Draw(whole).text((2, side + 2), text, "black", font)
+        alt += f"; {text}"
+    return pictures.Picture(whole, "<plane>", generated=True, alt=alt)
+
+
+def strips(rows, moments=(), title=None, width=960):
+    """Return frames (`Picture`s of one size) in rows, as one `Picture` at most `width` pixels wide.
+
+    `rows` is a dict from the name of each row to its frames, or a list of lists of frames.
+    `moments` stands above the columns: numbers of steps, or texts. A row may have fewer frames than
+    another. Raises ValueError if there are none, and for frames of several sizes.
+    """
+    from PIL import Image, ImageFont
+
+    names = [str(name) for name in rows] if isinstance(rows, dict) else []
+    lines = [
+        [Image.open(io.BytesIO(frame.data)) for frame in line]
+        for line in (rows.values() if names else rows)
+    ]
+    sizes = {frame.size for line in lines for frame in line}
+    if len(sizes) != 1:
+        raise ValueError(f"frames of the sizes {sorted(sizes)} were given; one size is expected")
+    font = ImageFont.load_default(pictures.SIZE)
+    left = max((round(font.getlength(name)) + 8 for name in names), default=0)
+    count, ((wide, high),) = max(map(len, lines)), sizes
+    side = min(wide, (width - left) // count - GAP)
+    size = side, round(side * high / wide)
+    step = size[0] + GAP, size[1] + GAP
+    whole = Image.new("RGB", (count * step[0] - GAP, len(lines) * step[1] - GAP), "white")
+    for i, line in enumerate(lines):
+        for j, frame in enumerate(line):
+            small = frame.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+            whole.paste(small, (j * step[0], i * step[1]))
+    heads = [at if isinstance(at, str) else f"{at:,} steps" for at in moments]
+    whole = pictures.labelled(whole, step[::-1], names, heads, title)
+    alt = "; ".join(
+        [title or "frames of the plane"]
+        + [f"rows: {', '.join(names)}"] * bool(names)
+        + [f"columns: {', '.join(heads)}"] * bool(heads)
+    )
+    return pictures.Picture(whole, "<strips>", generated=True, alt=alt)
 
 
 def cloud(points, side=360, rows=()):
@@ -150,7 +194,9 @@ def cloud(points, side=360, rows=()):
             draw.ellipse((x - 5, y - 5, x + 5, y + 5), fill=FAKE, outline=(255, 255, 255))
         whole.paste(picture.resize((side, side), Image.Resampling.BOX), (i * (side + 8), 0))
     whole = pictures.labelled(whole, (side, side + 8), heads=tuple(rows))
-    return pictures.Picture(whole, "<points>", generated=True)
+    return pictures.Picture(
+        whole, "<points>", generated=True, alt=f"{len(points)} points that G draws"
+    )
 
 
 def _places(points, size):
@@ -204,4 +250,5 @@ def film(frames, milliseconds=120):
     )
     opened = (Image.open(io.BytesIO(picture.data)).convert("RGB") for picture in frames)
     shown = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in opened]
-    return films.film(shown, milliseconds=milliseconds)
+    alt = f"film of {len(frames)} frames; the last: {frames[-1].alt}"
+    return films.film(shown, milliseconds=milliseconds, alt=alt)

@@ -98,5 +98,9 @@ def six_steps(step=None):
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=80, facecolor=figure.get_facecolor())
     said = "map of the six steps" if step is None else f"map: step {step}, {STEPS[step - 1]}"
+    words = ", ".join(f"{i} {text}" for i, text in enumerate(STEPS, 1))
+    alt = "map of the six steps of a GAN: noise goes through G and becomes fakes; fakes and reals "
+    alt += f"go to D; its verdicts make both losses, by which D and G move. Steps: {words}"
+    alt += "" if step is None else f"; you are at step {step}"
     with Image.open(file) as opened:
-        return Picture(opened.convert("RGB").quantize(32), f"<{said}>", optimize=True)
+        return Picture(opened.convert("RGB").quantize(32), f"<{said}>", alt=alt, optimize=True)
