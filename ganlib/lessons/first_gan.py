@@ -1,10 +1,8 @@
-"""The exercises of notebook 01: test cases, answers, and common mistakes with hints."""
+"""The exercises of notebook 01: test cases, answers, and common mistakes with remarks."""
 
-import torch
-from torch import nn
 from torch.nn.functional import softplus
 
-from .task import PER_PAIR, Task, normal, numbers, set_weights
+from .task import PER_PAIR, Experiment, Prediction, Task, numbers
 
 
 def _logits():
@@ -12,80 +10,31 @@ def _logits():
         (
             "real logits [2, -1, 0.5] and fake logits [-3, 1, 0]",
             (numbers(2.0, -1.0, 0.5), numbers(-3.0, 1.0, 0.0)),
-        )
+        ),
+        (
+            "real logits [40, -40] and fake logits [-40, 40]",
+            (numbers(40.0, -40.0), numbers(-40.0, 40.0)),
+        ),
+        ("real logits [-200] and fake logits [200]", (numbers(-200.0), numbers(200.0))),
     ]
 
 
 def _fake_logits():
-    return [("fake logits [-3, 0, 2]", (numbers(-3.0, 0.0, 2.0),))]
+    return [
+        ("fake logits [-3, 0, 2]", (numbers(-3.0, 0.0, 2.0),)),
+        ("fake logits [-40, 40]", (numbers(-40.0, 40.0),)),
+    ]
 
 
-def _game():
-    """Return G and D of one linear layer each, always with the same weights, and plain gradient
-    descent for both.
-    """
-    G, D = nn.Linear(2, 3), nn.Sequential(nn.Linear(3, 1), nn.Flatten(0))
-    set_weights(G, D)
-    return G, D, torch.optim.SGD(G.parameters(), lr=0.5), torch.optim.SGD(D.parameters(), lr=0.5)
-
-
-def _watch_d(move):
-    """Return the largest gradient left in G, whether D moved, and D's weights after two moves."""
-    G, D, _, opt_D = _game()
-    before = D[0].weight.clone()
-    for turn in range(2):
-        move(G, D, opt_D, 1 + normal(4, 3, seed=turn), normal(4, 2, seed=9 + turn))
-    left = 0.0 if G.weight.grad is None else G.weight.grad.abs().max().item()
-    moved = not torch.equal(before, D[0].weight)
-    return torch.cat([numbers(left, float(moved)), D[0].weight.detach().flatten()])
-
-
-def _watch_g(move):
-    """Return how far D moved, whether it can still learn, whether G had a gradient, and G's weights
-    after two moves.
-    """
-    G, D, opt_G, _ = _game()
-    before = [net.weight.detach().clone() for net in (G, D[0])]
-    for turn in range(2):
-        move(G, D, opt_G, normal(4, 2, seed=turn))
-    moved = (D[0].weight - before[1]).abs().max().item()
-    # a move may clear the gradient at its end
-    had = G.weight.grad is not None or not torch.equal(before[0], G.weight)
-    return torch.cat(
-        [numbers(moved, float(D[0].weight.requires_grad), float(had)), G.weight.detach().flatten()]
-    )
-
-
-def _d_move(G, D, opt_D, real, noise, detach=True, clear=True, sign=1, times=1):
-    fake = G(noise).detach() if detach else G(noise)
-    loss = times * (softplus(-sign * D(real)).mean() + softplus(sign * D(fake)).mean())
-    if clear:
-        opt_D.zero_grad()
-    loss.backward()
-    opt_D.step()
-
-
-def _g_move(G, D, opt_G, noise, sign=-1, freeze=True, thaw=True, detach=False, times=1, step=True):
-    D.requires_grad_(not freeze)
-    fake = G(noise).detach() if detach else G(noise)
-    loss = times * softplus(sign * D(fake)).mean()
-    opt_G.zero_grad()
-    loss.backward()
-    if step:
-        opt_G.step()
-    D.requires_grad_(thaw)
-
-
-def _g_move_and_d(G, D, opt_G, noise):
-    D.zero_grad()
-    _g_move(G, D, opt_G, noise, freeze=False)
-    torch.optim.SGD(D.parameters(), lr=0.5).step()
+def _paper(real, fake, least=0.0):
+    return -(real.sigmoid() + least).log() - (1 - fake.sigmoid() + least).log()
 
 
 def _sizes():
     return [
         ("layers of 100, 128 and 784 values", ([100, 128, 784],)),
         ("layers of 2 and 3 values", ([2, 3],)),
+        ("an input of 7 values and no layer", ([7],)),
     ]
 
 
@@ -94,135 +43,6 @@ def _pairs(sizes):
 
 
 TASKS = {
-    "d_loss": Task(
-        _logits,
-        lambda real, fake: softplus(-real) + softplus(fake),
-        (
-            (
-                "That is the fakes' half alone: D is also to give reals a high logit.",
-                lambda real, fake: softplus(fake),
-            ),
-            (
-                "That is the reals' half alone: D is also to give fakes a low logit.",
-                lambda real, fake: softplus(-real),
-            ),
-            (
-                "The signs are exchanged: this D would be glad of fakes that look real.",
-                lambda real, fake: softplus(real) + softplus(-fake),
-            ),
-            (
-                "That is half of it: the two terms are added.",
-                lambda real, fake: (softplus(-real) + softplus(fake)) / 2,
-            ),
-        ),
-        shape=PER_PAIR,
-    ),
-    "g_loss": Task(
-        _fake_logits,
-        lambda fake: softplus(-fake),
-        (
-            (
-                "That is the saturating loss, log(1 - D): flat where D is sure, when G has most "
-                "to learn.",
-                lambda fake: -softplus(fake),
-            ),
-            (
-                "That is what D wants of fakes: G would learn to be found out.",
-                lambda fake: softplus(fake),
-            ),
-            (
-                "That is a critic's loss (Wasserstein): here the logit goes through a sigmoid and "
-                "a logarithm.",
-                lambda fake: -fake,
-            ),
-        ),
-        shape=PER_PAIR,
-    ),
-    "g_slope": Task(
-        _fake_logits,
-        lambda fake: -torch.sigmoid(-fake),
-        (
-            (
-                "The sign is missing: G's loss falls as the logit rises.",
-                lambda fake: torch.sigmoid(-fake),
-            ),
-            (
-                "That is the slope of the saturating loss: nearly 0 where D is sure that it is a "
-                "fake.",
-                lambda fake: -torch.sigmoid(fake),
-            ),
-            ("That is the slope of D's loss for a fake.", lambda fake: torch.sigmoid(fake)),
-            ("That is the loss itself, not its slope.", lambda fake: softplus(-fake)),
-        ),
-        shape=PER_PAIR,
-    ),
-    "d_move": Task(
-        lambda: [("two moves of a small D", ())],
-        _d_move,
-        (
-            (
-                "The first number is the gradient that G was left with: cut the fakes off from G "
-                "with detach().",
-                lambda *a: _d_move(*a, detach=False),
-            ),
-            (
-                "The second move also took the first one's gradient: opt_D.zero_grad() before "
-                "backward().",
-                lambda *a: _d_move(*a, clear=False),
-            ),
-            (
-                "D has not moved (the second number): are backward() and opt_D.step() there?",
-                lambda *a: None,
-            ),
-            (
-                "That is half a step: the two halves of the loss are added, not averaged.",
-                lambda *a: _d_move(*a, times=0.5),
-            ),
-            (
-                "That is four times too far, for a batch of four: the loss is the mean over the "
-                "batch, not the sum.",
-                lambda *a: _d_move(*a, times=4),
-            ),
-            (
-                "D went the wrong way: reals are to get high logits, fakes low ones.",
-                lambda *a: _d_move(*a, sign=-1),
-            ),
-        ),
-        observe=_watch_d,
-        gives="G's left-over gradient, whether D moved (1), and D's weights are",
-    ),
-    "g_move": Task(
-        lambda: [("two moves of a small G", ())],
-        _g_move,
-        (
-            (
-                "G went the wrong way: it has to raise D's logit of its fakes.",
-                lambda *a: _g_move(*a, sign=1),
-            ),
-            (
-                "The second number says that D's weights stayed frozen: thaw them after the move, "
-                "D has to learn too.",
-                lambda *a: _g_move(*a, thaw=False),
-            ),
-            ("The first number is how far D moved: in G's move D stands still.", _g_move_and_d),
-            (
-                "G got no gradient (the third number): is backward() there? Here it passes "
-                "through the fakes, without detach().",
-                lambda *a: _g_move(*a, freeze=False, detach=True),
-            ),
-            (
-                "G had a gradient and has not moved: is opt_G.step() there?",
-                lambda *a: _g_move(*a, step=False),
-            ),
-            (
-                "That is four times too far, for a batch of four: the loss is the mean over the "
-                "batch, not the sum.",
-                lambda *a: _g_move(*a, times=4),
-            ),
-        ),
-        observe=_watch_g,
-        gives="how far D moved, if D can learn (1), if G had a gradient (1), and G's weights are",
-    ),
     "parameters": Task(
         _sizes,
         lambda sizes: sum(a * b + b for a, b in _pairs(sizes)),
@@ -239,6 +59,147 @@ TASKS = {
                 "The inputs have no bias of their own.",
                 lambda sizes: sum(a * b for a, b in _pairs(sizes)) + sum(sizes),
             ),
+        ),
+        (
+            "How many weights lead from 2 values to 3? Draw the arrows and count them.",
+            "A layer from a to b values has a * b weights, and a bias for each of its b outputs.",
+            "Add a * b + b over the pairs of neighbours: `for a, b in zip(sizes, sizes[1:])`.",
+        ),
+    ),
+    "saturating_slope": Prediction(
+        (-0.0068, -0.0066),
+        "the slope of log(1 - sigmoid(t)) is -sigmoid(t), which is -0.0067 at t = -5. D is sure, "
+        "so G learns almost nothing, just when it is worst. The slope of -log(sigmoid(t)) is "
+        "-0.9933 there: 150 times as steep.",
+        (
+            ("That is the slope of the loss that does not saturate, -log D.", (-1.05, -0.9)),
+            ("That is log(1 - D) itself or D's belief; its slope is negative.", (0.006, 0.0075)),
+            ("That is the logit. How much does the *loss* change with it?", -5),
+            ("That is the slope where D is undecided, at logit 0.", -0.5),
+        ),
+        (
+            "What is D's belief, sigmoid(-5)? Then what is log(1 - D) about?",
+            "log(1 - D) is almost log(1) = 0 there. Is its curve steep or flat?",
+            "The slope of log(1 - sigmoid(t)) is -sigmoid(t).",
+        ),
+        within=0.003,
+    ),
+    "g_slope": Task(
+        _fake_logits,
+        lambda fake: -(-fake).sigmoid(),
+        (
+            (
+                "The sign is missing: G's loss falls as the logit rises.",
+                lambda fake: (-fake).sigmoid(),
+            ),
+            (
+                "That is the slope of the saturating loss: nearly 0 where D is sure of a fake.",
+                lambda fake: -fake.sigmoid(),
+            ),
+            ("That is the slope of D's loss for a fake.", lambda fake: fake.sigmoid()),
+            ("That is the loss itself, not its slope.", lambda fake: softplus(-fake)),
+        ),
+        (
+            "Write the loss as log(1 + exp(-t)) and use the chain rule.",
+            "The derivative is -exp(-t) / (1 + exp(-t)). It can be written with one sigmoid.",
+            "exp(-t) / (1 + exp(-t)) is sigmoid(-t). Keep the minus in front.",
+        ),
+        shape=PER_PAIR,
+    ),
+    "d_loss": Task(
+        _logits,
+        lambda real, fake: softplus(-real) + softplus(fake),
+        (
+            (
+                "The logarithm of 0: the sigmoid of a large logit is rounded to exactly 0 or 1. "
+                "Stay with logits.",
+                _paper,
+            ),
+            (
+                "A small number inside the logarithm hides the infinity, and makes the loss flat: "
+                "a D that is very wrong would stop to learn. Stay with logits.",
+                lambda real, fake: _paper(real, fake, 1e-8),
+            ),
+            (
+                "Cutting the logits off hides the infinity, and makes the loss flat beyond: there "
+                "D stops to learn.",
+                lambda real, fake: _paper(real.clamp(-10, 10), fake.clamp(-10, 10)),
+            ),
+            (
+                "That is the fakes' half alone: D is also to give reals a high logit.",
+                lambda real, fake: softplus(fake),
+            ),
+            (
+                "That is the reals' half alone: D is also to give fakes a low logit.",
+                lambda real, fake: softplus(-real),
+            ),
+            (
+                "The signs are exchanged: this D would like fakes that look real.",
+                lambda real, fake: softplus(real) + softplus(-fake),
+            ),
+            (
+                "That is half of it: the two terms are added.",
+                lambda real, fake: (softplus(-real) + softplus(fake)) / 2,
+            ),
+        ),
+        (
+            "Try the function with logits of 40. What is torch.sigmoid(torch.tensor(40.))?",
+            "-log(sigmoid(t)) is log(1 + exp(-t)). PyTorch has a function for log(1 + exp(x)).",
+            "softplus(x) is log(1 + exp(x)): one softplus of -real_logits, one of fake_logits.",
+        ),
+        given=_paper,
+        shape=PER_PAIR,
+    ),
+    "swapped_labels": Prediction(
+        (4.2, 4.3),
+        "with the labels swapped each logit has the wrong sign: 2 * softplus(2) = 4.25, against "
+        "2 * softplus(-2) = 0.25 before. Being sure and wrong costs about as much as the logit is "
+        "large; a guessing D would pay 1.39.",
+        (
+            ("That is the loss with the right labels.", (0.2, 0.3)),
+            ("That is the loss of one half; D's loss has two.", (2.0, 2.2)),
+            ("That is what guessing costs; this D is sure.", (1.3, 1.45)),
+            ("The loss is never below 0, whatever the labels.", (-100.0, -0.001)),
+        ),
+        (
+            "Is a D that is sure and wrong better or worse off than one that guesses (1.39)?",
+            "For a swapped pair the loss is softplus(2) + softplus(2).",
+            "softplus(2) = log(1 + exp(2)) is a little more than 2.",
+        ),
+        within=0.3,
+    ),
+    "forgot_detach": Prediction(
+        "C",
+        "detach() returns a new tensor and leaves the old one as it is. C throws the new one away, "
+        "so D's loss still leads back into G. A cuts the fakes off where D sees them, B makes them "
+        "without a graph from the start.",
+        (
+            ("A detaches in the call of D, and what D sees is cut off.", "A"),
+            ("B has no detach(), but under no_grad() there is nothing to detach.", "B"),
+        ),
+        (
+            "Ask of each: when backward() goes from D's loss to the fakes, can it go on into G?",
+            "Two of them are safe. Under torch.no_grad() no graph is made.",
+            "detach() does not change a tensor in place. Which move does not use what it returns?",
+        ),
+        choices=("A", "B", "C"),
+    ),
+    "perfect_g": Experiment(
+        (1.34, 1.40),
+        "reals and fakes come from the same distribution, so no D can tell them apart. The best it "
+        "can do is to say 1/2 everywhere, and that costs 2 log 2 = 1.386. (A little less is noise "
+        "of the batch that was seen last.) This is the equilibrium of the game.",
+        (
+            ("That is one half of the loss; D pays for reals and for fakes.", (0.66, 0.72)),
+            (
+                "That is what D's loss tends to against a *bad* G. Did you set perfect=True?",
+                (0, 0.6),
+            ),
+        ),
+        (
+            "Run the function with perfect=True, and read its last line.",
+            "Which logit would you give to a point that is real or fake with equal chance?",
+            "Compare what you get with 2 log 2.",
         ),
     ),
 }

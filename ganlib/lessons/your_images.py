@@ -1,46 +1,84 @@
-"""The exercises of notebook 06: test cases, answers, and common mistakes with hints."""
+"""The exercises of notebook 06: test cases, answers, and common mistakes with remarks."""
 
 import torch
 
-from .task import Task, Unfit, numbers, shape
+from .task import Prediction, Task, Unfit, numbers, shape
 
 
 def _bytes():
-    return [("bytes [0, 51, 128, 255]", (torch.tensor([0, 51, 128, 255], dtype=torch.uint8),))]
+    return [
+        ("bytes [0, 51, 128, 255]", (torch.tensor([0, 51, 128, 255], dtype=torch.uint8),)),
+        ("one white pixel [[255]]", (torch.tensor([[255]], dtype=torch.uint8),)),
+        ("no pixel at all", (torch.zeros(0, dtype=torch.uint8),)),
+    ]
 
 
-def _watch_noise(noise_at):
-    """Return 1 or 0 for each: a second call gives the same noise; another step, another seed and
-    two pairs of the same sum give other noise; the numbers are normal.
-    """
+def _pairs():
+    return [("seed 1 at step 2", (1, 2)), ("seed 0 at step 50,000", (0, 50_000))]
+
+
+def _watch_noise(noise_at, a, b):
+    """Return 1 or 0 for each thing that is asked of the noise of seed a at step b."""
     torch.manual_seed(0)
-    first = noise_at(1, 2)
+    first = noise_at(a, b)
     if not isinstance(first, torch.Tensor):
         return first
     if first.shape != (4,):
         raise Unfit(f"it gives {shape(first)}; a tensor of (4,) is expected")
     torch.randn(7)
-    same = torch.equal(first, noise_at(1, 2))
-    others = [
-        not torch.equal(first, noise_at(seed, step))
-        for seed, step in ((1, 3), (2, 2), (2, 1), (0, 3))
-    ]
+    same = torch.equal(first, noise_at(a, b))
+
+    def differs(seed, step):
+        return float(not torch.equal(first, noise_at(seed, step)))
+
     many = torch.cat([noise_at(seed, step).double() for seed in range(20) for step in range(20)])
     normal = abs(many.mean()) < 0.2 and 0.7 < many.var() < 1.3 and (many.abs() > 2).any()
-    return numbers(float(same), *map(float, others), float(normal))
+    return {
+        "the same when asked again (1: yes)": float(same),
+        "another at the next step": differs(a, b + 1),
+        "another for the next seed": differs(a + 1, b),
+        "another for seed + 1, step - 1": differs(a + 1, b - 1),
+        "another with seed and step exchanged": differs(b, a),
+        "normally distributed": float(normal),
+    }
 
 
-def _keyed(seed, step):
-    return torch.randn(4, generator=torch.Generator().manual_seed(1_000_003 * seed + step))
+def _keyed(seed, step, draw=torch.randn):
+    return draw(4, generator=torch.Generator().manual_seed(1_000_003 * seed + step))
 
 
 def _nearby():
     return [
         (
-            "distances of five fakes to the nearest training image and the nearest one kept back",
+            "distances of five fakes to training images and to images kept back",
             (numbers(0.2, 0.5, 0.9, 0.1, 0.4), numbers(0.3, 0.4, 1.0, 0.6, 0.5)),
-        )
+        ),
+        ("one fake that is a training image", (numbers(0.0), numbers(40.0))),
     ]
+
+
+def _groups():
+    return [
+        ("eight images in groups [0, 0, 0, 1, 1, 2, 3, 4]", (numbers(0, 0, 0, 1, 1, 2, 3, 4), 4)),
+        ("groups out of order, [7, 3, 7, 9, 3, 5]", (numbers(7, 3, 7, 9, 3, 5), 2)),
+        ("one group [2, 2, 2]", (numbers(2, 2, 2), 3)),
+        ("no image", (torch.zeros(0, dtype=torch.int64), 3)),
+    ]
+
+
+def _watch_split(split, groups, every):
+    """Return which images are kept back, as 1 and 0, and how many groups are on both sides."""
+    back = split(groups, every)
+    if not isinstance(back, torch.Tensor):
+        return back
+    if back.shape != groups.shape:
+        raise Unfit(f"it gives {shape(back)}; one yes or no for each image is expected")
+    kept, rest = set(groups[back.bool()].tolist()), set(groups[~back.bool()].tolist())
+    return {"groups on both sides": float(len(kept & rest)), "kept back (1: yes)": back.float()}
+
+
+def _by_place(groups, every):
+    return torch.arange(len(groups)) % every == every - 1
 
 
 TASKS = {
@@ -49,19 +87,29 @@ TASKS = {
         lambda pixels: pixels.float() / 127.5 - 1,
         (
             (
+                "Bytes wrap around at 256: make floats of them before you compute.",
+                lambda pixels: (pixels * 2).float() / 255 - 1,
+            ),
+            (
                 "That runs from 0 to 1; G's tanh answers from -1 to 1.",
                 lambda pixels: pixels.float() / 255,
             ),
             ("White is to be exactly 1: 255 / 127.5 - 1.", lambda pixels: pixels.float() / 128 - 1),
             (
-                "Bytes wrap around at 256: make floats of them before you reckon.",
-                lambda pixels: (pixels * 2).float() / 255 - 1,
+                "Bytes are whole numbers: floats have to come before the division is rounded.",
+                lambda pixels: (2 * (pixels // 255)).float() - 1,
             ),
         ),
+        (
+            "Print pixels * 2 for a white pixel. Is it 510?",
+            "A byte holds 0 to 255: 510 becomes 254. When do the bytes become floats?",
+            "Call pixels.float() first, and compute with the result.",
+        ),
+        given=lambda pixels: (pixels * 2).float() / 255 - 1,
         shape="like the bytes",
     ),
     "noise_at": Task(
-        lambda: [("seeds and steps", ())],
+        _pairs,
         _keyed,
         (
             (
@@ -76,19 +124,76 @@ TASKS = {
                 ),
             ),
             (
+                "A product of the two mixes runs up, and is 0 for seed 0 at each step.",
+                lambda seed, step: torch.randn(
+                    4, generator=torch.Generator().manual_seed(seed * step)
+                ),
+            ),
+            (
                 "Each step has the same noise: the step has to play a part.",
                 lambda seed, step: torch.randn(4, generator=torch.Generator().manual_seed(seed)),
             ),
             (
                 "Those are no normal numbers: randn, not rand.",
-                lambda seed, step: torch.rand(
-                    4, generator=torch.Generator().manual_seed(1_000_003 * seed + step)
-                ),
+                lambda seed, step: _keyed(seed, step, torch.rand),
             ),
         ),
+        (
+            "What else is drawn between two steps must play no part: use a torch.Generator.",
+            "Make one number of seed and step, so that no two pairs have the same.",
+            "1_000_003 * seed + step will do, for runs of up to a million steps.",
+        ),
         observe=_watch_noise,
-        gives="the same again, others for another step, another seed and two pairs of "
-        "the same sum, and normal:",
+    ),
+    "twins": Prediction(
+        (0.85, 0.95),
+        "a picture is kept back alone nine times of ten: its twin stays behind to be trained on "
+        "with probability 0.9. A test with such pictures says that G copies, or that it does not, "
+        "and means nothing. Near duplicates have to stay on one side.",
+        (
+            ("That is the share that is kept back.", 0.1),
+            ("Each picture has a twin, but sometimes both are kept back.", 1.0),
+            ("The other half is not a matter of a coin: nine of ten pictures are trained on.", 0.5),
+        ),
+        (
+            "Take one picture that is kept back. Where is its twin?",
+            "The twin is drawn like any other picture: one of ten is kept back.",
+            "So it is trained on with probability 9/10.",
+        ),
+        within=0.06,
+    ),
+    "kept_apart": Task(
+        _groups,
+        lambda groups, every: (
+            torch.unique(groups, return_inverse=True)[1] % every == every - 1
+            if len(groups)
+            else torch.zeros(0, dtype=torch.bool)
+        ),
+        (
+            ("Images were counted, not groups: near duplicates stand on both sides.", _by_place),
+            (
+                "The groups' names were used as if they ran 0, 1, 2 ...; they need not.",
+                lambda groups, every: groups % every == every - 1,
+            ),
+            (
+                "That is shuffled, and a group still falls apart.",
+                lambda groups, every: _by_place(groups, every)[
+                    torch.randperm(len(groups), generator=torch.Generator().manual_seed(0))
+                ],
+            ),
+            (
+                "Nothing is kept back: then no copy can be found out.",
+                lambda groups, every: torch.zeros(len(groups), dtype=torch.bool),
+            ),
+        ),
+        (
+            "What is counted here: pictures, or groups of pictures?",
+            "Number the groups 0, 1, 2 ... in their order: torch.unique can.",
+            "place = torch.unique(groups, return_inverse=True)[1], then the rule for `place`.",
+        ),
+        given=_by_place,
+        observe=_watch_split,
+        shape="one yes or no for each image",
     ),
     "copied": Task(
         _nearby,
@@ -106,6 +211,11 @@ TASKS = {
                 "That is how much nearer; the share of fakes is asked for.",
                 lambda train, kept: (kept - train).mean(),
             ),
+        ),
+        (
+            "Ask of each fake which of its two distances is smaller.",
+            "A comparison of two tensors gives yes and no; a share is a mean of 1 and 0.",
+            "(to_training < to_kept_back).float().mean()",
         ),
     ),
 }

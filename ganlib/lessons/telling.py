@@ -1,0 +1,177 @@
+"""What a learner is told: a table with one line per quantity, and errors in plain words."""
+
+import inspect
+import linecache
+import math
+import re
+
+from .task import shape
+
+# (a pattern in the error's text, what it means); {0} is the first group of the pattern
+MEANINGS = (
+    (
+        r"does not require grad and does not have a grad_fn",
+        "there is nothing to differentiate: the loss was computed under torch.no_grad(), from "
+        "detached values, or from a tensor without requires_grad_(True).",
+    ),
+    (
+        r"not have been used in the graph",
+        "the gradient is None: the loss does not depend on the tensor that it is taken of. Was the "
+        "net applied to another copy, or was the copy detached?",
+    ),
+    (
+        r"(?:unary|operand).*NoneType|'NoneType' object",
+        "something is None where a value is needed. A gradient (.grad) is None until backward() "
+        "has reached a tensor that requires one.",
+    ),
+    (
+        r"backward through the graph a second time",
+        "backward() was called twice on the same result: compute the loss anew for each.",
+    ),
+    (
+        r"(?i)target size \(torch\.Size\((\[.*?\])\)\).*input size \(torch\.Size\((\[.*?\])\)\)",
+        "the labels have shape {0}, D's logits {1}: D returns (N,), so make labels of shape (N,).",
+    ),
+    (
+        r"size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\)",
+        "two shapes do not fit: a side of {0} meets one of {1}. D returns (N,), not (N, 1).",
+    ),
+    (
+        r"shapes cannot be multiplied \((.*?) and (.*?)\)",
+        "the shapes of a matrix product do not fit: {0} meets {1}.",
+    ),
+    (
+        r"grad can be implicitly created only for scalar outputs",
+        "backward() needs one number: take the mean (or the sum) over the batch first.",
+    ),
+    (
+        r"leaf Variable that requires grad .*in-place",
+        "a tensor that requires a gradient was changed in place: make a new one instead.",
+    ),
+    (
+        r"[Oo]nly Tensors of floating point|could not infer output dtype|dtype.*Long",
+        "whole numbers were used where floats are needed: call .float() first.",
+    ),
+    (
+        r"'(?:float|int)' object has no attribute '(\w+)'",
+        "a plain Python number has no .{0}(): use the math module for numbers, torch for tensors.",
+    ),
+    (
+        r"must be Tensor, not (\w+)",
+        "a torch function was given a plain Python {0}: use the math module for numbers.",
+    ),
+    (
+        r"only one element tensors can be converted|a Tensor with \d+ elements cannot be converted",
+        "a tensor of several numbers was used as one number: use torch's function, not math's.",
+    ),
+    (r"Boolean value of Tensor", "`if` needs one truth value, and got a tensor of several."),
+)
+
+
+def explain(error, attempt):
+    """Return an error of the learner's code in the learner's terms, and the line where it rose."""
+    text = (str(error).splitlines() or [""])[0][:200]
+    if isinstance(error, NotImplementedError):
+        return "it raises NotImplementedError: the placeholder is still there."
+    if isinstance(error, NameError):
+        name = getattr(error, "name", None) or (re.findall(r"'(\w+)'", text) or [text])[0]
+        meaning = (
+            f"the name {name!r} is not defined: is it spelled as above, and was the cell run that "
+            "makes it?"
+        )
+    else:
+        whole = " ".join(str(error).split())
+        for pattern, meaning in MEANINGS:
+            if match := re.search(pattern, whole):
+                meaning = meaning.format(*(group for group in match.groups()))
+                break
+        else:
+            meaning = f"{type(error).__name__}: {text}"
+    return f"it stops{_place(error, attempt)}: {meaning}"
+
+
+def _place(error, attempt):
+    """Return " at line 3, `x = ...`": the last line of the attempt that was reached."""
+    code, step, line = getattr(attempt, "__code__", None), error.__traceback__, None
+    while step is not None:
+        if step.tb_frame.f_code is code:
+            line = step.tb_lineno
+        step = step.tb_next
+    if line is None:
+        return ""
+    source = linecache.getline(code.co_filename, line).strip()
+    return f" at its line {line - code.co_firstlineno + 1}" + (f", `{source}`" if source else "")
+
+
+def wrong_arguments(attempt, answer):
+    """Return what is wrong with the number of arguments that the attempt takes, or None."""
+    names = [
+        name
+        for name, parameter in inspect.signature(answer).parameters.items()
+        if parameter.default is parameter.empty
+    ]
+    try:
+        signature = inspect.signature(attempt)
+    except (TypeError, ValueError):
+        return None
+    try:
+        signature.bind(*names)
+    except TypeError:
+        takes = list(signature.parameters)
+        many = f"{len(takes)} argument{'s' * (len(takes) > 1)} ({', '.join(takes)})"
+        return (
+            f"it takes {many if takes else 'no argument'}; the exercise calls it with "
+            f"{len(names)} ({', '.join(names)})"
+        )
+    return None
+
+
+def wrong_shape(yours, expected, words):
+    """Return what to say of a result of the wrong shape."""
+    told = f"it gives {shape(yours)}; {shape(expected)} is expected: {words}"
+    if expected.ndim == 1:
+        n = len(expected)
+        if n > 1 and tuple(yours.shape) == (n, n):
+            told += (
+                f".\n  A tensor of ({n}, 1) met one of ({n},), and made all pairs: D returns (N,)"
+            )
+        elif tuple(yours.shape) == (n, 1):
+            told += ".\n  One dimension is left over: D returns (N,), not (N, 1)"
+    return told
+
+
+def table(rows):
+    """Return lines of text for rows (name, yours, expected, whether they agree)."""
+    head = ("", "yours", "expected")
+    written = [(name, *_pair(yours, expected)) for name, yours, expected, _ in rows]
+    widths = [max(len(row[i]) for row in [head, *written]) for i in range(3)]
+    marks = ["", *("" if agree else "<-- differs" for *_, agree in rows)]
+    return "\n".join(
+        "  " + "  ".join([*map(str.ljust, row, widths), mark]).rstrip()
+        for row, mark in zip([head, *written], marks, strict=True)
+    )
+
+
+def _pair(yours, expected, most=8):
+    """Return both as text. Of long ones show the part where the first difference is."""
+    mine, other = yours.flatten(), expected.flatten()
+    apart = ((mine - other).abs() > 1e-4).nonzero() if mine.shape == other.shape else []
+    start = max(0, min(int(apart[0]) - 2, len(mine) - most)) if len(apart) else 0
+    return say(yours, start), say(expected, start)
+
+
+def say(value, start=0, most=8):
+    """Return a number, or the eight numbers of a tensor from `start` on, as text."""
+    flat = value.flatten()
+    texts = [number(round(x, 6) + 0.0) for x in flat[start : start + most].tolist()]
+    if value.ndim == 0:
+        return texts[0]
+    return (
+        "[" + "..., " * (start > 0) + ", ".join(texts) + ", ..." * (len(flat) > start + most) + "]"
+    )
+
+
+def number(x):
+    """Return a number as text, with five digits."""
+    whole = math.isfinite(x) and x == round(x) and abs(x) < 1e9
+    return f"{x:,.0f}" if whole else f"{x:.5g}"
