@@ -8,6 +8,7 @@ import re
 from collections import Counter, namedtuple
 
 import nbformat
+import numpy
 import pytest
 import torch
 from conftest import ROOT
@@ -423,6 +424,7 @@ WRONG = {  # what people write, and what they should be told
         ("len(c.unique())", "how many codes are used"),
     ],
     "frechet_1d": [
+        ("(m1 - m2) ** 2 + s1**2 + s2**2 - 2 * (s1 * s2) ** 0.5", "8.101  1 "),
         ("(m1 - m2) ** 2 + s1**2 + s2**2 - s1 * s2", "no factor 2"),
         ("(m1 - m2) ** 2", "spread is missing"),
         ("(m1 - m2) ** 2 + (s1 * s1 - s2 * s2) ** 2", "variances' difference"),
@@ -584,6 +586,10 @@ ERRORS = {  # code, and what its author is told in place of torch's words
             "something is None where a value is needed. A gradient (.grad) is None until",
         ),
         (
+            "loss = softplus(-D(fakes)).sum()\n    return -torch.autograd.grad(loss, fakes)[0]",
+            "call .requires_grad_(True) on a copy of it, before the net is applied",
+        ),
+        (
             "x = fakes.clone().requires_grad_()\n"
             "    return torch.autograd.grad(D(fakes).sum(), x)[0]",
             "the gradient is None: the loss does not depend on the tensor",
@@ -603,6 +609,82 @@ def test_errors_are_told_in_the_learners_terms(head, body, told, capsys):
     assert told in text and text.startswith(f"{head.partition('(')[0]}: not yet"), text
     assert "Traceback" not in text and "RuntimeError" not in text
     assert len(text.splitlines()) == 1 and len(text) < 400
+
+
+def test_check_takes_a_function(capsys):
+    for odd in ("d_loss", 3.0, None, torch.zeros(3)):
+        with pytest.raises(ValueError, match="check takes the function itself"):
+            exercises.check(odd)
+
+
+RIGHT = {  # other ways than the notebooks'
+    "d_loss": [
+        "-LOG(real_logits) - LOG(-fake_logits)",
+        "BCE(real_logits, torch.ones_like(real_logits), reduction='none')"
+        " + BCE(fake_logits, torch.zeros_like(fake_logits), reduction='none')",
+        "torch.logaddexp(torch.zeros(1), -real_logits) + (1 + fake_logits.double().exp()).log()",
+    ],
+    "g_slope": ["fake_logits.sigmoid() - 1", "-1 / (1 + fake_logits.exp())"],
+    "parameters": ["sum((a + 1) * b for a, b in zip(sizes[:-1], sizes[1:]))"],
+    "d_move": [
+        "\n    opt_D.zero_grad()\n    with torch.no_grad():\n        fake = G(noise)"
+        "\n    softplus(torch.cat([-D(real), D(fake)])).mean().mul(2).backward()"
+        "\n    opt_D.step()",
+        d_move(),
+        d_move(clear="for w in D.parameters(): w.grad = None"),
+    ],
+    "g_move": [
+        g_move(),
+        g_move(frozen=True),
+        "\n    opt_G.zero_grad()\n    loss = BCE(D(G(noise)), torch.ones(len(noise)))"
+        "\n    loss.backward()\n    opt_G.step()\n    opt_G.zero_grad()\n    D.zero_grad()",
+    ],
+    "best_logit": ["p.log() - q.log()", "(p / (p + q)).logit()"],
+    "modes_found": [
+        "((torch.cdist(fakes, centres) <= reach).float().mean(0) * len(centres) >= 0.2).sum()",
+        "sum(5 * len(centres) * n >= len(fakes)"
+        " for n in (torch.cdist(fakes, centres) <= reach).sum(0).tolist())",
+    ],
+    "wgan_gp": [GRADIENT.format(graph=True, of_norm="(1 - norm) ** 2")],
+    "r1": [GRADIENT.format(graph=True, of_norm="0.5 * gamma * norm ** 2")],
+    "ema": ["torch.lerp(weights, average, 2 ** (-n / half_life))"],
+    "cosine": [WAVE.format("(seen if seen < total else total) / total")],
+    "projection": ["h @ w + torch.einsum('nd,nd->n', h, v[y])", "((w + v[y]) * h).sum(1)"],
+    "slerp": [ARC.format("torch.nn.functional.cosine_similarity(a, b, dim=0).acos()")],
+    "purity": [
+        "sum(int((d[c == k] == d[c == k].mode()[0]).sum()) for k in set(c.tolist())) / len(c)"
+    ],
+    "frechet_1d": ["(m1 - m2) ** 2 + s1**2 + s2**2 - 2 * math.sqrt(s1**2 * s2**2)"],
+    "recall": [
+        "(near <= radii[None]).amax(1).double().mean()",
+        "((near <= radii).sum(1) > 0).numpy().mean()",
+    ],
+    "class_score": ["(torch.xlogy(p, p) - torch.xlogy(p, p.mean(0))).sum(1).mean().exp()"],
+    "half_width": ["1.96 * (share / n * (1 - share)) ** 0.5"],
+    "to_floats": ["(pixels.double() - 127.5) / 127.5", "pixels / 127.5 - 1"],
+    "noise_at": [
+        "torch.from_numpy(numpy.random.default_rng([seed, step]).standard_normal(4))",
+        "torch.randn(4, generator=torch.Generator().manual_seed(hash((seed, step)) % 2**60))",
+    ],
+    "kept_apart": [
+        "torch.tensor([sorted(set(groups.tolist())).index(g) % every == every - 1"
+        " for g in groups.tolist()], dtype=torch.bool)",
+    ],
+    "copied": ["sum(to_training < to_kept_back) / len(to_training)"],
+}
+
+
+@pytest.mark.parametrize("name, body", [(name, one) for name in RIGHT for one in RIGHT[name]])
+def test_another_right_answer_is_right(name, body, capsys):
+    head = ASKED[name].stub.splitlines()[0]
+    head = head.replace("codes, digits", "c, d") if name == "purity" else head
+    space = SPACE | {
+        "LOG": torch.nn.functional.logsigmoid,
+        "BCE": torch.nn.functional.binary_cross_entropy_with_logits,
+        "numpy": numpy,
+    }
+    attempt = f"{head}{body}" if body.startswith("\n") else f"{head}\n    return {body}"
+    assert said(function(attempt, space), capsys) == f"{name}: right"
 
 
 def test_the_line_of_an_error_is_quoted_where_its_source_is_known(capsys):

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from .task import Experiment, Prediction, Task, Unfit
-from .telling import explain, number, table, wrong_arguments, wrong_shape
+from .telling import distance, explain, number, table, wrong_arguments, wrong_shape
 
 TASKS = {}
 for file in sorted(Path(__file__).parent.glob("*.py")):
@@ -32,8 +32,13 @@ def check(attempt, hint=0):
     For a wrong function a table has one line for each quantity: its name, yours and what is
     expected; a mistake that is known gets a remark. A function that holds nothing but `...` is
     not done yet. `hint` 1, 2 or 3 prints that hint, too. Errors in the function are reported, never
-    raised; raises ValueError for a name that no exercise has.
+    raised; raises ValueError for a name that no exercise has, and for what is no function.
     """
+    if not callable(attempt):
+        raise ValueError(
+            f"check takes the function itself, as in exercises.check(d_loss), not {attempt!r:.40}: "
+            "write its name without quotes and brackets"
+        )
     name = getattr(attempt, "__name__", str(attempt))
     task = _find(name, Task, "check")
     print(f"{name}: {verdict(task, attempt)}")
@@ -86,7 +91,7 @@ def compare(name, result):
     if task.choices:
         right, apart = guess == ran, ""
     else:
-        right, apart = abs(guess - ran) <= task.within, _distance(guess, ran)
+        right, apart = abs(guess - ran) <= task.within, distance(guess, ran)
     remark = "" if right else _remark(task, guess) or apart
     print(
         f"{name}: {'right' if right else 'not this time'}.\n"
@@ -233,18 +238,6 @@ def _remark(task, said):
         if _inside(said, wrong):
             return remark
     return ""
-
-
-def _distance(guess, ran):
-    """Return in words how far a guess is from the run's number."""
-    if guess * ran < 0:
-        return "The sign is wrong."
-    if guess and ran and not 1 / 3 < guess / ran < 3:
-        large = abs(guess) > abs(ran)
-        times = guess / ran if large else ran / guess
-        return f"That is {number(float(f'{times:.2g}'))} times too {'large' if large else 'small'}."
-    side, apart = "high" if guess > ran else "low", float(f"{abs(guess - ran):.2g}")
-    return f"That is {number(apart)} too {side}."
 
 
 def _empty(attempt):

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from .task import PER_PAIR, Prediction, Task, normal, numbers
+from .task import PER_PAIR, Experiment, Prediction, Task, normal, numbers
 
 
 def _projected():
@@ -101,8 +101,8 @@ TASKS = {
     "truncated_spread": Prediction(
         (0.52, 0.56),
         "the noise that is left lies between -1 and 1 and is denser in the middle. If it were even "
-        "the spread would be 1 / sqrt(3) = 0.577; it is 0.540. Truncation halves the spread that "
-        "G's noise has, and that is why its pictures vary less.",
+        "the spread would be 1 / sqrt(3) = 0.577; it is 0.540. G's noise spreads half as far, "
+        "and that is why its pictures vary less.",
         (
             ("That is the spread without truncation.", 1.0),
             ("That is the spread of even (uniform) numbers from -1 to 1: close.", (0.57, 0.585)),
@@ -149,6 +149,22 @@ TASKS = {
         ),
         given=_raw,
         shape="a vector like a and b",
+    ),
+    "middle": Experiment(
+        (5.4, 5.85),
+        "noises of 64 numbers are about sqrt(64) = 8 long, nearly at right angles to each other. "
+        "So the middle of the straight line is 8 / sqrt(2) = 5.66 long: shorter than nearly any "
+        "noise that G was trained on. The arc keeps the length.",
+        (
+            ("That is the length of the ends, or of the middle of the arc.", (7.7, 8.3)),
+            ("That would be so if both ends pointed the same way, at half the length.", (3.8, 4.2)),
+            ("The ends would cancel only if they pointed in opposite directions.", (0.0, 0.5)),
+        ),
+        (
+            "The function returns two lengths: of the ends, and of the middle.",
+            "Draw two arrows of length 8 at a right angle. Where is the middle of their tips?",
+            "Read the second number of middle().",
+        ),
     ),
     "purity": Task(
         _agreed,

@@ -15,6 +15,11 @@ MEANINGS = (
         "detached values, or from a tensor without requires_grad_(True).",
     ),
     (
+        r"differentiated Tensors does not require grad",
+        "the gradient is asked for with respect to a tensor that does not require one: call "
+        ".requires_grad_(True) on a copy of it, before the net is applied.",
+    ),
+    (
         r"not have been used in the graph",
         "the gradient is None: the loss does not depend on the tensor that it is taken of. Was the "
         "net applied to another copy, or was the copy detached?",
@@ -175,3 +180,15 @@ def number(x):
     """Return a number as text, with five digits."""
     whole = math.isfinite(x) and x == round(x) and abs(x) < 1e9
     return f"{x:,.0f}" if whole else f"{x:.5g}"
+
+
+def distance(guess, ran):
+    """Return in words how far a guess is from the run's number."""
+    if guess * ran < 0:
+        return "The sign is wrong."
+    if guess and ran and not 1 / 3 < guess / ran < 3:
+        large = abs(guess) > abs(ran)
+        times = guess / ran if large else ran / guess
+        return f"That is {number(float(f'{times:.2g}'))} times too {'large' if large else 'small'}."
+    side, apart = "high" if guess > ran else "low", float(f"{abs(guess - ran):.2g}")
+    return f"That is {number(apart)} too {side}."

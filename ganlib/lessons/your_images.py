@@ -2,7 +2,7 @@
 
 import torch
 
-from .task import Prediction, Task, Unfit, numbers, shape
+from .task import Experiment, Prediction, Task, Unfit, numbers, shape
 
 
 def _bytes():
@@ -145,6 +145,23 @@ TASKS = {
         ),
         observe=_watch_noise,
     ),
+    "by_heart": Experiment(
+        (0.0, 0.2),
+        "the fakes are perfect here, so an honest D would say 0.5 of everything. With 50 images D "
+        "learns them by heart: it says *real* of those (about 0.98) and *fake* of all others, real "
+        "ones as well. What it then teaches G is to copy. With 5,000 images both numbers are near "
+        "0.5. Augmentation makes few images many.",
+        (
+            ("That is D's belief of the images that it was trained on.", (0.8, 1.0)),
+            ("That is for many images; use by_heart(50).", (0.4, 0.6)),
+            ("A belief lies between 0 and 1.", (1.01, 100.0)),
+        ),
+        (
+            "The function returns two beliefs: of the training images, and of those kept back.",
+            "Both kinds of images are equally real. Does D say so?",
+            "Read the second number of by_heart(50).",
+        ),
+    ),
     "twins": Prediction(
         (0.85, 0.95),
         "a picture is kept back alone nine times of ten: its twin stays behind to be trained on "
@@ -152,6 +169,7 @@ TASKS = {
         "and means nothing. Near duplicates have to stay on one side.",
         (
             ("That is the share that is kept back.", 0.1),
+            ("A share lies between 0 and 1: write 50 % as 0.5.", (1.5, 100.0)),
             ("Each picture has a twin, but sometimes both are kept back.", 1.0),
             ("The other half is not a matter of a coin: nine of ten pictures are trained on.", 0.5),
         ),
