@@ -89,9 +89,10 @@ def test_the_picture_changes_is_never_missing_and_the_stop_button_works(browser,
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
             cell.source = re.sub(r"^STEPS = \d+", "STEPS = 50000", cell.source, flags=re.MULTILINE)
+            cell.source = re.sub(r"^QUICK = \d+", "QUICK = 500", cell.source, flags=re.MULTILINE)
     nbformat.write(notebook, folder / "first.ipynb")
     page = run_all(browser, f"{address}/first.ipynb")
-    training = page.locator(".jp-CodeCell", has_text="for now in ganlib.train(gan").first
+    training = page.locator(".jp-CodeCell", has_text="until = [STEPS, stuck]").first
     picture, line = (
         training.locator(".jp-OutputArea-output img"),
         training.locator(".jp-OutputArea-output pre"),
@@ -122,7 +123,7 @@ def test_the_picture_changes_is_never_missing_and_the_stop_button_works(browser,
         timeout=30_000,
     )
     # the next cells run: the timeline appears, and no cell ends in an error
-    after = page.locator(".jp-CodeCell", has_text="ganlib.timeline(RUN, columns").first
+    after = page.locator(".jp-CodeCell", has_text="ganlib.timeline(folder, columns").first
     after.locator(".jp-OutputArea-output img").first.wait_for(timeout=60_000)
     assert (
         page.locator(

@@ -17,8 +17,8 @@ class OwnStep:
 
     What the nets draw at random in it (dropout) depends on the seed and the step alone, and a bf16
     run is played under autocast, as in other games. `objective` says how the figures are read
-    (`d_loss`, and `d_real` and `d_fake`, mean logits); without it nothing is known of them. Where
-    the mean logits are there, mean probabilities join them.
+    (`d_loss`; `d_real` and `d_fake`, mean logits; `p_real` and `p_fake`, mean probabilities);
+    without it nothing is known of them.
     """
 
     play: Callable
@@ -34,10 +34,6 @@ class OwnStep:
                 for which, player in gan.players.items():
                     stack.enter_context(gan._drawing(player.net, f"{which} of a step"))
             figures = self.play(run, batches)
-        if self.objective is not None and isinstance(figures, dict):
-            for kind in ("real", "fake"):
-                if f"d_{kind}" in figures:  # of the mean logit, where the logits are not known
-                    figures.setdefault(f"p_{kind}", figures[f"d_{kind}"].sigmoid())
         return figures
 
     def look(self, run):

@@ -53,7 +53,7 @@ class Picture:
     def __repr__(self):
         return self.text
 
-    def lossy(self):
+    def lossy(self, quality=88):
         """Return the picture as a JPEG, a third as large, if it has colours; else itself."""
         from PIL import Image
 
@@ -61,7 +61,7 @@ class Picture:
             if picture.mode != "RGB":
                 return self
             settings = self.width, self.generated, self.alt
-            return Picture(picture, self.text, "jpeg", *settings, quality=88)
+            return Picture(picture, self.text, "jpeg", *settings, quality=quality)
 
     def save(self, path):
         """Write the picture to `path`, atomically; its name must end in .png, a film's in .gif."""
