@@ -100,7 +100,7 @@ def test_two_dimensions(tmp_path, again):
             and sum("image/" in kind for o in cell.outputs for kind in o.get("data", {})) == 1
         )
     said = text_of(tmp_path / "out.ipynb")
-    assert "of 8 modes" in said and "a grid of 25:" in said and said.count("not done yet") == 5
+    assert "of 8 modes" in said and "a grid of 25:" in said and said.count("not done yet") == 3
     if again:
         nbval(tmp_path)
 
