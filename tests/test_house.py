@@ -114,6 +114,15 @@ def test_the_loop_and_the_core_are_thin():
     assert lines(core) <= 2200, {module: lines([module]) for module in sorted(core)}
 
 
+def test_the_formatter_decides_everywhere():
+    for file in (
+        file
+        for folder in ("ganlib", "tests", "tools", "benchmarks")
+        for file in (ROOT / folder).rglob("*.py")
+    ):
+        assert "fmt: " + "skip" not in file.read_text(), file
+
+
 def test_files_and_folders_are_small_and_chains_short():
     for folder in FLOORS:
         files = [

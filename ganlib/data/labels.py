@@ -120,7 +120,7 @@ def from_tables(texts, names):
     Returns (None, a sentence or "") where there is no table with labels; ("null", a sentence) where
     one says that there are none. `texts` are their contents by name.
     """
-    found, read, why = {}, [], ""
+    by_file, read, why = {}, [], ""
     for name, content in texts.items():
         last, folder = parts(name)[-1], parts(name)[:-1]
         try:
@@ -139,19 +139,19 @@ def from_tables(texts, names):
         except (ValueError, TypeError, KeyError, RecursionError, csv.Error) as error:
             why = f"{name} cannot be used for labels ({str(error)[:100] or type(error).__name__})"
             continue
-        found |= {"/".join((*folder, *parts(str(key)))): label for key, label in rows}
+        by_file |= {"/".join((*folder, *parts(str(key)))): label for key, label in rows}
         read.append(last if not last.lower().endswith(".cls") else "the .cls files")
     if not read:
         return None, why
     labels, lasts = [], Counter(parts(name)[-1] for name in names)
-    inside = {parts(key)[-1]: label for key, label in found.items()}
+    inside = {parts(key)[-1]: label for key, label in by_file.items()}
     for name in names:
         last = parts(name)[-1]
         whole = "/".join(parts(name))
         stem = whole[: len(whole) - len(last)] + last.split(".")[0]
-        label = found[whole] if whole in found else found.get(stem)
+        label = by_file[whole] if whole in by_file else by_file.get(stem)
         # a table may lie beside the folder of images, and name them without it
-        alone = label is None and lasts[last] == 1 and len(inside) == len(found)
+        alone = label is None and lasts[last] == 1 and len(inside) == len(by_file)
         labels.append(inside.get(last, inside.get(last.split(".")[0])) if alone else label)
     return labels, f"from {named(dict.fromkeys(read))}"
 
@@ -187,9 +187,8 @@ def from_values(values, names=()):
         return _none(bad.text)
     if any(isinstance(value, tuple) for value in plain):
         ones = len({isinstance(v, tuple) and len(v) for v in plain}) == 1 and all(
-            len(v) > 1 and sorted(v)[-2:] == [0, 1]
-            and sum(map(abs, v)) == 1 for v in plain
-        )  # fmt: skip
+            len(v) > 1 and sorted(v)[-2:] == [0, 1] and sum(map(abs, v)) == 1 for v in plain
+        )
         if not ones:
             return _none(
                 "they are vectors of several numbers (attributes, places, words), and no classes"

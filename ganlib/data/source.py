@@ -196,10 +196,10 @@ def split_of(sets, split):
 
 def _split(folder):
     """Return (the split that a folder is named after or None, "A" or "B" of trainA and trainB)."""
-    found = SPLIT.fullmatch(folder)
-    if not found:
+    match = SPLIT.fullmatch(folder)
+    if not match:
         return None, None
-    return next(kind for kind in SPLITS if found[kind]), found[found.re.groups]
+    return next(kind for kind in SPLITS if match[kind]), match[match.re.groups]
 
 
 def layout(names, split, within=""):

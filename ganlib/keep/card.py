@@ -24,8 +24,8 @@ def plain(text):
     return re.sub(r"^([-+=]|\d+(?=[.)]))", _code, text)  # what begins a list or an underline
 
 
-def _code(found):
-    return "".join(f"&#{ord(character)};" for character in found[0])
+def _code(match):
+    return "".join(f"&#{ord(character)};" for character in match[0])
 
 
 def _line(text):

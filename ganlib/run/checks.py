@@ -131,13 +131,13 @@ def alike(a, b):
 
 def _digest(rows, about=""):
     """Return the SHA-256 of a tensor's shape and type, and of READ bytes of its rows, at most."""
-    found = hashlib.sha256(about.encode())
+    digest = hashlib.sha256(about.encode())
     if rows is not None:
         count = max(64, READ * len(rows) // max(1, rows.nbytes))
-        found.update(f"{tuple(rows.shape)} {rows.dtype}".encode())
+        digest.update(f"{tuple(rows.shape)} {rows.dtype}".encode())
         rows = rows if count >= len(rows) else rows[_spread(len(rows), count).to(rows.device)]
-        found.update(rows.cpu().contiguous().view(torch.uint8).numpy())
-    return f"sha256:{found.hexdigest()[:16]}"
+        digest.update(rows.cpu().contiguous().view(torch.uint8).numpy())
+    return f"sha256:{digest.hexdigest()[:16]}"
 
 
 def _spread(n, count):
