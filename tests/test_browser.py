@@ -95,7 +95,7 @@ def test_the_picture_changes_is_never_missing_and_the_stop_button_works(browser,
     training = page.locator(".jp-CodeCell", has_text="until = [STEPS, stuck]").first
     picture, line = (
         training.locator(".jp-OutputArea-output img"),
-        training.locator(".jp-OutputArea-output pre"),
+        training.locator(".jp-OutputArea-output pre", has_text="D(real)"),
     )
     picture.first.wait_for(timeout=120_000)
     training.scroll_into_view_if_needed()
