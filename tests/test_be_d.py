@@ -86,6 +86,17 @@ def test_a_conditional_d_is_told_the_labels():
     assert len(board.of_D) == 6 and sum(board.of_D) == 3
 
 
+def test_a_d_of_others_is_called_in_its_own_way(board):
+    """One that takes no labels, ends in a sigmoid, and returns a column."""
+
+    class Column(Dark):
+        def forward(self, images):
+            return super().forward(images).sigmoid()[:, None]
+
+    other = lab.BeD(ganlib.GAN(Night(), Column(), seed=0), board.data, n=16)
+    assert other.score(other.fakes) == (16, 16)
+
+
 def test_an_odd_number_is_refused(board):
     with pytest.raises(ValueError, match="n=3 was given; an even number"):
         lab.BeD(board.gan, board.data, n=3)

@@ -4,6 +4,7 @@ import torch
 
 from ..data.images import as_uint8
 from ..game.contract import evaluating
+from ..nets.known import logits_of
 from ..show.pictures import SIZE, Picture, pillow
 
 REAL, FAKE, BLANK = (42, 157, 58), (214, 39, 40), (140, 140, 140)
@@ -52,7 +53,7 @@ class BeD:
             of_real = self.data.labels[chosen.to(self.data.labels.device)].to(device)
             own = torch.cat([of_real, labels])[order.to(device)]
         with torch.no_grad(), evaluating(self.gan.D):
-            logits = self.gan.D(self.images.to(self.gan.dtype), own)
+            logits = logits_of(self.gan.D, self.images.to(self.gan.dtype), own)
         lowest = set(logits.flatten().argsort()[:half].tolist())
         self.of_D = [i in lowest for i in range(self.n)]
         self.marked = [False] * self.n
