@@ -179,6 +179,15 @@ print("cells on:", sum(map(sum, painter.mask)), "|", round(good, 2))
 """
 
 
+def wiped(page, painter):
+    """Wait until no cell of the board is seen as on: the kernel answers to "clear" after a while."""
+    on = painter.locator("button.widget-toggle-button.mod-active")
+    end = time.monotonic() + 20
+    while on.count() and time.monotonic() < end:
+        page.wait_for_timeout(50)
+    assert on.count() == 0
+
+
 def cell_of(notebook, tag):
     """The source of the one cell with this tag, as it stands in the notebook."""
     cells = nbformat.read(ROOT / "notebooks" / f"{notebook}.ipynb", as_version=4).cells
@@ -255,6 +264,7 @@ def test_every_control_of_the_lab_answers(browser, lab):
 
     # the board is wiped, a block is painted, and learned
     painter.get_by_role("button", name="clear").click()
+    wiped(page, painter)  # a cell that is still on would be turned off by a click
     for row in (2, 3, 4, 5):
         for column in (11, 12, 13, 14):
             painter.locator(f"button[title='row {row}, column {column}']").click()
