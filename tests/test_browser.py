@@ -180,7 +180,7 @@ print("cells on:", sum(map(sum, painter.mask)), "|", round(good, 2))
 
 
 def wiped(page, painter):
-    """Wait until no cell of the board is seen as on: the kernel answers to "clear" after a while."""
+    """Wait until no cell of the board is seen as on: the kernel takes a while to clear it."""
     on = painter.locator("button.widget-toggle-button.mod-active")
     end = time.monotonic() + 20
     while on.count() and time.monotonic() < end:

@@ -255,10 +255,16 @@ def test_a_generator_in_a_cell_draws_in_a_real_browser(browser, tmp_path):
         "c",
     ]
     assert not inner.locator(".notice").is_visible()
+    box, note = (tab.locator(name).bounding_box() for name in ("div", "div > p"))
+    assert note["y"] >= box["y"] + box["height"] == box["y"] + 420  # cut off, below the frame
     inner.locator("#label").select_option("c")
     tab.wait_for_timeout(300)
     inner.locator("#said", has_text="images in").wait_for(timeout=60_000)
     assert frame.evaluate("document.getElementById('grid').toDataURL()") != first and wrong == []
+    tab.evaluate("document.querySelector('iframe').remove()")  # as where HTML is not trusted
+    box, note = (tab.locator(name).bounding_box() for name in ("div", "div > p"))
+    assert note["y"] + note["height"] <= box["y"] + box["height"] < box["y"] + 100
+    assert "Trust Notebook" in tab.locator("div > p").inner_text()
     context.close()
 
 

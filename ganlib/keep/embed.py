@@ -9,6 +9,11 @@ from ..nets.known import classes_of
 from .export import NOTICE
 from .page import page
 
+WITHOUT_FRAME = (
+    "<p>Here sits a page that draws. Jupyter shows it when you run this cell, or choose "
+    "<i>File &gt; Trust Notebook</i>.</p>"
+)
+
 
 class Embedded:
     """What `embed` returns: as the value of a cell it is shown as a page within the notebook."""
@@ -17,9 +22,12 @@ class Embedded:
         self.text, self.height = text, height
 
     def _repr_html_(self):
+        # Jupyter drops the frame of a notebook that it does not trust; then what lay below it shows
         return (
+            f'<div style="max-height: {self.height}px; overflow: hidden">'
             f'<iframe srcdoc="{html.escape(self.text)}" title="a generator that draws here" '
-            f'style="width: 100%; height: {self.height}px; border: 0; background: white"></iframe>'
+            f'style="width: 100%; height: {self.height}px; border: 0; background: white; '
+            f'display: block"></iframe>{WITHOUT_FRAME}</div>'
         )
 
     def __repr__(self):
