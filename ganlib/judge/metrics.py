@@ -1,7 +1,7 @@
 """Metrics: pure functions of features `(N, d)` or of classes `(N,)`.
 
 They compute in float64 on the CPU, without SciPy. Those that ask which features are near each other
-are in neighbours.py; figures.py says which ones `evaluate` reports.
+are in neighbours.py, the one of images in sliced.py; figures.py says which ones `evaluate` reports.
 """
 
 import math
@@ -18,6 +18,7 @@ from .neighbours import (
     nearest,
     precision_recall,
 )
+from .sliced import sliced_wasserstein
 
 __all__ = [
     "class_diversity",
@@ -32,6 +33,7 @@ __all__ = [
     "modes",
     "nearest",
     "precision_recall",
+    "sliced_wasserstein",
 ]
 
 
