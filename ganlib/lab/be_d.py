@@ -59,7 +59,7 @@ class BeD:
         self.marked = [False] * self.n
 
     def score(self, marked=None):
-        """Return how many pictures are judged rightly: by `marked`, True for each that is called
+        """Return how many pictures are judged correctly: by `marked`, True for each that is called
         a fake (default: the buttons), and by D.
         """
         marked = self.marked if marked is None else marked

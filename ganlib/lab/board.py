@@ -34,8 +34,8 @@ def board_of(stepper, now):
     figure.suptitle(stepper.said, fontsize=11)
     (noise, images, verdicts), (terms, norms, changes) = figure.subplots(2, 3)
     for board, colour in ((then, BEFORE), (now, NOW["noise"])):
-        noise.plot(board["noise"][0].float().cpu(), color=colour, linewidth=1)
-    noise.set(title="noise: the first of the vectors", xlabel="which of its numbers")
+        noise.plot(board["noise"][0].float().cpu(), ".", color=colour, markersize=4)
+    noise.set(title="noise: the numbers of the first vector", xlabel="place in the vector")
     _images(stepper, images, then, now)
     _verdicts(stepper, verdicts, then, now)
     names = list(now["terms"])
@@ -51,8 +51,8 @@ def board_of(stepper, now):
             )
     terms.set(title="losses", yticks=[-i for i in range(len(names))], yticklabels=names)
     terms.margins(x=0.2)
-    _bars(stepper, norms, 0, "gradient norm of each layer")
-    _bars(stepper, changes, 1, "its weights moved by, in %")
+    _bars(stepper, norms, 0, "gradient norm of each layer (log)")
+    _bars(stepper, changes, 1, "weights of each layer moved by, in %")
     losses = ", ".join(f"{name.strip()} {value:.3f}" for name, value in now["terms"].items())
     alt = (
         f"board of a training step, as it was in grey, as it is in colour: {stepper.said}; {losses}"
@@ -78,7 +78,7 @@ def _images(stepper, axes, then, now):
         axes.imshow(image.numpy(), cmap="gray", vmin=0, vmax=1)
         axes.set(xticks=[], yticks=[])
         stretched = f", contrast x {255 / (high - low):.0f}" if high - low < 255 else ""
-        title = f"fakes{stretched}: above before, below now"
+        title = f"fakes: before (top), now{stretched}"
     axes.set_title(title, fontsize=11)
 
 
@@ -120,6 +120,8 @@ def _bars(stepper, axes, which, title):
         labels += [f"{player}{i + 1}" for i in range(len(names))]
         place += len(names)
     axes.set(title=title, xticks=range(place), xlim=(-0.7, place - 0.3))
+    if not which and any(bar.get_height() > 0 for bar in axes.patches):
+        axes.set_yscale("log")
     axes.set_xticklabels(labels, fontsize=9)
 
 

@@ -32,10 +32,11 @@ ARROWS = (
     (7.0, 1.6, 7.68, 1.9, INK),
     (7.0, 1.3, 7.68, 1.0, INK),
 )
-# what a loss teaches: corners from the loss to the player that moves
+# what a loss teaches: corners from the loss to the player that moves; to G it goes through D
 LEARNING = (
     (((8.35, 2.2), (8.35, 2.85), (6.2, 2.85), (6.2, 1.97)), BLUE),
-    (((8.35, 0.7), (8.35, 0.1), (2.55, 0.1), (2.55, 1.58)), ORANGE),
+    (((8.35, 0.7), (8.35, 0.4), (6.6, 0.4), (6.6, 0.93)), ORANGE),
+    (((5.8, 0.93), (5.8, 0.1), (2.55, 0.1), (2.55, 1.58)), ORANGE),
 )
 # the number of a step: x, y
 PLACES = {
@@ -43,8 +44,8 @@ PLACES = {
     2: ((3.52, 2.42),),
     3: ((5.05, 1.43),),
     4: ((7.45, 1.45),),
-    5: ((7.3, 2.85), (5.2, 0.1)),
-    6: ((0.75, 0.1),),
+    5: ((7.3, 2.85), (7.5, 0.4), (4.2, 0.1)),
+    6: ((0.6, 0.25),),
 }
 
 
@@ -92,15 +93,17 @@ def six_steps(step=None):
                 bbox={"boxstyle": "circle,pad=0.28", "fc": RED if here else face, "ec": "none"},
             )
     again = {"arrowstyle": "-|>", "color": INK, "lw": 1.6, "connectionstyle": "arc3,rad=-0.9"}
-    axes.annotate("", (1.05, 0.1), (0.45, 0.1), arrowprops=again)
+    axes.annotate("", (0.95, 0.25), (0.25, 0.25), arrowprops=again)
+    axes.text(1.05, 0.25, "repeat 2 to 5", va="center", color=INK, size=10)
     words = "     ".join(f"{i} {text}" for i, text in enumerate(STEPS, 1))
     axes.text(4.6, -0.45, words, ha="center", va="center", color=INK, size=9.5)
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=80, facecolor=figure.get_facecolor())
+    figure.savefig(file, format="png", dpi=96, facecolor=figure.get_facecolor())
     said = "map of the six steps" if step is None else f"map: step {step}, {STEPS[step - 1]}"
     words = ", ".join(f"{i} {text}" for i, text in enumerate(STEPS, 1))
     alt = "map of the six steps of a GAN: noise goes through G and becomes fakes; fakes and reals "
-    alt += f"go to D; its verdicts make both losses, by which D and G move. Steps: {words}"
+    alt += "go to D; its verdicts make both losses; D moves by its loss, G by its own, through D. "
+    alt += f"Steps: {words}"
     alt += "" if step is None else f"; you are at step {step}"
     with Image.open(file) as opened:
         return Picture(opened.convert("RGB").quantize(32), f"<{said}>", alt=alt, optimize=True)
