@@ -1,5 +1,6 @@
 """README and the guides in docs/ are true: their commands, links, tree and code."""
 
+import json
 import re
 import subprocess
 
@@ -81,7 +82,11 @@ def test_every_guide_is_linked_and_has_an_example():
     assert len(guides) >= 9
     for page in guides:
         assert f"docs/{page.name}" in README
-        assert "```python" in page.read_text() or page.stem in ("architecture", "beyond")
+        assert "```python" in page.read_text() or page.stem in (
+            "architecture",
+            "beyond",
+            "questions",
+        )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -95,3 +100,23 @@ def test_its_code_runs(page, tmp_path, monkeypatch):
             block = re.sub(pattern, shorter, block)
         exec(compile(block, page.name, "exec"), space)
     assert not blocks or "ganlib" in space
+
+
+def test_the_twenty_questions_name_sections_that_exist():
+    """Each answer names, in italics, a heading of its part's notebook."""
+    text = (ROOT / "docs" / "questions.md").read_text()
+    parts = re.split(r"^## .*\[(\d\d)\]\(\.\./notebooks/(\w+)\.ipynb\).*$", text, flags=re.M)[1:]
+    asked, headings = 0, {}
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        cells = json.loads(path.read_text())["cells"]
+        prose = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+        headings[path.stem] = re.findall(r"^#+ (.*)$|\*\*(.*?)\*\*", prose, flags=re.M)
+        headings[path.stem] = ["".join(pair) for pair in headings[path.stem]]
+    for _, stem, part in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+        for answer in re.findall(r"<details>(.*?)</details>", part, flags=re.S):
+            asked += 1
+            (where,) = re.findall(r"\(([^()]*\*[^()]+\*[^()]*)\)\s*$", answer)
+            for name in re.findall(r"\*(.+?)\*", " ".join(where.split())):
+                known = sum(headings.values(), []) if "notebook 0" in where else headings[stem]
+                assert any(heading.startswith(name.rstrip(",")) for heading in known), name
+    assert asked == 20 == len(re.findall(r"^\*\*\d+\.", text, flags=re.M))
