@@ -250,8 +250,10 @@ def test_a_wheel_has_every_file(tmp_path):
         )
         packed.extractall(tmp_path / "site")
     assert {f"ganlib/{file.relative_to(HOUSE)}" for file in FILES.values()} <= names
-    assets = (file for file in (HOUSE / "assets").rglob("*") if file.is_file())
+    assets = [file for file in (HOUSE / "assets").rglob("*") if file.is_file()]
+    assets += (HOUSE / "lessons").glob("*.json")
     assert {f"ganlib/{file.relative_to(HOUSE).as_posix()}" for file in assets} <= names
+    assert "ganlib/lessons/zh.json" in names
     modules = [
         f"ganlib.{module}".removesuffix(".__init__") for module in FILES if module != "__main__"
     ]

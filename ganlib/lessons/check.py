@@ -7,7 +7,6 @@ to `Task`s, `Prediction`s and `Experiment`s. A new file is found without being l
 
 import contextlib
 import difflib
-import dis
 import io
 import math
 from importlib import import_module
@@ -15,12 +14,14 @@ from pathlib import Path
 
 import torch
 
-from .task import Experiment, Prediction, Task, Unfit
-from .telling import distance, explain, number, table, wrong_arguments, wrong_shape
+from .task import Experiment, Prediction, Task, Unfit, empty, fresh, named
+from .telling import distance, number, quantities, table, wrong_arguments
+from .words import language as language
+from .words import tell
 
 TASKS = {}
 for file in sorted(Path(__file__).parent.glob("*.py")):
-    if file.stem not in ("__init__", "check", "task", "telling"):
+    if file.stem not in ("__init__", "check", "task", "telling", "words"):
         TASKS |= import_module(f".{file.stem}", __package__).TASKS
 CLOSE = 1e-4
 _hinted, _predicted = {}, {}  # of this kernel: hints seen, and guesses
@@ -36,12 +37,15 @@ def check(attempt, hint=0):
     """
     if not callable(attempt):
         raise ValueError(
-            f"check takes the function itself, as in exercises.check(d_loss), not {attempt!r:.40}: "
-            "write its name without quotes and brackets"
+            tell(
+                "check takes the function itself, as in exercises.check(d_loss), not {this}: write "
+                "its name without quotes and brackets",
+                this=f"{attempt!r:.40}",
+            )
         )
     name = getattr(attempt, "__name__", str(attempt))
     task = _find(name, Task, "check")
-    print(f"{name}: {verdict(task, attempt)}")
+    _print(name, verdict(task, attempt))
     if hint:
         _print_hint(name, task, hint)
 
@@ -64,14 +68,14 @@ def predict(name, value):
     task = _find(name, Prediction, "predict")
     _predicted.pop(name, None)
     if _blank(value):
-        print(f"{name}: no prediction yet ({_kind(task)})")
+        _print(name, tell("no prediction yet ({kind})", kind=_kind(task)))
         return
     said = _read(task, value)
     if said is None:
-        print(f"{name}: {_kind(task)} is asked for, not {value!r}")
+        _print(name, tell("{kind} is asked for, not {value}", kind=_kind(task), value=repr(value)))
         return
     _predicted[name] = said
-    print(f"{name}: {_text(said)} is noted. Run the next cell to see.")
+    _print(name, tell("{value} is noted. Run the next cell to see.", value=_text(said)))
 
 
 def compare(name, result):
@@ -82,26 +86,26 @@ def compare(name, result):
     """
     task = _find(name, Prediction, "compare")
     if name not in _predicted:
-        print(f"{name}: predict first, in the cell above; then run this cell.")
+        _print(name, tell("predict first, in the cell above; then run this cell."))
         return
     guess, ran = _predicted[name], _read(task, result() if callable(result) else result)
     if ran is None:
-        print(f"{name}: the run gave no result that can be compared; is its cell as it was?")
+        said = tell("the run gave no result that can be compared; is its cell as it was?")
+        _print(name, said)
         return
     if task.choices:
         right, apart = guess == ran, ""
     else:
         right, apart = abs(guess - ran) <= task.within, distance(guess, ran)
     remark = "" if right else _remark(task, guess) or apart
-    print(
-        f"{name}: {'right' if right else 'not this time'}.\n"
-        f"  your prediction  {_text(guess)}\n  the run          {_text(ran)}"
-    )
-    for line in (remark, f"Why: {task.why}"):
-        if line:
-            print(f"  {line}")
+    _print(name, tell("right.") if right else tell("not this time."))
+    print(tell("  your prediction  {value}", value=_text(guess)))
+    print(tell("  the run          {value}", value=_text(ran)))
+    if remark:
+        print(f"  {remark}")
+    print(tell("  Why: {why}", why=tell(task.why)))
     if not _inside(ran, task.right):
-        print("  (The run is not the one that was meant: has its cell been changed?)")
+        print(tell("  (The run is not the one that was meant: has its cell been changed?)"))
 
 
 def answer(name, value):
@@ -110,27 +114,28 @@ def answer(name, value):
     """
     task = _find(name, Experiment, "answer")
     if _blank(value):
-        print(f"{name}: no answer yet (a number)")
+        _print(name, tell("no answer yet (a number)"))
         return
     said = _read(task, value)
     if said is None:
-        print(f"{name}: a number is asked for, not {value!r}")
+        _print(name, tell("a number is asked for, not {value}", value=repr(value)))
     elif _inside(said, task.right):
-        print(f"{name}: right, {_text(said)}.\n  Why: {task.why}")
+        _print(name, tell("right, {value}.", value=_text(said)))
+        print(tell("  Why: {why}", why=tell(task.why)))
     else:
-        side = "low" if said < task.right[0] else "high"
-        print(
-            f"{name}: not yet. {_text(said)} is too {side}."
-            + (f"\n  {remark}" if (remark := _remark(task, said)) else "")
-        )
+        low = tell("not yet. {value} is too low.", value=_text(said))
+        high = tell("not yet. {value} is too high.", value=_text(said))
+        _print(name, low if said < task.right[0] else high)
+        if remark := _remark(task, said):
+            print(f"  {remark}")
 
 
 def verdict(task, attempt):
     """Return what `check` prints after the name: "right", "not done yet", "not repaired yet" or
     "not yet", and what is wrong.
     """
-    if _empty(attempt):
-        return "not done yet"
+    if empty(attempt):
+        return tell("not done yet")
     state = torch.get_rng_state()  # an attempt may change it
     try:
         with torch.enable_grad():
@@ -144,27 +149,14 @@ def _judged(task, attempt):
     fails, or "right".
     """
     if told := wrong_arguments(attempt, task.answer):
-        return f"not yet: {told}"
+        return tell("not yet: {told}", told=told)
     for text, arguments in task.cases():
-        expected = _named(task.observe(task.answer, *_fresh(arguments)))
+        text = tell(text)
+        expected = named(task.observe(task.answer, *fresh(arguments)))
         try:
-            raw = task.observe(attempt, *_fresh(arguments))
+            found = quantities(task, attempt, arguments, expected)
         except Unfit as error:
-            return f"not yet. For {text} {error}"
-        except Exception as error:  # of any kind: 'Run all' must go on
-            return f"not yet. For {text} {explain(error, attempt)}"
-        if raw is None or raw is ... or raw is NotImplemented:
-            what = "nothing: is `return` missing?" if raw is None else f"{raw}: fill it in."
-            return f"not yet. For {text} it returns {what}"
-        try:
-            found = _named(raw)
-        except (TypeError, ValueError, RuntimeError):
-            return f"not yet. For {text} it gives a {type(raw).__name__}; numbers are expected"
-        if found.keys() != expected.keys():
-            return f"not yet. For {text} it gives a {type(raw).__name__}; a tensor is expected"
-        for name in expected:
-            if found[name].shape != expected[name].shape:
-                return f"not yet. For {text} {wrong_shape(found[name], expected[name], task.shape)}"
+            return tell("not yet. For {case} {told}", case=text, told=error)
         rows = [
             (name, found[name], value, _near(found[name], value))
             for name, value in expected.items()
@@ -172,36 +164,63 @@ def _judged(task, attempt):
         if not all(row[3] for row in rows):
             with contextlib.redirect_stdout(io.StringIO()):  # what it prints was shown before
                 if task.given is not None and _agree(task, attempt, task.given):
-                    return f"not repaired yet. For {text}:\n{table(rows)}"
+                    said = tell("not repaired yet. For {case}:", case=text)
+                    return f"{said}\n{table(rows)}"
                 remarks = [remark for remark, slip in task.slips if _agree(task, attempt, slip)]
-            return "\n".join(
-                [f"not yet. For {text}:", table(rows), *(f"  {r}" for r in remarks[:1])]
-            )
-    return "right"
+            said = tell("not yet. For {case}:", case=text)
+            return "\n".join([said, table(rows), *(f"  {tell(r)}" for r in remarks[:1])])
+    return tell("right")
+
+
+def _print(name, told):
+    print(tell("{name}: {told}", name=name, told=told))
 
 
 def _print_hint(name, task, number):
     if number not in range(1, len(task.hints) + 1):
-        raise ValueError(f"hint {number!r}: {name} has the hints 1 to {len(task.hints)}")
-    print(f"{name}, hint {number} of {len(task.hints)}: {task.hints[number - 1]}")
+        raise ValueError(
+            tell(
+                "hint {number}: {name} has the hints 1 to {count}",
+                number=repr(number),
+                name=name,
+                count=len(task.hints),
+            )
+        )
+    print(
+        tell(
+            "{name}, hint {number} of {count}: {hint}",
+            name=name,
+            number=number,
+            count=len(task.hints),
+            hint=tell(task.hints[number - 1]),
+        )
+    )
 
 
 def _find(name, kind=None, asked=""):
     """Return the exercise `name`; raise ValueError if there is none, or none of this kind."""
     if name not in TASKS:
-        near = difflib.get_close_matches(name, TASKS, n=1)
-        raise ValueError(
-            f"there is no exercise {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-        )
+        told = tell("there is no exercise {name}", name=repr(name))
+        for near in difflib.get_close_matches(name, TASKS, n=1):
+            told += tell("; did you mean {name}?", name=repr(near))
+        raise ValueError(told)
     task = TASKS[name]
     if kind is not None and not isinstance(task, kind):
         use = {Task: "check(function)", Prediction: "predict and compare", Experiment: "answer"}
-        raise ValueError(f"{name!r} is not for {asked}: use {use[type(task)]}")
+        told = tell(
+            "{name} is not for {asked}: use {use}",
+            name=repr(name),
+            asked=asked,
+            use=tell(use[type(task)]),
+        )
+        raise ValueError(told)
     return task
 
 
 def _kind(task):
-    return "one of " + ", ".join(map(repr, task.choices)) if task.choices else "a number"
+    if not task.choices:
+        return tell("a number")
+    return tell("one of {choices}", choices=", ".join(map(repr, task.choices)))
 
 
 def _blank(value):
@@ -236,27 +255,15 @@ def _remark(task, said):
         if isinstance(wrong, (int, float)):
             wrong = (wrong - 0.02 * abs(wrong) - 1e-9, wrong + 0.02 * abs(wrong) + 1e-9)
         if _inside(said, wrong):
-            return remark
+            return tell(remark)
     return ""
-
-
-def _empty(attempt):
-    """Whether a function holds nothing but `...` or `pass`, and perhaps a docstring."""
-    code = getattr(attempt, "__code__", None)
-    steps = (
-        ()
-        if code is None
-        else [op for op in dis.get_instructions(code) if op.opname not in ("RESUME", "NOP")]
-    )
-    nothing = {"LOAD_CONST", "RETURN_CONST", "RETURN_VALUE"}
-    return bool(steps) and all(op.opname in nothing and op.argval in (None, ...) for op in steps)
 
 
 def _agree(task, attempt, slip):
     """Whether the attempt and `slip`, a known mistake, give the same in each case."""
     try:
         for _, arguments in task.cases():
-            one, other = (_named(task.observe(f, *_fresh(arguments))) for f in (attempt, slip))
+            one, other = (named(task.observe(f, *fresh(arguments))) for f in (attempt, slip))
             if not all(
                 one[name].shape == other[name].shape and _near(one[name], other[name], nan=True)
                 for name in one
@@ -269,24 +276,3 @@ def _agree(task, attempt, slip):
 
 def _near(one, other, nan=False):
     return torch.allclose(one, other, rtol=CLOSE, atol=CLOSE, equal_nan=nan)
-
-
-def _fresh(arguments):
-    """Return the arguments with copies of the tensors, which an attempt may change."""
-    return [value.clone() if isinstance(value, torch.Tensor) else value for value in arguments]
-
-
-def _named(value):
-    """Return {name of the quantity: float64 tensor on the CPU}."""
-    if isinstance(value, dict):
-        return {name: _flat(part) for name, part in value.items()}
-    return {"result": _flat(value)}
-
-
-def _flat(value):
-    """Return numbers, or tensors in a tuple or list, as one float64 tensor on the CPU."""
-    if isinstance(value, (tuple, list)) and any(isinstance(part, torch.Tensor) for part in value):
-        return torch.cat(
-            [torch.as_tensor(part).detach().double().cpu().flatten() for part in value]
-        )
-    return torch.as_tensor(value).detach().double().cpu()

@@ -2,11 +2,14 @@
 before a run) and `Experiment` (a number that a run gives).
 """
 
+import dis
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import nn
+
+from .words import tell
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,30 @@ class Unfit(Exception):
 
 def shape(value):
     """Return words for a tensor's shape: "one number" or "a tensor of shape (3,)"."""
-    return "one number" if value.ndim == 0 else f"a tensor of shape {tuple(value.shape)}"
+    if value.ndim == 0:
+        return tell("one number")
+    return tell("a tensor of shape {shape}", shape=tuple(value.shape))
+
+
+def named(value):
+    """Return {name of the quantity: float64 tensor on the CPU}."""
+    if isinstance(value, dict):
+        return {name: _flat(part) for name, part in value.items()}
+    return {"result": _flat(value)}
+
+
+def _flat(value):
+    """Return numbers, or tensors in a tuple or list, as one float64 tensor on the CPU."""
+    if isinstance(value, (tuple, list)) and any(isinstance(part, torch.Tensor) for part in value):
+        return torch.cat(
+            [torch.as_tensor(part).detach().double().cpu().flatten() for part in value]
+        )
+    return torch.as_tensor(value).detach().double().cpu()
+
+
+def fresh(arguments):
+    """Return the arguments with copies of the tensors, which an attempt may change."""
+    return [value.clone() if isinstance(value, torch.Tensor) else value for value in arguments]
 
 
 def numbers(*values):
@@ -79,6 +105,18 @@ def numbers(*values):
 def normal(*shape, seed=0, dtype=torch.float32):
     """Return normal numbers that `seed` alone decides."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def empty(attempt):
+    """Whether a function holds nothing but `...` or `pass`, and perhaps a docstring."""
+    code = getattr(attempt, "__code__", None)
+    steps = (
+        ()
+        if code is None
+        else [op for op in dis.get_instructions(code) if op.opname not in ("RESUME", "NOP")]
+    )
+    nothing = {"LOAD_CONST", "RETURN_CONST", "RETURN_VALUE"}
+    return bool(steps) and all(op.opname in nothing and op.argval in (None, ...) for op in steps)
 
 
 def set_weights(*nets, seed=0):

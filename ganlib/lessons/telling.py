@@ -5,7 +5,8 @@ import linecache
 import math
 import re
 
-from .task import shape
+from .task import Unfit, fresh, named, shape
+from .words import columns, padded, tell
 
 # (a pattern in the error's text, what it means); {0} is the first group of the pattern
 MEANINGS = (
@@ -73,26 +74,54 @@ MEANINGS = (
 )
 
 
+def quantities(task, attempt, arguments, expected):
+    """Return {name: tensor} of an attempt; raise Unfit, with the reason, for what cannot be
+    compared with `expected`.
+    """
+    try:
+        raw = task.observe(attempt, *fresh(arguments))
+    except Unfit:
+        raise
+    except Exception as error:  # of any kind: 'Run all' must go on
+        raise Unfit(explain(error, attempt)) from None
+    if raw is None:
+        raise Unfit(tell("it returns nothing: is `return` missing?"))
+    if raw is ... or raw is NotImplemented:
+        raise Unfit(tell("it returns {value}: fill it in.", value=str(raw)))
+    kind = type(raw).__name__
+    try:
+        found = named(raw)
+    except (TypeError, ValueError, RuntimeError):
+        raise Unfit(tell("it gives a {kind}; numbers are expected", kind=kind)) from None
+    if found.keys() != expected.keys():
+        raise Unfit(tell("it gives a {kind}; a tensor is expected", kind=kind))
+    for name, value in expected.items():
+        if found[name].shape != value.shape:
+            raise Unfit(wrong_shape(found[name], value, task.shape))
+    return found
+
+
 def explain(error, attempt):
     """Return an error of the learner's code in the learner's terms, and the line where it rose."""
     text = (str(error).splitlines() or [""])[0][:200]
     if isinstance(error, NotImplementedError):
-        return "it raises NotImplementedError: the placeholder is still there."
+        return tell("it raises NotImplementedError: the placeholder is still there.")
     if isinstance(error, NameError):
         name = getattr(error, "name", None) or (re.findall(r"'(\w+)'", text) or [text])[0]
-        meaning = (
-            f"the name {name!r} is not defined: is it spelled as above, and was the cell run that "
-            "makes it?"
+        meaning = tell(
+            "the name {name} is not defined: is it spelled as above, and was the cell run that "
+            "makes it?",
+            name=repr(name),
         )
     else:
         whole = " ".join(str(error).split())
         for pattern, meaning in MEANINGS:
             if match := re.search(pattern, whole):
-                meaning = meaning.format(*(group for group in match.groups()))
+                meaning = tell(meaning).format(*match.groups())
                 break
         else:
             meaning = f"{type(error).__name__}: {text}"
-    return f"it stops{_place(error, attempt)}: {meaning}"
+    return tell("it stops{place}: {meaning}", place=_place(error, attempt), meaning=meaning)
 
 
 def _place(error, attempt):
@@ -105,7 +134,10 @@ def _place(error, attempt):
     if line is None:
         return ""
     source = linecache.getline(code.co_filename, line).strip()
-    return f" at its line {line - code.co_firstlineno + 1}" + (f", `{source}`" if source else "")
+    line -= code.co_firstlineno - 1
+    if not source:
+        return tell(" at its line {line}", line=line)
+    return tell(" at its line {line}, `{source}`", line=line, source=source)
 
 
 def wrong_arguments(attempt, answer):
@@ -123,36 +155,52 @@ def wrong_arguments(attempt, answer):
         signature.bind(*names)
     except TypeError:
         takes = list(signature.parameters)
-        many = f"{len(takes)} argument{'s' * (len(takes) > 1)} ({', '.join(takes)})"
-        return (
-            f"it takes {many if takes else 'no argument'}; the exercise calls it with "
-            f"{len(names)} ({', '.join(names)})"
+        return tell(
+            "{takes}; the exercise calls it with {count} ({names})",
+            takes=_takes(takes),
+            count=len(names),
+            names=", ".join(names),
         )
     return None
 
 
+def _takes(names):
+    """Return in words which arguments a function takes."""
+    if not names:
+        return tell("it takes no argument")
+    if len(names) == 1:
+        return tell("it takes 1 argument ({name})", name=names[0])
+    return tell("it takes {count} arguments ({names})", count=len(names), names=", ".join(names))
+
+
 def wrong_shape(yours, expected, words):
     """Return what to say of a result of the wrong shape."""
-    told = f"it gives {shape(yours)}; {shape(expected)} is expected: {words}"
+    told = tell(
+        "it gives {yours}; {expected} is expected: {words}",
+        yours=shape(yours),
+        expected=shape(expected),
+        words=tell(words),
+    )
     if expected.ndim == 1:
         n = len(expected)
         if n > 1 and tuple(yours.shape) == (n, n):
-            told += (
-                f".\n  A tensor of ({n}, 1) met one of ({n},), and made all pairs: D returns (N,)"
+            told += tell(
+                ".\n  A tensor of ({n}, 1) met one of ({n},), and made all pairs: D returns (N,)",
+                n=n,
             )
         elif tuple(yours.shape) == (n, 1):
-            told += ".\n  One dimension is left over: D returns (N,), not (N, 1)"
+            told += tell(".\n  One dimension is left over: D returns (N,), not (N, 1)")
     return told
 
 
 def table(rows):
     """Return lines of text for rows (name, yours, expected, whether they agree)."""
-    head = ("", "yours", "expected")
-    written = [(name, *_pair(yours, expected)) for name, yours, expected, _ in rows]
-    widths = [max(len(row[i]) for row in [head, *written]) for i in range(3)]
-    marks = ["", *("" if agree else "<-- differs" for *_, agree in rows)]
+    head = ("", tell("yours"), tell("expected"))
+    written = [(tell(name), *_pair(yours, expected)) for name, yours, expected, _ in rows]
+    widths = [max(columns(row[i]) for row in [head, *written]) for i in range(3)]
+    marks = ["", *("" if agree else tell("<-- differs") for *_, agree in rows)]
     return "\n".join(
-        "  " + "  ".join([*map(str.ljust, row, widths), mark]).rstrip()
+        "  " + "  ".join([*map(padded, row, widths), mark]).rstrip()
         for row, mark in zip([head, *written], marks, strict=True)
     )
 
@@ -185,10 +233,17 @@ def number(x):
 def distance(guess, ran):
     """Return in words how far a guess is from the run's number."""
     if guess * ran < 0:
-        return "The sign is wrong."
+        return tell("The sign is wrong.")
     if guess and ran and not 1 / 3 < guess / ran < 3:
-        large = abs(guess) > abs(ran)
-        times = guess / ran if large else ran / guess
-        return f"That is {number(float(f'{times:.2g}'))} times too {'large' if large else 'small'}."
-    side, apart = "high" if guess > ran else "low", float(f"{abs(guess - ran):.2g}")
-    return f"That is {number(apart)} too {side}."
+        if abs(guess) > abs(ran):
+            return tell("That is {number} times too large.", number=_short(guess / ran))
+        return tell("That is {number} times too small.", number=_short(ran / guess))
+    apart = _short(abs(guess - ran))
+    if guess > ran:
+        return tell("That is {number} too high.", number=apart)
+    return tell("That is {number} too low.", number=apart)
+
+
+def _short(x):
+    """Return a number as text, with two digits."""
+    return number(float(f"{x:.2g}"))

@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn.functional import softplus
 
 from .task import PER_PAIR, Experiment, Prediction, Task, Unfit, normal, numbers, set_weights, shape
+from .words import tell
 
 
 def _places():
@@ -63,7 +64,14 @@ def _watch_penalty(function, D, x, *more):
     if not isinstance(values, torch.Tensor):
         return values
     if values.shape != (len(x),):
-        raise Unfit(f"it gives {shape(values)}; a tensor of ({len(x)},) is expected: {PER_PAIR}")
+        raise Unfit(
+            tell(
+                "it gives {yours}; a tensor of ({n},) is expected: {words}",
+                yours=shape(values),
+                n=len(x),
+                words=tell(PER_PAIR),
+            )
+        )
     D.zero_grad()
     if values.requires_grad:
         values.sum().backward()

@@ -3,6 +3,7 @@
 import torch
 
 from .task import Experiment, Prediction, Task, Unfit, numbers, shape
+from .words import tell
 
 
 def _bytes():
@@ -24,7 +25,7 @@ def _watch_noise(noise_at, a, b):
     if not isinstance(first, torch.Tensor):
         return first
     if first.shape != (4,):
-        raise Unfit(f"it gives {shape(first)}; a tensor of (4,) is expected")
+        raise Unfit(tell("it gives {yours}; a tensor of (4,) is expected", yours=shape(first)))
     torch.randn(7)
     same = torch.equal(first, noise_at(a, b))
 
@@ -72,7 +73,9 @@ def _watch_split(split, groups, every):
     if not isinstance(back, torch.Tensor):
         return back
     if back.shape != groups.shape:
-        raise Unfit(f"it gives {shape(back)}; one yes or no for each image is expected")
+        raise Unfit(
+            tell("it gives {yours}; one yes or no for each image is expected", yours=shape(back))
+        )
     kept, rest = set(groups[back.bool()].tolist()), set(groups[~back.bool()].tolist())
     return {"groups on both sides": float(len(kept & rest)), "kept back (1: yes)": back.float()}
 
