@@ -187,6 +187,7 @@ def test_parameters_are_seen_and_injected_behind_the_tagged_cell(milled):
         "RUN",
         "FRESH",
         "PRECISION",
+        "LANGUAGE",
     }
     tags = [cell.metadata.get("tags", []) for cell in read(milled[0] / "out.ipynb").cells]
     assert tags[2:4] == [["parameters"], ["injected-parameters"]]

@@ -122,6 +122,15 @@ def test_a_checkout_and_an_installed_ganlib_are_used_without_pip(place, monkeypa
     assert place.run(colab=False) == [] and place.ganlib.before
 
 
+@pytest.mark.parametrize("depth", ["notebooks", "notebooks/zh"])
+def test_a_checkout_is_found_from_the_folders_of_its_notebooks(place, monkeypatch, depth):
+    (place.folder / "ganlib").mkdir()
+    (place.folder / "ganlib" / "__init__.py").write_text("checkout = True")
+    (place.folder / depth).mkdir(parents=True)
+    monkeypatch.chdir(place.folder / depth)
+    assert place.run(colab=False) == [] and place.ganlib.checkout
+
+
 def test_an_empty_folder_named_ganlib_is_no_ganlib(place):
     (place.folder / "site" / "ganlib").mkdir(parents=True)
     with pytest.raises(ModuleNotFoundError, match="ganlib is not here"):
@@ -140,6 +149,12 @@ def test_colab_installs_the_repository_from_which_it_opened_the_notebook(place, 
     port = colab(sessions(f"{HERE}/blob/{branch}/notebooks/01_first_gan.ipynb"))
     assert place.run(right, answer=port, repository="https://github.com/o/ganlib") == [right]
     assert place.ganlib.installed and place.uploaded == 0
+
+
+def test_colab_opens_the_chinese_notebooks_from_their_folder(place, colab):
+    right = f"ganlib @ git+{HERE}@main"
+    port = colab(sessions(f"{HERE}/blob/main/notebooks/zh/01_first_gan.ipynb"))
+    assert place.run(right, answer=port) == [right]
 
 
 NOTEBOOK = "notebooks/01_first_gan.ipynb"
@@ -163,6 +178,7 @@ NOTEBOOK = "notebooks/01_first_gan.ipynb"
         sessions(f"http://github.com/some-one/ganlib/blob/main/{NOTEBOOK}"),
         sessions(f"https://github.com/ganlib/blob/main/{NOTEBOOK}"),
         sessions(f"{HERE}/blob/main/01_first_gan.ipynb"),  # not as ganlib lays its notebooks out
+        sessions(f"{HERE}/blob/main/notebooks/zh/more/01_first_gan.ipynb"),
         sessions(f"{HERE}/blob/main;rm/{NOTEBOOK}"),
         sessions(f"{HERE}/blob/main#egg=x/{NOTEBOOK}"),
         sessions(f"{HERE}/blob/main/{NOTEBOOK}", f"https://github.com/b/b/blob/main/{NOTEBOOK}"),

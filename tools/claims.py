@@ -117,10 +117,16 @@ def check(claim, before, cell):
             claim.problem = f"{start}, where the nearest number is {claim.nearest}"
 
 
+def short(path):
+    """Return a notebook's name, with its folder if that is a language's."""
+    return f"zh/{path.name}" if path.parent.name == "zh" else path.name
+
+
 def main(paths):
     everything = []
-    for path in paths or sorted((ROOT / "notebooks").glob("*.ipynb")):
-        everything += claims(json.loads(Path(path).read_text()), Path(path).name)
+    notebooks = ROOT / "notebooks"
+    for path in paths or sorted([*notebooks.glob("*.ipynb"), *notebooks.glob("zh/*.ipynb")]):
+        everything += claims(json.loads(Path(path).read_text()), short(Path(path)))
     stale = sum(claim.problem is not None for claim in everything)
     for claim in everything:
         print("STALE" if claim.problem else "  ok ", claim)

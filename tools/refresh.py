@@ -4,7 +4,8 @@
 
 Outputs are in place, with nothing of this machine; plots are given a palette, to be smaller. Each
 notebook runs in a fresh temporary folder, so that no earlier run is gone on with, on the ganlib of
-this checkout. Takes as long as the notebooks do.
+this checkout. Takes as long as the notebooks do. Translated notebooks are not run: afterwards
+`python tools/translate.py --update` copies the outputs to them.
 """
 
 import base64

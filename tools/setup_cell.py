@@ -15,7 +15,9 @@ REPOSITORY, RELEASE = "", "0.1.0"  # stamped by tools/stamp.py
 
 def opened_from():
     """Return (repository, branch) on GitHub from which Colab opened this notebook, or None."""
-    file = r"fileId=(https://github\.com/[\w.-]+/[\w.-]+)/blob/([\w./-]+)/notebooks/\w+\.ipynb"
+    file = (
+        r"fileId=(https://github\.com/[\w.-]+/[\w.-]+)/blob/([\w./-]+)/notebooks/(?:zh/)?\w+\.ipynb"
+    )
     try:  # Colab's list of open notebooks; if it names several files, which is this one is unknown
         address = "http://{COLAB_JUPYTER_IP}:{KMP_TARGET_PORT}/api/sessions".format(**os.environ)
         with urlopen(address, timeout=3) as answer:
@@ -49,7 +51,8 @@ if tuple(map(int, re.findall(r"\d+", torch_version)[:2])) < (2, 10):
         "python3 -m pip install --upgrade torch torchvision, and restart the kernel."
     )
 here = Path.cwd()
-folders = [f for f in (here, here.parent, here / "ganlib") if (f / "ganlib/__init__.py").exists()]
+around = (here, here.parent, here.parent.parent, here / "ganlib")
+folders = [folder for folder in around if (folder / "ganlib/__init__.py").exists()]
 known = importlib.util.find_spec("ganlib")
 if folders:  # a checkout: this notebook lies in it, or it was cloned here
     sys.path.insert(0, str(folders[0]))

@@ -4,9 +4,10 @@
     python tools/stamp.py --check    only say what is out of date (exit status 1)
 
 The set-up cell (tag "setup") is tools/setup_cell.py in all of them, folded in Colab. Address and
-release stand in it, in the badges and in README. The address comes from one place, pyproject.toml's
-[project.urls] Repository; the release from ganlib/__init__.py. While the address is unset, the
-badges are empty and the set-up cell looks for other ways. --root names another checkout.
+release stand in it, in the badges and in the READMEs. The address comes from one place,
+pyproject.toml's [project.urls] Repository; the release from ganlib/__init__.py. While the address
+is unset, the badges are empty and the set-up cell looks for other ways. --root names another
+checkout.
 """
 
 import argparse
@@ -23,7 +24,7 @@ COLAB = "https://colab.research.google.com"
 
 
 def stamped(text, repository, release, notebook):
-    """The text of a cell, or of README, with both stamps brought up to date."""
+    """The text of a cell, or of a README, with both stamps brought up to date."""
 
     def badge(match):
         path = (match[1] or notebook or "").strip()
@@ -55,7 +56,9 @@ def main():
             "https://github.com/OWNER/NAME is expected, as Colab opens it"
         )
     stale = []
-    for file in [root / "README.md", *sorted((root / "notebooks").glob("*.ipynb"))]:
+    notebooks = root / "notebooks"
+    books = [*sorted(notebooks.glob("*.ipynb")), *sorted(notebooks.glob("zh/*.ipynb"))]
+    for file in [*sorted(root.glob("README*.md")), *books]:
         before = file.read_text()
         if file.suffix == ".md":
             after = stamped(before, repository, release, None)
@@ -66,7 +69,7 @@ def main():
                 if "setup" in cell["metadata"].get("tags", []):
                     text = CELL
                     cell["metadata"] = {"cellView": "form", "tags": ["setup"]}
-                text = stamped(text, repository, release, f"notebooks/{file.name}")
+                text = stamped(text, repository, release, file.relative_to(root).as_posix())
                 cell["source"] = text.splitlines(keepends=True)
             after = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
         if after != before:
