@@ -10,6 +10,7 @@ import papermill
 from conftest import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+TRANSLATED = sorted((ROOT / "notebooks").glob("zh/*.ipynb"))
 NAMED = {path.stem[3:]: path for path in NOTEBOOKS}
 FIRST, PLANE, MODERN = (NAMED[name] for name in ("first_gan", "two_dimensions", "modern_gan"))
 CHOOSE, JUDGE, OWN = (NAMED[name] for name in ("choose_the_digit", "judge", "your_images"))

@@ -6,17 +6,17 @@ import sys
 
 import pytest
 from conftest import ROOT
-from milling import NOTEBOOKS
+from milling import NOTEBOOKS, TRANSLATED
 
 sys.path.insert(0, str(ROOT / "tools"))
-from claims import claims  # noqa: E402
+from claims import claims, short  # noqa: E402
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NOTEBOOKS + TRANSLATED, ids=short)
 def test_the_prose_of_the_notebooks_says_what_the_outputs_say(path):
     wrong = [
         claim.problem
-        for claim in claims(json.loads(path.read_text()), path.name)
+        for claim in claims(json.loads(path.read_text()), short(path))
         if claim.problem is not None
     ]
     assert not wrong, "\n".join(wrong)
@@ -78,10 +78,14 @@ def problems(prose, *outputs):
         ("16", "[0,16,0,10]"),
         ("73", "\x1b[31m73\x1b[0m"),
         ("12", "step 12."),
+        ("从 0.502", "0.502"),
+        ("有 25 倍", "24.6"),
+        ("3 分钟", "took 3.2 min"),
+        ("约 29 %", "28.8 %"),
     ],
 )
 def test_a_number_of_the_output_is_found(prose, output):
-    assert problems(f"In the run saved here {prose}<!--=run--> of them.", output) == [None]
+    assert problems(f"In the run saved here {prose}<!--=run--> of them, 一共.", output) == [None]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@
 Cells belong together by their ids. A translated cell of text keeps the hash of the English text
 that it was made from, `metadata.translated`: if that changes, the translation is older. Numbers
 that come from outputs (tools/claims.py) are not part of the hash: `--update` copies them, in the
-order in which each output is named. It leads links to where the files are, too.
+order in which each output is named. It leads links to where the files are, and says what exercises
+printed in the notebook's language (tools/speech.py).
 
 `--export` writes the cells of text for an editor, each in English and, after a line `==== zh`, as
 translated so far; the translated notebook need not be there. `--import` takes those that have a
@@ -27,6 +28,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from claims import CLAIM, MARK
+from speech import spoken
 
 ROOT = Path(__file__).parents[1]
 BADGE = re.compile(r"(<!-- badge -->).*")
@@ -40,7 +42,10 @@ HIDDEN = re.compile(r"<!--.*?-->|<[^>]+>|\]\([^)]*\)", re.DOTALL)
 
 # a Chinese sign beside a Latin letter or digit; a sign that is half as wide as those around it
 CLOSE = re.compile(r"[\u4e00-\u9fff][A-Za-z0-9]|[A-Za-z0-9%][\u4e00-\u9fff]")
-NARROW = re.compile(r"[\u4e00-\u9fff][,;:?!](?!\w)|[\u4e00-\u9fff]\.(?![\w.])|[\u4e00-\u9fff]\(")
+NARROW = re.compile(r"[\u4e00-\u9fff](?:[,;:?!(]|\.(?![\w.]))|[,;:?!)][\u4e00-\u9fff]")
+# Markdown does not see bold or italics where a sign stands inside and a letter outside
+BOLD = re.compile(r"(\*{1,2})(?![\s*])([^*\n]+?)\1")
+SIGN = re.compile(r"[^\w\s]")
 
 
 def text_of(cell):
@@ -97,6 +102,11 @@ def updated(english, translated, path):
         if "parameters" in cell["metadata"].get("tags", []):
             source = LANGUAGE.sub(f'LANGUAGE = "{path.parent.name}"', text_of(cell))
             cell["source"] = source.splitlines(keepends=True)
+        elif {"exercise", "exercise-run"} & set(cell["metadata"].get("tags", [])):
+            for output in cell["outputs"]:
+                if "text" in output:
+                    said = spoken("".join(output["text"]), path.parent.name)
+                    output["text"] = said.splitlines(keepends=True)
         elif cell["cell_type"] == "markdown" and known:
             source = text_of(cell)
             numbers = {id: [source[a:b] for a, b in p] for id, p in claimed(source).items()}
@@ -129,8 +139,10 @@ def parts(text, path):
 def problems(english, translated, path):
     """Return a sentence for each cell of a translated notebook that is not as it should be."""
     found = []
-    right = {cell["id"]: cell for cell in updated(english, translated, path)["cells"]}
-    there = {cell["id"]: cell for cell in translated["cells"]}
+    right, there = (
+        {cell["id"]: cell | {"source": text_of(cell)} for cell in notebook["cells"]}
+        for notebook in (updated(english, translated, path), translated)
+    )
     found += [f"cell {id} is missing" for id in right if id not in there]
     found += [f"cell {id} is extra: the English notebook has none" for id in there.keys() - right]
     if list(there) != list(right) and there.keys() == right.keys():
@@ -164,7 +176,7 @@ def problems(english, translated, path):
             for what in ours
             if ours[what] != theirs[what]
         ]
-        plain = FORMULA.sub("", HIDDEN.sub("", CODE.sub("", FENCE.sub("", text))))
+        plain = FORMULA.sub("x", HIDDEN.sub("", CODE.sub("x", FENCE.sub("", text))))
         found += [f"cell {id}: {problem}" for problem in style(plain)]
     return found
 
@@ -172,7 +184,14 @@ def problems(english, translated, path):
 def style(text):
     """Return what is wrong with the spacing and the punctuation of a Chinese text."""
     wrong = [f"a space is missing in {hit[0]!r}" for hit in CLOSE.finditer(text)]
-    return wrong + [f"{hit[0]!r} has a narrow sign" for hit in NARROW.finditer(text)]
+    wrong += [f"{hit[0]!r} has a narrow sign" for hit in NARROW.finditer(text)]
+    for span in BOLD.finditer(text):
+        before, after = text[: span.start()][-1:], text[span.end() :][:1]
+        shut = (SIGN.match(span[2][0]) and before.isalnum()) or (
+            SIGN.match(span[2][-1]) and after.isalnum()
+        )
+        wrong += [f"{span[0]!r} would show its stars: part them from the text"] if shut else []
+    return wrong
 
 
 def pair(path):

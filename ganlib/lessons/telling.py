@@ -6,7 +6,7 @@ import math
 import re
 
 from .task import Unfit, fresh, named, shape
-from .words import columns, padded, tell
+from .words import aligned, tell
 
 # (a pattern in the error's text, what it means); {0} is the first group of the pattern
 MEANINGS = (
@@ -195,14 +195,10 @@ def wrong_shape(yours, expected, words):
 
 def table(rows):
     """Return lines of text for rows (name, yours, expected, whether they agree)."""
-    head = ("", tell("yours"), tell("expected"))
-    written = [(tell(name), *_pair(yours, expected)) for name, yours, expected, _ in rows]
-    widths = [max(columns(row[i]) for row in [head, *written]) for i in range(3)]
-    marks = ["", *("" if agree else tell("<-- differs") for *_, agree in rows)]
-    return "\n".join(
-        "  " + "  ".join([*map(padded, row, widths), mark]).rstrip()
-        for row, mark in zip([head, *written], marks, strict=True)
-    )
+    lines = [["", tell("yours"), tell("expected"), ""]]
+    for name, yours, expected, agree in rows:
+        lines.append([tell(name), *_pair(yours, expected), "" if agree else tell("<-- differs")])
+    return aligned(lines)
 
 
 def _pair(yours, expected, most=8):

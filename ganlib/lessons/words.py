@@ -30,11 +30,16 @@ def tell(sentence, **values):
     return sentence.format(**values) if values else sentence
 
 
-def padded(text, width):
-    """Return a text filled up with spaces to `width` columns; a Chinese sign takes two."""
-    return text + " " * (width - columns(text))
+def aligned(rows):
+    """Return a table of texts as lines, in columns that begin at the same place in each row."""
+    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
+    padded = (
+        [text + " " * (width - columns(text)) for text, width in zip(row, widths, strict=True)]
+        for row in rows
+    )
+    return "\n".join("  " + "  ".join(row).rstrip() for row in padded)
 
 
 def columns(text):
-    """Return how many columns a text takes in a font of fixed width."""
+    """Return how many columns a text takes in a font of fixed width; a Chinese sign takes two."""
     return sum(2 if east_asian_width(sign) in "WF" else 1 for sign in text)
