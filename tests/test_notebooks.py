@@ -18,6 +18,7 @@ from milling import (
     NOTEBOOKS,
     PLANE,
     SHORT,
+    TRANSLATED,
     cells,
     mill,
     nbval,
@@ -108,7 +109,7 @@ def test_stamps_are_up_to_date():
 
 
 def test_one_command_stamps_address_and_release(tmp_path):
-    for name in ("README.md", "pyproject.toml"):
+    for name in ("README.md", "README.zh.md", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(
         ROOT / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns("runs")
@@ -125,20 +126,23 @@ def test_one_command_stamps_address_and_release(tmp_path):
     )
     assert stamp(tmp_path, "--check").returncode == 1
     assert stamp(tmp_path).returncode == 0 and stamp(tmp_path, "--check").returncode == 0
-    for path in (tmp_path / "notebooks").glob("*.ipynb"):
-        notebook = read(path)
-        target = f"https://colab.research.google.com/github/some-one/ganlib/blob/v7.8.9/notebooks/{path.name}"
+    paths = list((tmp_path / "notebooks").rglob("*.ipynb"))
+    assert len(paths) == len(NOTEBOOKS) + len(TRANSLATED)
+    for path in paths:
+        notebook, place = read(path), path.relative_to(tmp_path).as_posix()
+        target = f"https://colab.research.google.com/github/some-one/ganlib/blob/v7.8.9/{place}"
+        page = "README.zh.md" if path.parent.name == "zh" else "README.md"
         assert f'<a href="{target}">' in notebook.cells[0].source
         assert (
             'REPOSITORY, RELEASE = "https://github.com/some-one/ganlib", "7.8.9"'
             in notebook.cells[1].source
         )
-        assert f'<a href="{target}">' in (tmp_path / "README.md").read_text()
+        assert f'<a href="{target}">' in (tmp_path / page).read_text()
         compile(notebook.cells[1].source, path.name, "exec")
 
 
 def test_every_notebook_has_the_same_setup_cell():
-    assert len({read(path).cells[1].source for path in NOTEBOOKS}) == 1
+    assert len({read(path).cells[1].source for path in NOTEBOOKS + TRANSLATED}) == 1
 
 
 # Run by papermill

@@ -3,13 +3,23 @@
 import json
 import re
 import subprocess
+import sys
 
 import pytest
 from conftest import ROOT
-from milling import NOTEBOOKS
+from milling import NOTEBOOKS, TRANSLATED
+
+sys.path.insert(0, str(ROOT / "tools"))
+import translate  # noqa: E402
 
 README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "DECISIONS.md"]
+CHINESE = (ROOT / "README.zh.md").read_text(encoding="utf-8")
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "README.zh.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "DECISIONS.md",
+]
 SHORTER = (  # so that an example takes seconds
     (r"until=\d+_\d{3}\b", "until=6"),
     (r"\b\d+_\d{3}\b", "200"),
@@ -45,6 +55,7 @@ def test_the_tree_has_a_line_for_each_folder():
     ).stdout.split()
     tops = {file.split("/")[0] + "/" * ("/" in file) for file in files} - {
         "README.md",
+        "README.zh.md",
         ".gitignore",
     }
     rooms = {"/".join(file.split("/")[:2]) + "/" for file in files if re.match("ganlib/.+/", file)}
@@ -66,7 +77,43 @@ def test_each_notebook_has_a_row_a_thumbnail_and_a_badge():
         assert (ROOT / "docs" / f"{path.name[:2]}.png").exists()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_chinese_page_has_the_same_commands_picture_and_licences():
+    commands, theirs = (
+        re.findall(r"<!-- command: (\w+) -->\n```bash\n(.+)\n```", page)
+        for page in (README, CHINESE)
+    )
+    assert commands == theirs and len(commands) == 2
+    assert "](README.zh.md)" in README and "](README.md)" in CHINESE
+    for part in ("](docs/first_gan.png)", "MIT", "CC BY-SA 3.0", "3.11", "3.13"):
+        assert part in README and part in CHINESE
+    assert "**负责任地使用。**" in CHINESE
+    code, same = (
+        [
+            re.sub("  # .+", "", block)
+            for block in re.findall(r"```python\n(.+?)```", page, re.DOTALL)
+        ]
+        for page in (README, CHINESE)
+    )
+    assert code == same
+
+
+def test_the_chinese_page_names_the_chinese_notebook_where_there_is_one():
+    translated = {path.name for path in TRANSLATED}
+    for path in NOTEBOOKS:
+        folder = "notebooks/zh" if path.name in translated else "notebooks"
+        row = next(line for line in CHINESE.splitlines() if f"](docs/{path.name[:2]}.png)" in line)
+        assert (
+            f"]({folder}/{path.name})" in row and f"<!-- badge {folder}/{path.name} -->" in CHINESE
+        )
+        assert ("（英文）" in row) == (path.name not in translated)
+
+
+def test_the_chinese_page_is_set_as_chinese():
+    text = translate.HIDDEN.sub("", re.sub("`[^`]+`", "x", translate.FENCE.sub("", CHINESE)))
+    assert not translate.style(text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\((?!http)([^)#]*)(?:#[^)]*)?\)", page.read_text()):
         assert not target or (page.parent / target).exists(), target
@@ -89,7 +136,7 @@ def test_every_guide_is_linked_and_has_an_example():
         )
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_its_code_runs(page, tmp_path, monkeypatch):
     """All examples of a page, one after the other, with fewer steps and images."""
     blocks = re.findall(r"```python\n(.+?)```", page.read_text(), re.DOTALL)
