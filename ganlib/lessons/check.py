@@ -1,5 +1,6 @@
 """The exercises of the notebooks: `check` judges a function, `predict` and `compare` a guess before
-a run, `answer` the number of an experiment; `hint` helps a step at a time.
+a run, `answer` the number of an experiment; `hint` helps a step at a time, `language` chooses the
+language of all this.
 
 The exercises of each notebook are in a file of its name in this folder: `TASKS`, a dict from names
 to `Task`s, `Prediction`s and `Experiment`s. A new file is found without being listed here.
