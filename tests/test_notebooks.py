@@ -55,7 +55,11 @@ def test_lint(path):
         and "<!-- badge" in title.source
     )
     assert "Time:" in title.source or "*Time:*" in title.source
-    assert setup.metadata == {"cellView": "form", "tags": ["setup"]}
+    assert setup.metadata == {
+        "cellView": "form",
+        "jupyter": {"source_hidden": True},
+        "tags": ["setup"],
+    }
     assert setup.source.startswith("# @title ")
     assert parameters.metadata.tags == ["parameters"]
     for line in parameters.source.splitlines():

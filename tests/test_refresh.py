@@ -21,11 +21,22 @@ def cleaned(*cells):
 
 def test_the_form_and_tags_stay_and_what_papermill_adds_goes():
     (setup, plain) = cleaned(
-        cell({"cellView": "form", "tags": ["setup"], "papermill": {"duration": 1}}),
+        cell(
+            {
+                "cellView": "form",
+                "jupyter": {"source_hidden": True},
+                "tags": ["setup"],
+                "papermill": {"duration": 1},
+            }
+        ),
         cell({"tags": ["papermill-error-cell-tag"], "execution": {}}),
         cell({"tags": ["injected-parameters"]}),
     )
-    assert setup["metadata"] == {"cellView": "form", "tags": ["setup"]} and plain["metadata"] == {}
+    assert (
+        setup["metadata"]
+        == {"cellView": "form", "jupyter": {"source_hidden": True}, "tags": ["setup"]}
+        and plain["metadata"] == {}
+    )
 
 
 def test_controls_beside_a_picture_print_as_controls():

@@ -257,5 +257,9 @@ def test_stamp_says_which_notebook_has_another_cell(tmp_path):
     )
     assert subprocess.run(command, capture_output=True).returncode == 0
     cells = json.loads(path.read_text())["cells"]
-    assert cells[1]["metadata"] == {"cellView": "form", "tags": ["setup"]}
+    assert cells[1]["metadata"] == {
+        "cellView": "form",
+        "jupyter": {"source_hidden": True},
+        "tags": ["setup"],
+    }
     assert "".join(cells[1]["source"]) == CELL.rstrip("\n")

@@ -33,7 +33,7 @@ def clean(notebook):
         cell for cell in notebook["cells"] if "injected-parameters" not in tags(cell)
     ]
     for cell in notebook["cells"]:
-        kept = {key: cell["metadata"][key] for key in ("cellView",) if key in cell["metadata"]}
+        kept = {key: cell["metadata"][key] for key in FOLDED if key in cell["metadata"]}
         cell["metadata"] = kept | ({"tags": tags(cell)} if tags(cell) else {})
         for output in cell.get("outputs", []):
             shrink(output)
@@ -41,6 +41,7 @@ def clean(notebook):
     return notebook
 
 
+FOLDED = ("cellView", "jupyter")  # what stamp.py writes into the set-up cell
 GREYS, COLOURS, FEW = 16, 32, 1000  # levels, colours of a palette, and how many a plot has at most
 
 

@@ -3,7 +3,7 @@
     python tools/stamp.py            write them
     python tools/stamp.py --check    only say what is out of date (exit status 1)
 
-The set-up cell (tag "setup") is tools/setup_cell.py in all of them, folded in Colab. Address and
+The set-up cell (tag "setup") is tools/setup_cell.py in all of them, folded. Address and
 release stand in it, in the badges and in the READMEs. The address comes from one place,
 pyproject.toml's [project.urls] Repository; the release from ganlib/__init__.py. While the address
 is unset, the badges are empty and the set-up cell looks for other ways. --root names another
@@ -20,6 +20,7 @@ from pathlib import Path
 SETUP = re.compile(r"^REPOSITORY, RELEASE = .*?(?=  #)", re.MULTILINE)
 BADGE = re.compile(r"^<!-- badge( \S+)? -->.*$", re.MULTILINE)
 CELL = Path(__file__).with_name("setup_cell.py").read_text().rstrip("\n")
+FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}  # in Colab, in JupyterLab
 COLAB = "https://colab.research.google.com"
 
 
@@ -68,7 +69,7 @@ def main():
                 text = "".join(cell["source"])
                 if "setup" in cell["metadata"].get("tags", []):
                     text = CELL
-                    cell["metadata"] = {"cellView": "form", "tags": ["setup"]}
+                    cell["metadata"] = FOLDED | {"tags": ["setup"]}
                 text = stamped(text, repository, release, file.relative_to(root).as_posix())
                 cell["source"] = text.splitlines(keepends=True)
             after = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"

@@ -117,12 +117,12 @@ TASKS = {
             ),
             (
                 "A small number inside the logarithm hides the infinity, and makes the loss flat: "
-                "a D that is very wrong would stop to learn. Stay with logits.",
+                "a D that is very wrong would stop learning. Stay with logits.",
                 lambda real, fake: _paper(real, fake, 1e-8),
             ),
             (
                 "Cutting the logits off hides the infinity, and makes the loss flat beyond: there "
-                "D stops to learn.",
+                "D stops learning.",
                 lambda real, fake: _paper(real.clamp(-10, 10), fake.clamp(-10, 10)),
             ),
             (
