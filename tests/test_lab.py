@@ -158,12 +158,26 @@ def test_the_explorer_draws_what_it_says(conditional, digits):
     found = metrics.nearest(image.flatten(1), digits.floats(torch.arange(10_000)).flatten(1))
     assert place == found.index.item() and away == pytest.approx(found.distance.item(), rel=1e-4)
     drawn = opened(explorer.draw(sample=3, label=4)).convert("L")
-    mine = opened(show(image, scale=6))
-    assert drawn.crop((5, 19, 173, 187)).tobytes() == mine.tobytes()
+    mine = opened(show(image, scale=7))
+    assert drawn.size == (399, 232)  # no wider than the two images, below two lines of text
+    assert drawn.crop((0, 36, 196, 232)).tobytes() == mine.tobytes()
     real = Image.fromarray(digits.images[place, 0].numpy()).resize(
-        (168, 168), Image.Resampling.NEAREST
+        (196, 196), Image.Resampling.NEAREST
     )
-    assert drawn.crop((183, 19, 351, 187)).tobytes() == real.tobytes()
+    assert drawn.crop((203, 36, 399, 232)).tobytes() == real.tobytes()
+
+
+def test_sliders_start_where_they_are_told_to(conditional):
+    explorer = lab.Explorer(conditional, directions=2)
+    panel = explorer.panel(sample=5, label=8)
+    assert panel.start.data == explorer.draw(sample=5, label=8).data
+    grid = explorer.grid_panel(label=8, x=1.0)
+    assert grid.start.data == explorer.grid(label=8, x=1.0).data != explorer.grid(label=8).data
+    assert "columns: -1.0, -0.3, +0.3, +1.0" in explorer.grid(side=4, reach=1.0).alt
+    assert "rows: -3.0, -1.0; columns: +0.0, +2.0" in explorer.grid(x=1, y=-2, side=2, reach=1).alt
+    for wrong in (explorer.panel, explorer.grid_panel):
+        with pytest.raises(ValueError, match="digit was given; the sliders are sample, "):
+            wrong(digit=8)
 
 
 def test_the_grid_is_steered_by_two_sliders(conditional):

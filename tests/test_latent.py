@@ -8,6 +8,7 @@ import math
 import shutil
 import subprocess
 
+import numpy
 import pytest
 import torch
 from PIL import Image
@@ -160,6 +161,11 @@ def test_images_of_other_shapes_are_refused_and_bytes_are_taken(small):
     assert latent.invert(gan, bytes_, steps=100).error < 0.02
 
 
+def near(image, other):
+    """Whether two images are alike: drawn alone and among others, low bits differ."""
+    return numpy.abs(numpy.asarray(image, int) - numpy.asarray(other, int)).max() <= 1
+
+
 def test_a_walk_goes_from_stop_to_stop_as_gif_and_video(tmp_path):
     gan = ganlib.recipe("small", classes=10).gan(0)
     explorer = ganlib.lab.Explorer(gan, directions=0)
@@ -171,6 +177,10 @@ def test_a_walk_goes_from_stop_to_stop_as_gif_and_video(tmp_path):
     ]
     for frame, end in zip(frames[::4], ends, strict=True):
         assert frame.tobytes() == Image.open(io.BytesIO(end.data)).tobytes()
+    word = explorer.frames((0, 1, 2), between=4, label=[7, 3], scale=2)
+    assert word[0].size == (112, 56)  # the same noise for both
+    pairs = zip(word, frames, strict=True)
+    assert all(near(whole.crop((56, 0, 112, 56)), frame) for whole, frame in pairs)
     with pytest.raises(ValueError, match="ends in .mp4"):
         latent.mp4(frames, tmp_path / "walk.avi")
     if shutil.which("ffmpeg") is None:

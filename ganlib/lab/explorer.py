@@ -9,11 +9,12 @@ from ..data.images import as_float
 from ..judge import features
 from ..machine.randomness import generator
 from ..show.film import film
-from ..show.pictures import SIZE, Picture, mosaic, pillow, show
+from ..show.pictures import mosaic, pillow, show
 from . import latent
 from .panel import Panel
 
 NONE = 4.0  # no truncation: all but one of 16,000 normal numbers lie within
+SIDE = 196  # pixels of the screen for the side of an image, at most
 
 
 class Explorer:
@@ -99,15 +100,16 @@ class Explorer:
         the nearest training image stands beside it.
         """
         image = latent.draw(self.source, self.noise(**values), label)
-        if self.seen is None:
-            alt = "an image that G draws"
-            return Picture(_titled(image, ["G draws"]), "<explorer>", generated=True, alt=alt)
-        place, distance = self.nearest(image)
-        real = as_float(self.data.images[place : place + 1]).to(image)
-        titles = ["G draws", f"nearest of {len(self.data):,}: no. {place}, {distance:.2f} away"]
-        both = _titled(torch.cat([image, real]), titles)
-        alt = f"an image that G draws, and the {titles[1]}"
-        return Picture(both, "<explorer>", generated=True, alt=alt)
+        heads, title, alt = ["G draws"], None, "an image that G draws"
+        if self.seen is not None:
+            place, distance = self.nearest(image)
+            image = torch.cat([image, as_float(self.data.images[place : place + 1]).to(image)])
+            title = f"nearest of {len(self.data):,}: no. {place}, {distance:.2f} away"
+            heads, alt = [*heads, "nearest real"], f"{alt}, and the {title}"
+        scale = max(1, SIDE // image.shape[-1])
+        picture = show(image, heads, scale, generated=True, title=title)
+        picture.text, picture.alt = "<explorer>", alt
+        return picture
 
     @torch.no_grad()
     def grid(
@@ -137,9 +139,9 @@ class Explorer:
         noise = torch.cat([self.noise(**(values | move)) for move in moves])
         labels = None if self.classes == 0 else (0 if label is None else label)
         images = latent.draw(self.source, noise, labels)
-        heads = [f"{offset:+z.1f}" for offset in offsets]
+        heads, rows = ([f"{at + offset:+z.1f}" for offset in offsets] for at in (x, y))
         title = f"to the right: {across}; downwards: {down}"
-        picture = show(images, heads, generated=True, rows=heads, title=title)
+        picture = show(images, heads, generated=True, rows=rows, title=title)
         picture.text = "<grid>"
         return picture
 
@@ -149,17 +151,20 @@ class Explorer:
         `latent.mp4`.
 
         `stops` are the numbers of the samples, `between` is the number of frames from one to the
-        next, and `scale` enlarges the pixels. `values` are those of `noise`, the same on the whole
+        next, and `scale` enlarges the pixels. `label` may be a list of labels: they stand side by
+        side, each drawn from the same noise. `values` are those of `noise`, the same on the whole
         walk (codes, truncation, directions, spherical).
         """
         legs = [(a, b, i / between) for a, b in pairwise(stops) for i in range(between)] + [
             (stops[-1], stops[-1], 0.0)
         ]
-        labels = (0 if label is None else label) if self.classes else None
+        labels = torch.as_tensor(0 if label is None else label).reshape(-1)
         moments = (
             self.noise(**values | {"sample": a, "other": b, "mix": mix}) for a, b, mix in legs
         )
-        return [pillow(mosaic(latent.draw(self.source, z, labels), 1), scale) for z in moments]
+        wide, labels = len(labels), labels if self.classes else None
+        drawn = (latent.draw(self.source, z.expand(wide, -1), labels) for z in moments)
+        return [pillow(mosaic(images, wide), scale) for images in drawn]
 
     def walk(self, stops=(0, 1, 2, 0), between=12, label=None, scale=6, **values):
         """Return a walk from sample to sample, see `frames`, as an animated `Picture`;
@@ -177,9 +182,9 @@ class Explorer:
         squares = torch.cat([(part - target).square().sum(1) for part in self.seen.split(10_000)])
         return int(squares.argmin()), squares.min().sqrt().item()
 
-    def panel(self, folder="."):
+    def panel(self, folder=".", **start):
         """Return a `Panel` with a slider for each value; its buttons write the walk between the two
-        samples to `folder`.
+        samples to `folder`. `start` says where sliders stand at first (`label=8`).
         """
         last = len(self.samples) - 1
         controls = {
@@ -206,12 +211,14 @@ class Explorer:
         def video():
             return f"written: {latent.mp4(self.frames(**settings()), Path(folder) / 'walk.mp4')}"
 
-        panel = Panel(self.draw, {"walk as GIF": gif, "walk as MP4": video}, **controls)
+        buttons = {"walk as GIF": gif, "walk as MP4": video}
+        panel = Panel(self.draw, buttons, **_started(controls, start))
         return panel
 
-    def grid_panel(self):
+    def grid_panel(self, **start):
         """Return a `Panel` that shows the grid: menus for its two directions, sliders that move it.
-        Raises ValueError if there are fewer than two directions.
+        `start` says where sliders stand at first. Raises ValueError if there are fewer than two
+        directions.
         """
         names = [f"direction {i + 1}" for i in range(len(self.rows))]
         if len(names) < 2:
@@ -226,9 +233,8 @@ class Explorer:
             "y": (0.0, -4.0, 4.0),
             "reach": (2.0, 0.5, 4.0),
         }
-        return Panel(
-            self.grid, **controls | ({"label": (0, 0, self.classes - 1)} if self.classes else {})
-        )
+        controls |= {"label": (0, 0, self.classes - 1)} if self.classes else {}
+        return Panel(self.grid, **_started(controls, start))
 
     def _ipython_display_(self):
         self.panel()._ipython_display_()
@@ -254,17 +260,9 @@ class Explorer:
         ).flatten(1)
 
 
-def _titled(images, titles, side=168):
-    """Return a picture of images (N, C, H, W) side by side, each about `side` pixels wide, with its
-    title above.
-    """
-    from PIL import Image, ImageDraw, ImageFont
-
-    scale, font = max(1, side // images.shape[-1]), ImageFont.load_default(SIZE)
-    tiles = [pillow(mosaic(image[None], 1), scale).convert("RGB") for image in images]
-    steps = [max(tiles[0].width, round(font.getlength(title))) + 10 for title in titles]
-    picture = Image.new("RGB", (sum(steps), tiles[0].height + SIZE + 12), "white")
-    for i, (tile, title) in enumerate(zip(tiles, titles, strict=True)):
-        picture.paste(tile, (sum(steps[:i]) + 5, SIZE + 7))
-        ImageDraw.Draw(picture).text((sum(steps[:i]) + 5, 3), title, "black", font)
-    return picture
+def _started(controls, start):
+    """Return the controls of a `Panel` with the sliders that `start` names at its values."""
+    sliders = [name for name, control in controls.items() if isinstance(control, tuple)]
+    if wrong := sorted(set(start) - set(sliders)):
+        raise ValueError(f"{', '.join(wrong)} was given; the sliders are {', '.join(sliders)}")
+    return controls | {name: (value, *controls[name][1:]) for name, value in start.items()}
