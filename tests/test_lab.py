@@ -172,6 +172,7 @@ def test_sliders_start_where_they_are_told_to(conditional):
     panel = explorer.panel(sample=5, label=8)
     assert panel.start.data == explorer.draw(sample=5, label=8).data
     grid = explorer.grid_panel(label=8, x=1.0)
+    assert explorer.grid_panel(side=2).start.data == explorer.grid(side=2).data
     assert grid.start.data == explorer.grid(label=8, x=1.0).data != explorer.grid(label=8).data
     assert "columns: -1.0, -0.3, +0.3, +1.0" in explorer.grid(side=4, reach=1.0).alt
     assert "rows: -3.0, -1.0; columns: +0.0, +2.0" in explorer.grid(x=1, y=-2, side=2, reach=1).alt
@@ -241,7 +242,8 @@ def test_a_shared_generator_and_one_without_classes_can_be_explored(small, tmp_p
     assert 0 <= place < 10_000 and away > 0 and picture.generated
     G = nets.MLPGenerator(8, (3, 8, 8), (16,))
     assert opened(lab.Explorer(G, directions=2).draw(direction_1=1.0)).size[0] >= 168
-    assert opened(lab.Explorer(G, directions=2).walk((0, 1), 3)).n_frames == 4
+    walk = lab.Explorer(G, directions=2).walk((0, 1), 3, scale=1, width=80)
+    assert opened(walk).n_frames == 4 and opened(walk).width == 8 and walk.width == 80
 
 
 def test_a_walk_keeps_to_the_sliders(tmp_path):

@@ -1,5 +1,6 @@
 """`Explorer`: sliders, pictures, grids and walks to see what a trained generator can draw."""
 
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -166,15 +167,17 @@ class Explorer:
         drawn = (latent.draw(self.source, z.expand(wide, -1), labels) for z in moments)
         return [pillow(mosaic(images, wide), scale) for images in drawn]
 
-    def walk(self, stops=(0, 1, 2, 0), between=12, label=None, scale=6, **values):
+    def walk(self, stops=(0, 1, 2, 0), between=12, label=None, scale=6, width=None, **values):
         """Return a walk from sample to sample, see `frames`, as an animated `Picture`;
-        `.save("walk.gif")` writes it.
+        `.save("walk.gif")` writes it. It is shown `width` pixels wide, by default as wide as it is.
         """
-        return film(
+        picture = film(
             [frame.quantize(64) for frame in self.frames(stops, between, label, scale, **values)],
             "<walk>",
             alt=f"film: G draws on the way from sample to sample {stops}",
         )
+        picture.width = width or picture.width
+        return picture
 
     def nearest(self, image):
         """Return (place, distance) of the training image nearest to `image (1, C, H, W)`."""
@@ -215,10 +218,10 @@ class Explorer:
         panel = Panel(self.draw, buttons, **_started(controls, start))
         return panel
 
-    def grid_panel(self, **start):
-        """Return a `Panel` that shows the grid: menus for its two directions, sliders that move it.
-        `start` says where sliders stand at first. Raises ValueError if there are fewer than two
-        directions.
+    def grid_panel(self, side=7, **start):
+        """Return a `Panel` that shows the grid of `side` x `side` images: menus for its two
+        directions, sliders that move it. `start` says where sliders stand at first. Raises
+        ValueError if there are fewer than two directions.
         """
         names = [f"direction {i + 1}" for i in range(len(self.rows))]
         if len(names) < 2:
@@ -234,7 +237,7 @@ class Explorer:
             "reach": (2.0, 0.5, 4.0),
         }
         controls |= {"label": (0, 0, self.classes - 1)} if self.classes else {}
-        return Panel(self.grid, **_started(controls, start))
+        return Panel(partial(self.grid, side=side), **_started(controls, start))
 
     def _ipython_display_(self):
         self.panel()._ipython_display_()
