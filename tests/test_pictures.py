@@ -77,6 +77,12 @@ def test_a_page_has_the_words_of_every_picture(small, digits, tmp_path):
         "bars: shares: 0 0.25, 1 0.75; expected: 0.5": ganlib.bars(
             [0.25, 0.75], expected=0.5, title="shares"
         ),
+        "one: y against x, logarithmic: a (1, 100), b (20, 3)": ganlib.scatter(
+            {"a": (1, 100), "b": (20, 3)}, "one", best=1
+        ),
+        "shapes on the way through G: ": ganlib.shapes(
+            {"G": gan.G}, {"G": torch.randn(2, gan.latent_dim)}
+        ),
         "before: reals: mean 0.750; before: fakes: mean 0.250": ganlib.verdicts(
             ("before", torch.tensor([0.5, 1.0]), torch.tensor([0.25]))
         ),
@@ -116,6 +122,38 @@ def test_bars_are_as_high_as_their_values():
             ganlib.bars(**wrong)
     with pytest.raises(ValueError, match="finite values are expected"):
         ganlib.bars([1.0, float("nan")])
+
+
+def test_points_stand_where_they_are_on_logarithmic_axes():
+    """A tenth of the value is as far below as ten times the value is above."""
+    picture = pixels(ganlib.scatter({"": (1, 1), " ": (10, 100), "  ": (100, 10)}))
+    rows = numpy.asarray(picture.convert("RGB")).astype(int)
+    places = []
+    for colour in ((31, 119, 180), (255, 127, 14), (44, 160, 44)):  # C0, C1, C2
+        y, x = numpy.nonzero(numpy.abs(rows - colour).max(2) < 30)
+        places.append((x.mean(), y.mean()))
+    (x1, y1), (x2, y2), (x3, y3) = places
+    assert x2 - x1 == pytest.approx(x3 - x2, abs=2) and x2 > x1
+    assert y1 - y3 == pytest.approx(y3 - y2, abs=2) and y1 > y3
+    for wrong in ({}, {"a": (0, 1)}, {"a": (1, -1)}, {"a": (1, float("nan"))}):
+        with pytest.raises(ValueError, match="finite and above 0 are expected"):
+            ganlib.scatter(wrong)
+
+
+def test_shapes_are_those_that_the_net_makes():
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 3, 3, padding=1), torch.nn.BatchNorm2d(3), torch.nn.Flatten()
+    )
+    net.train()
+    mean = net[1].running_mean.clone()
+    drawn = ganlib.shapes({"D": net}, {"D": torch.randn(2, 1, 6, 6)})
+    assert drawn.alt == "shapes on the way through D: 1x6x6, 3x6x6, 108"
+    assert repr(drawn) == "<shapes>" and net[1].training
+    assert torch.equal(net[1].running_mean, mean) and not net[0]._forward_hooks
+    of_numbers = ganlib.shapes({"G": torch.nn.Linear(2, 3)}, {"G": torch.ones(1, 2)})
+    assert of_numbers.alt.endswith("G: 2, 3")
+    with pytest.raises(ValueError, match="no nets were given"):
+        ganlib.shapes({}, {})
 
 
 def test_verdicts_outside_the_axis_are_counted_at_its_ends():

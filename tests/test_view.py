@@ -261,6 +261,26 @@ def test_a_notebook_cell_is_updated_in_place(small, digits, monkeypatch):
     assert [kind["image/png"]["alt"] for kind in kinds[::2]] == [said] * (len(kinds) // 2)
 
 
+def test_several_runs_share_one_picture_where_the_view_stays(small, digits, monkeypatch):
+    def shown(stay):
+        made = []
+        monkeypatch.setattr(
+            "IPython.display.display", lambda *args, **settings: made.append(settings) or Handle()
+        )
+        live = LiveView(every=0, stay=stay)
+        live.screen = live_view._Cell()
+        for _ in range(2):
+            for _ in ganlib.train(small(), digits, until=2, view=live, batch_size=10):
+                pass
+        return len(made)
+
+    class Handle:
+        def update(self, *args, **settings):
+            pass
+
+    assert shown(stay=True) == 2 and shown(stay=False) == 4  # a picture and a line each
+
+
 def test_lines_where_there_is_no_notebook_and_no_terminal(small, digits, capsys):
     live = LiveView(total=40, every=0)
     assert isinstance(live.screen, live_view.Lines)

@@ -38,6 +38,8 @@ class LiveView:
     draw: a function of the GAN that returns a `Picture` (`plane.frame`, for example), to be shown
         in place of G's images. Then no pictures are written for `timeline`, but all that were shown
         are in `frames`; and there is no verdict, since the doctor knows images only.
+    stay: whether a later run is drawn in the place of the one before, so that several runs, one
+        after the other, share one picture of a cell.
     share: the largest share of the run's time that updates may take, 0.01 by default: after one
         that took t seconds the next is due t / share seconds later, at the earliest. The pictures
         for `timeline` have the same limit, separately.
@@ -50,7 +52,14 @@ class LiveView:
     """
 
     def __init__(
-        self, total=None, folder=None, every=1.0, picture_every=100, draw=None, share=None
+        self,
+        total=None,
+        folder=None,
+        every=1.0,
+        picture_every=100,
+        draw=None,
+        share=None,
+        stay=False,
     ):
         self.total, self.folder, self.every, self.picture_every = (
             total,
@@ -59,6 +68,7 @@ class LiveView:
             picture_every,
         )
         self.share = SHARE if share is None else share
+        self.stay = stay
         self.screen, self._start, self.draw, self.frames = _screen(), None, draw, []
         self.place, self.wrote, self.away = self.folder and Folder(self.folder), False, False
 
@@ -68,7 +78,8 @@ class LiveView:
         if self._start is None:
             self._start, self._first = (clock, now.step, now.images), now.progress or 0.0
             self._updates, self._due, self._moment_due = 0, 0.0, 0.0
-            self.screen.open()
+            if not (self.stay and getattr(self.screen, "handles", None)):  # those of a cell
+                self.screen.open()
             force = True
         if (
             self.folder

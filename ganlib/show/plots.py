@@ -1,4 +1,4 @@
-"""Small plots: bars, such as the shares of classes, and histograms of D's verdicts."""
+"""Small plots: bars, such as shares of classes; named points; histograms of D's verdicts."""
 
 import torch
 
@@ -44,6 +44,44 @@ def bars(values, names=None, expected=None, title=None, label=None):
     if lines:
         said += f"; expected: {', '.join(f'{line:.3g}' for line in lines)}"
     return of_figure(figure, 80, 64, "<bars>", f"bars: {title or 'values'}: {said}")
+
+
+def scatter(points, title=None, x=None, y=None, best=None):
+    """Return named points on two logarithmic axes as a `Picture`.
+
+    `points` maps each name to its (x, y), both above 0; `title` stands above, `x` and `y` name the
+    axes. `best`, a value of y, is drawn as a dashed line. Raises ValueError for no points, and for
+    values that are not finite or not above 0.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    values = torch.tensor([tuple(point) for point in points.values()]).double().view(-1, 2)
+    if not len(values) or not (values.isfinite() & (values > 0)).all():
+        raise ValueError(
+            f"{dict(points)} were given; points (x, y) that are finite and above 0 are expected, "
+            "one at least: the axes are logarithmic"
+        )
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.set(title=title, xlabel=x, ylabel=y, xscale="log", yscale="log")
+    axes.scatter(*values.T.tolist(), s=60, c=[f"C{i % 10}" for i in range(len(values))], zorder=3)
+    for name, place in points.items():
+        axes.annotate(name, place, (8, 5), textcoords="offset points", fontsize=10)
+    axes.margins(x=0.25, y=0.15)  # room for the names
+    if best is not None:
+        axes.axhline(best, ls="--", color="tab:green")
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = axis.get_view_interval()
+        some = (1, 2, 5) if high < 100 * low else (1,)
+        some = (1, 1.5, 2, 3, 4, 5, 7) if high < 10 * low else some
+        axis.set_major_locator(LogLocator(subs=some, numticks=20))
+        axis.set_major_formatter("{x:,.4g}")
+        axis.set_minor_locator(NullLocator())
+    axes.grid(alpha=0.3)
+    said = ", ".join(f"{name} ({a:.3g}, {b:.3g})" for name, (a, b) in points.items())
+    alt = f"{title or 'points'}: {y or 'y'} against {x or 'x'}, logarithmic: {said}"
+    return of_figure(figure, 80, 64, "<points>", alt)
 
 
 def verdicts(*panels, low=0.0, high=1.0, label="D's probability of 'real'"):
