@@ -65,16 +65,16 @@ def scatter(points, title=None, x=None, y=None, best=None):
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.set(title=title, xlabel=x, ylabel=y, xscale="log", yscale="log")
-    axes.scatter(*values.T.tolist(), s=60, c=[f"C{i % 10}" for i in range(len(values))], zorder=3)
+    axes.scatter(*values.T.tolist(), s=60, c="tab:blue", zorder=3)
     for name, place in points.items():
         axes.annotate(name, place, (8, 5), textcoords="offset points", fontsize=10)
-    axes.margins(x=0.25, y=0.15)  # room for the names
+    axes.margins(x=0.5, y=0.15)  # room for the names
     if best is not None:
         axes.axhline(best, ls="--", color="tab:green")
     for axis in (axes.xaxis, axes.yaxis):
         low, high = axis.get_view_interval()
         some = (1, 2, 5) if high < 100 * low else (1,)
-        some = (1, 1.5, 2, 3, 4, 5, 7) if high < 10 * low else some
+        some = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9) if high < 8 * low else some
         axis.set_major_locator(LogLocator(subs=some, numticks=20))
         axis.set_major_formatter("{x:,.4g}")
         axis.set_minor_locator(NullLocator())
