@@ -1,11 +1,15 @@
 """What tools/refresh.py keeps of a notebook that was run, and what it drops."""
 
+import base64
+import io
 import sys
 
+import numpy
 from conftest import ROOT
+from PIL import Image
 
 sys.path.insert(0, str(ROOT / "tools"))
-from refresh import clean  # noqa: E402
+from refresh import clean, shrink  # noqa: E402
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -49,3 +53,26 @@ def test_controls_beside_a_picture_print_as_controls():
     ]
     assert beside["outputs"][1]["data"][WIDGET] == {"model_id": "1"}
     assert alone["outputs"][0]["data"] == controls
+
+
+def shrunk(picture):
+    """What `shrink` makes of a Pillow image: the image, and how many bytes it saved."""
+    file = io.BytesIO()
+    picture.save(file, "png")
+    output = {"data": {"image/png": base64.b64encode(file.getvalue()).decode()}}
+    shrink(output)
+    small = base64.b64decode(output["data"]["image/png"])
+    return Image.open(io.BytesIO(small)), len(file.getvalue()) - len(small)
+
+
+def test_pictures_of_many_colours_get_a_palette_if_it_looks_the_same():
+    draws = numpy.random.default_rng(0)
+    flat = draws.integers(0, 255, (8, 8, 3)).repeat(16, 0).repeat(16, 1)
+    near = (flat + draws.integers(-2, 3, flat.shape)).clip(0, 255).astype(numpy.uint8)
+    noise = draws.integers(0, 255, flat.shape).astype(numpy.uint8)
+    small, saved = shrunk(Image.fromarray(near))
+    assert small.mode == "P" and saved > 0
+    apart = numpy.asarray(small.convert("RGB"), int) - near
+    assert abs(apart).mean() < 3
+    small, saved = shrunk(Image.fromarray(noise))
+    assert small.mode == "RGB" and saved == 0

@@ -13,6 +13,7 @@ from ganlib.run.training import Now
 from ganlib.show import live as live_view
 from ganlib.show import timeline
 from ganlib.show.live import LiveView
+from ganlib.show.looks import compact
 from ganlib.show.pictures import mosaic
 
 
@@ -363,6 +364,21 @@ def test_a_live_picture_in_colour_is_a_jpeg_and_a_grey_one_a_png():
     assert grey.lossy() is grey
     said = ganlib.show(smooth, generated=True).lossy()
     assert Image.open(io.BytesIO(said.data)).info["comment"].decode().startswith("generated")
+
+
+def test_a_live_picture_takes_the_smaller_of_two_forms():
+    """Flat colours are smaller with a palette, noise as a JPEG; grey pictures stay."""
+    draws = torch.Generator().manual_seed(0)
+    flat = torch.randint(0, 3, (40, 3, 4, 4), generator=draws) / 2  # 27 colours
+    flat = flat.repeat_interleave(7, 2).repeat_interleave(7, 3)
+    noise = torch.rand(40, 3, 28, 28, generator=draws)
+    for images, kind in ((flat, "png"), (noise, "jpeg")):
+        exact = ganlib.show(2 * images - 1, generated=True, title="a set")
+        small = compact(exact)
+        assert small.mime == f"image/{kind}" and len(small.data) <= len(exact.lossy().data)
+        assert (small.width, small.alt, small.generated) == (exact.width, exact.alt, True)
+    grey = ganlib.show(2 * flat[:, :1] - 1)
+    assert compact(grey) is grey
 
 
 def test_the_map_of_the_six_steps_marks_the_step_where_one_is():

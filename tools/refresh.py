@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 import papermill
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 from PIL.PngImagePlugin import PngInfo
 
 ROOT = Path(__file__).parents[1]
@@ -43,12 +43,14 @@ def clean(notebook):
 
 FOLDED = ("cellView", "jupyter")  # what stamp.py writes into the set-up cell
 GREYS, COLOURS, FEW = 16, 32, 1000  # levels, colours of a palette, and how many a plot has at most
+MANY, APART = 128, 8  # colours of a palette for images, and how far they may move in the mean
 
 
 def shrink(output):
     """Give grey pictures 16 levels, and plots, which have few colours, a palette of 32.
 
-    This halves the size of a notebook. Pictures in colour stay as they are.
+    This halves the size of a notebook. Pictures of more colours are given a palette of 128 if that
+    changes no channel by more than 8 of 255, in the mean; else they stay as they are.
     """
     picture = output.get("data", {}).get("image/png")
     if picture is None:
@@ -58,9 +60,14 @@ def shrink(output):
             small = opened.quantize(GREYS, dither=Image.Dither.NONE)
         else:
             colours = opened.convert("RGB")
-            if colours.getcolors(FEW) is None and opened.mode != "RGBA":
+            plot = colours.getcolors(FEW) is not None or opened.mode == "RGBA"
+            if plot:
+                small = colours.quantize(COLOURS, dither=Image.Dither.NONE)
+            else:  # an octree leaves larger even areas
+                small = colours.quantize(MANY, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+            apart = ImageStat.Stat(ImageChops.difference(small.convert("RGB"), colours)).mean
+            if not plot and max(apart) > APART:
                 return
-            small = colours.quantize(COLOURS, dither=Image.Dither.NONE)
         file = io.BytesIO()
         small.save(file, "png", optimize=True, pnginfo=note(opened))
     data = base64.b64encode(file.getvalue()).decode()

@@ -13,7 +13,7 @@ from ..judge.signs import ROWS
 from ..machine.files import replace
 from ..machine.folder import Folder, path_of
 from ..machine.progress import Progress, readable, say, terminal
-from .looks import drawn
+from .looks import compact, drawn
 from .timeline import write_moment
 
 UPDATES = 800  # most updates per cell: all are messages in the saved file (nbval fails past 2,000)
@@ -195,7 +195,7 @@ class _Cell:
         from IPython.display import display
 
         status += f"\n{verdict}" if verdict else ""
-        bundle, metadata = picture.lossy()._repr_mimebundle_()
+        bundle, metadata = compact(picture)._repr_mimebundle_()
         shown = (
             (bundle | {"text/plain": "<live samples>"}, metadata),
             ({"text/html": f"<pre>{html.escape(status)}</pre>", "text/plain": status}, {}),

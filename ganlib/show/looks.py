@@ -1,7 +1,11 @@
 """Draws a `Look` (game/look.py), what a run shows of itself; for the live view and `export`."""
 
-from .pictures import show
+import io
+
+from .pictures import Picture, show
 from .plane import cloud
+
+COLOURS, APART = 256, 7  # of a palette; how far a value of 255 may move, in the mean (JPEG: 5)
 
 
 def drawn(look):
@@ -18,3 +22,24 @@ def drawn(look):
     picture = show(images, look.heads or look.columns, scale, generated=True, rows=look.rows)
     picture.alt = f"what G draws from the same noise at each time; {picture.alt}"
     return picture
+
+
+def compact(picture):
+    """Return a picture in colour as a PNG of 256 colours or as a JPEG, whichever is smaller.
+
+    Flat colours and sharp edges are smaller as a PNG, photographs as a JPEG. The PNG is not taken
+    where its colours would be visibly others. A picture in grey is returned as it is.
+    """
+    import numpy
+    from PIL import Image
+
+    jpeg = picture.lossy()
+    if jpeg is picture:
+        return picture
+    with Image.open(io.BytesIO(picture.data)) as exact:
+        few = exact.quantize(COLOURS, Image.Quantize.FASTOCTREE)
+        apart = numpy.asarray(few.convert("RGB"), int) - numpy.asarray(exact, int)
+    settings = picture.width, picture.generated, picture.alt
+    png = Picture(few, picture.text, "png", *settings)
+    smaller = len(png.data) < len(jpeg.data) and abs(apart).mean() < APART
+    return png if smaller else jpeg
