@@ -125,45 +125,45 @@ def test_the_sliders_change_the_picture():
 
 
 def test_from_a_messy_folder_to_a_shared_generator(tmp_path):
-    """Notebook 06 on its planets, then on a zip of one's own, by one parameter."""
+    """Notebook 06 on its faces, then on a zip of one's own, by one parameter."""
     done = mill(OWN, tmp_path / "out.ipynb", ROOT, IMAGES=400, RUN=tmp_path / "runs" / "own")
     assert done.returncode == 0, done.stderr[-3000:]
     said = text_of(tmp_path / "out.ipynb")
     for text in (
         "505 found, 503 used, 2 skipped",
-        "broken.jpg (broken",
+        "angry/broken.png (broken",
         "notes.txt (no image",
         "CMYK to RGB: 1",
         "turned as EXIF says: 1",
-        "copy_of_010.png = planet_010.png",
+        "5 classes: angry 100, happy 103, sad 100, surprised 100, winking 100",
+        "happy/copy_of_010.png = happy/happy_010.png",
         "453 to train on, 50 kept back",
         "the same weights as before: True",
         "going on from step 4 (200 images)",
         "page: index.html",
-        "Planets that nobody has seen | 8 steps",
+        "Faces that nobody has drawn | 8 steps",
     ):
         assert text in said, text
     shared = ganlib.load_generator(tmp_path / "runs" / "shared")
-    assert shared.shape == (3, 32, 32) and (tmp_path / "runs" / "shared" / "index.html").exists()
+    assert shared.shape == (3, 28, 28) and (tmp_path / "runs" / "shared" / "index.html").exists()
     with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
         for i in range(40):
-            archive.write(
-                tmp_path / "runs" / "planets" / f"planet_{9 + 10 * i:03}.png", f"photos/{i}.png"
-            )
+            name = f"sad_{10 * (i // 4) + 5 + i % 4:03}.png"
+            archive.write(tmp_path / "runs" / "faces" / "sad" / name, f"photos/{i}.png")
     done = mill(
         OWN,
         tmp_path / "mine.ipynb",
         ROOT,
         IMAGES=200,
         RUN=tmp_path / "mine" / "own",
-        SIZE=28,
+        SIZE=32,
         SOURCE=tmp_path / "mine.zip",
         AUGMENT="ada",
     )
     assert done.returncode == 0, done.stderr[-3000:]
     said = text_of(tmp_path / "mine.ipynb")
-    assert "mine: 40 images of 28 x 28" in said and "40 images: it will memorise them" in said
-    assert ganlib.load_generator(tmp_path / "mine" / "shared").shape == (3, 28, 28)
+    assert "mine: 40 images of 32 x 32" in said and "40 images: it will memorise them" in said
+    assert ganlib.load_generator(tmp_path / "mine" / "shared").shape == (3, 32, 32)
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
