@@ -237,3 +237,17 @@ def test_the_gradient_penalty_takes_points():
     both = torch.randn(10, 2)
     values = losses.gradient_penalty(1.0).term(D, both, D(both), generator("cpu", 0, 0, "x"))
     assert values.shape == (5,) and torch.allclose(values, torch.full((5,), 16.0))
+
+
+def test_clouds_stand_side_by_side_under_their_names():
+    picture = plane.clouds([plane.ring(), plane.moons()], points=50)
+    assert picture.alt == "50 real points of each: a ring of 8, two moons"
+    assert not picture.generated
+    pixels = Image.open(io.BytesIO(picture.data)).convert("RGB")
+    assert pixels.size == (2 * 240 + 8, 240 + 18)
+    ring = pixels.crop((0, 18, 240, 258))
+    inside = [ring.getpixel((x, y)) for x in range(80, 160) for y in range(80, 160)]
+    assert set(inside) == {(250, 250, 250)}, "the middle of the ring is empty"
+    assert len(ring.getcolors(10_000)) > 5
+    wide = plane.clouds([plane.ring()] * 5, points=9)
+    assert Image.open(io.BytesIO(wide.data)).width <= 960

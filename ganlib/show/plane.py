@@ -22,6 +22,7 @@ __all__ = [
     "Coverage",
     "Distribution",
     "Points",
+    "clouds",
     "coverage",
     "film",
     "frame",
@@ -177,26 +178,42 @@ def strips(rows, moments=(), title=None, width=960):
     return pictures.Picture(whole, "<strips>", generated=True, alt=alt)
 
 
+def clouds(distributions, points=600, width=960):
+    """Return real points of each `Distribution`, side by side under its name, as a `Picture`.
+
+    There are `points` of each. The picture is at most `width` pixels wide.
+    """
+    parts = [Points(each, n=points).images for each in distributions]
+    names = [each.name for each in distributions]
+    side = min(240, (width + GAP) // len(parts) - GAP)
+    alt = f"{points} real points of each: {', '.join(names)}"
+    return pictures.Picture(_dots(parts, side, REAL, names), "<points>", alt=alt)
+
+
 def cloud(points, side=360, rows=()):
     """Return points `(N, 2)` in the square from -1 to 1 as a `Picture` of `side` pixels.
 
     Names in `rows` split the points into that many equal parts, which stand side by side under
     these names.
     """
+    whole = _dots(points.chunk(max(1, len(rows))), side, FAKE, rows)
+    return pictures.Picture(
+        whole, "<points>", generated=True, alt=f"{len(points)} points that G draws"
+    )
+
+
+def _dots(parts, side, colour, names):
+    """Return a Pillow image: each of `parts`, points `(N, 2)`, in a square under its name."""
     from PIL import Image, ImageDraw
 
-    parts = points.chunk(max(1, len(rows)))
-    whole = Image.new("RGB", (len(parts) * (side + 8) - 8, side), "white")
+    whole = Image.new("RGB", (len(parts) * (side + GAP) - GAP, side), "white")
     for i, part in enumerate(parts):
         picture = Image.new("RGB", (2 * side, 2 * side), (250, 250, 250))
         draw = ImageDraw.Draw(picture)
         for x, y in _places(part, 2 * side):
-            draw.ellipse((x - 5, y - 5, x + 5, y + 5), fill=FAKE, outline=(255, 255, 255))
-        whole.paste(picture.resize((side, side), Image.Resampling.BOX), (i * (side + 8), 0))
-    whole = pictures.labelled(whole, (side, side + 8), heads=tuple(rows))
-    return pictures.Picture(
-        whole, "<points>", generated=True, alt=f"{len(points)} points that G draws"
-    )
+            draw.ellipse((x - 5, y - 5, x + 5, y + 5), fill=colour, outline=(255, 255, 255))
+        whole.paste(picture.resize((side, side), Image.Resampling.BOX), (i * (side + GAP), 0))
+    return pictures.labelled(whole, (side, side + GAP), heads=tuple(names))
 
 
 def _places(points, size):
