@@ -22,6 +22,7 @@ __all__ = [
     "Coverage",
     "Distribution",
     "Points",
+    "cloud",
     "clouds",
     "coverage",
     "film",
