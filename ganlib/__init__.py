@@ -25,6 +25,7 @@ LATER = {  # public name: module:attribute, or the module that it is
     "augment": "data.augment",
     "bars": "show.plots:bars",
     "below": "run.until:below",
+    "compare": "show.plots:compare",
     "compile_step": "run.cuda_graph:compile_step",
     "curves": "show.curves:curves",
     "discriminator_step": "game.steps:discriminator_step",
@@ -54,6 +55,7 @@ LATER = {  # public name: module:attribute, or the module that it is
     "save": "keep.checkpoint:save",
     "timeline": "show.timeline:timeline",
     "train": "run.training:train",
+    "trend": "show.plots:trend",
     "verdicts": "show.plots:verdicts",
 }
 __all__ = [
@@ -68,6 +70,7 @@ __all__ = [
     "augment",
     "bars",
     "below",
+    "compare",
     "compile_step",
     "curves",
     "data",
@@ -102,6 +105,7 @@ __all__ = [
     "six_steps",
     "timeline",
     "train",
+    "trend",
     "verdicts",
 ]
 

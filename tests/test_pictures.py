@@ -170,6 +170,30 @@ def test_verdicts_outside_the_axis_are_counted_at_its_ends():
             ganlib.verdicts(*wrong)
 
 
+def test_metrics_are_compared_with_the_first_row():
+    rows = {"real": {"a": 2.0, "b": 0.5}, "fake": {"a": 1.0, "b": 1.0}}
+    picture = ganlib.compare(rows, "both", columns=2)
+    assert picture.alt == "both: a: real 2, fake 1; b: real 0.5, fake 1"
+    colours = numpy.asarray(pixels(picture), int)[:, : picture.width // 2]
+    green = (colours[..., 1] > colours[..., 0] + 60) & (colours[..., 1] > colours[..., 2] + 60)
+    blue = (colours[..., 2] > colours[..., 0] + 60) & (colours[..., 2] > colours[..., 1] + 30)
+    assert green.sum(1).max() == pytest.approx(2 * blue.sum(1).max(), rel=0.05)  # the longest rows
+    assert green.any(1).argmax() < blue.any(1).argmax()  # the first row is above
+    for wrong in ({}, {"real": {}}, {"real": {"a": 1.0}, "fake": {"b": 1.0}}):
+        with pytest.raises(ValueError, match="each with the same metrics"):
+            ganlib.compare(wrong)
+    with pytest.raises(ValueError, match="'fake' has the values .* finite ones are expected"):
+        ganlib.compare({"real": {"a": 1.0}, "fake": {"a": float("nan")}})
+
+
+def test_a_trend_has_a_mean_at_each_place():
+    picture = ganlib.trend([10, 100], {"real": [[1.0, 3.0], [0.5]]}, "falls", "N", "distance")
+    assert picture.alt == "falls, at 10, 100: real: 2, 0.5"
+    for wrong in ([[1.0]], [[1.0], []], [[1.0], [0.0]]):
+        with pytest.raises(ValueError, match="one list for each place is expected"):
+            ganlib.trend([10, 100], {"real": wrong})
+
+
 def square(colour, side=40):
     return Picture(Image.new("RGB", (side, side), colour))
 

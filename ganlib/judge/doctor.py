@@ -38,7 +38,7 @@ TITLES = {
     "oscillation": "oscillation",
     "vanishing_gradients": "vanishing gradients",
     "lr_too_high": "learning rate too high",
-    "not_finite": "a figure is not finite",
+    "not_finite": "a value is not finite",
     "memorising": "memorising",
     "unread": "no diagnosis",
 }

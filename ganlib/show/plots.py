@@ -1,4 +1,4 @@
-"""Small plots: bars, such as shares of classes; named points; histograms of D's verdicts."""
+"""Small plots: bars, histograms of D's verdicts, many metrics side by side, and trends."""
 
 import torch
 
@@ -117,3 +117,77 @@ def verdicts(*panels, low=0.0, high=1.0, label="D's probability of 'real'"):
         axes.set(title=title, xlabel=label, ylabel="pictures", xlim=(low, high))
         axes.legend(frameon=False, fontsize=9)
     return of_figure(figure, 80, 64, "<verdicts>", f"histograms of {label}; {'; '.join(told)}")
+
+
+def compare(rows, title=None, columns=3):
+    """Return a small chart for each metric, with a bar for each row, as a `Picture`.
+
+    `rows` maps names to dicts {metric: value}, all with the same metrics. The first row is drawn in
+    green, and as a dashed line through the others; each bar has its value beside it. There are
+    `columns` charts side by side. Raises ValueError for no rows, no metrics, metrics that differ
+    between rows, and values that are not finite.
+    """
+    from matplotlib.figure import Figure
+
+    names, (metrics, *others) = list(rows), [list(row) for row in rows.values()] or [[]]
+    if not metrics or any(other != metrics for other in others):
+        raise ValueError(f"rows {names} were given; at least one, each with the same metrics")
+    for name, row in rows.items():
+        if not torch.tensor(list(row.values()), dtype=torch.float64).isfinite().all():
+            raise ValueError(f"{name!r} has the values {row}; finite ones are expected")
+    deep = -(-len(metrics) // columns)
+    height = deep * (0.7 + 0.24 * len(names)) + 0.4 * bool(title)
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure.suptitle(title, fontsize=12)
+    places = figure.subplots(deep, columns, sharey=True, squeeze=False).flat
+    colours = ["tab:green"] + ["tab:blue"] * len(others)
+    for axes, metric in zip(places, metrics, strict=False):
+        values = [row[metric] for row in rows.values()]
+        drawn = axes.barh(range(len(names)), values, color=colours)
+        axes.bar_label(drawn, [f"{value:.3g}" for value in values], fontsize=9, padding=3)
+        axes.axvline(values[0], color="tab:green", linestyle="--", linewidth=1)
+        axes.set_title(metric, fontsize=11)
+        axes.set(yticks=range(len(names)), yticklabels=names, xticks=[])
+        axes.margins(x=0.25)
+    axes.invert_yaxis()  # they share it
+    for axes in places:  # those that are left
+        axes.set_axis_off()
+    said = (
+        f"{metric}: {', '.join(f'{name} {rows[name][metric]:.3g}' for name in names)}"
+        for metric in metrics
+    )
+    return of_figure(figure, 80, 64, "<metrics>", f"{title or 'metrics'}: {'; '.join(said)}")
+
+
+def trend(places, lines, title=None, across=None, label=None):
+    """Return lines over `places`, on logarithmic axes, as a `Picture`.
+
+    `lines` maps names to one list of values (all above 0) for each of `places`: the line joins
+    their means, and a bar at each place reaches from the lowest to the highest. `title` stands
+    above, `across` below and `label` beside the axes. Raises ValueError unless each line has as
+    many lists as there are places, none of them empty.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.5), layout="constrained")
+    axes, told = figure.subplots(), []
+    for name, values in lines.items():
+        if len(values) != len(places) or not all(values) or min(map(min, values)) <= 0:
+            raise ValueError(
+                f"{name!r}: {len(values)} lists of values for {len(places)} places were given; one "
+                "list for each place is expected, with values above 0"
+            )
+        means = [sum(some) / len(some) for some in values]
+        reach = [
+            [mean - min(some) for mean, some in zip(means, values, strict=True)],
+            [max(some) - mean for mean, some in zip(means, values, strict=True)],
+        ]
+        axes.errorbar(places, means, reach, marker="o", capsize=4, label=name)
+        told.append(f"{name}: {', '.join(f'{mean:.3g}' for mean in means)}")
+    axes.set(xscale="log", yscale="log", title=title, xlabel=across, ylabel=label)
+    axes.set_xticks(places, [f"{place:,}" for place in places], minor=False)
+    axes.minorticks_off()
+    axes.legend(frameon=False, fontsize=9)
+    axes.grid(alpha=0.3)
+    said = f"{title or 'trend'}, at {', '.join(map(str, places))}: {'; '.join(told)}"
+    return of_figure(figure, 80, 64, "<trend>", said)
