@@ -144,7 +144,9 @@ def compare(rows, title=None, columns=3):
     for axes, metric in zip(places, metrics, strict=False):
         values = [row[metric] for row in rows.values()]
         drawn = axes.barh(range(len(names)), values, color=colours)
-        axes.bar_label(drawn, [f"{value:.3g}" for value in values], fontsize=9, padding=3)
+        labels = [f"{value:.3g}" for value in values]
+        white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        axes.bar_label(drawn, labels, fontsize=9, padding=3, bbox=white)
         axes.axvline(values[0], color="tab:green", linestyle="--", linewidth=1)
         axes.set_title(metric, fontsize=11)
         axes.set(yticks=range(len(names)), yticklabels=names, xticks=[])
@@ -171,6 +173,7 @@ def trend(places, lines, title=None, across=None, label=None):
 
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes, told = figure.subplots(), []
+    axes.set_prop_cycle(color=["tab:green", "tab:blue", "tab:orange", "tab:purple", "tab:red"])
     for name, values in lines.items():
         if len(values) != len(places) or not all(values) or min(map(min, values)) <= 0:
             raise ValueError(
