@@ -76,3 +76,24 @@ def test_pictures_of_many_colours_get_a_palette_if_it_looks_the_same():
     assert abs(apart).mean() < 3
     small, saved = shrunk(Image.fromarray(noise))
     assert small.mode == "RGB" and saved == 0
+
+
+def test_thin_lines_of_a_plot_keep_their_colours():
+    """Six lines on white, a hundred greys of type: each line stays as it was, within a shade."""
+    picture = Image.new("RGB", (120, 90), "white")
+    for i in range(100):
+        picture.putpixel((i, 80), (i + 100,) * 3)
+    colours = [(214, 39, 40), (255, 127, 14), (44, 160, 44), (31, 119, 180), (148, 103, 189)]
+    for i, colour in enumerate(colours):
+        for x in range(60):
+            picture.putpixel((x, 10 * i), colour)
+            picture.putpixel((x, 10 * i + 1), tuple((c + 255) // 2 for c in colour))
+    file = io.BytesIO()
+    picture.save(file, "png", compress_level=0)
+    output = {"data": {"image/png": base64.b64encode(file.getvalue()).decode()}}
+    shrink(output)
+    with Image.open(io.BytesIO(base64.b64decode(output["data"]["image/png"]))) as small:
+        assert small.mode == "P"
+        found = [small.convert("RGB").getpixel((5, 10 * i)) for i in range(5)]
+    for colour, shown in zip(colours, found, strict=True):
+        assert max(abs(a - b) for a, b in zip(colour, shown, strict=True)) <= 12, (colour, shown)

@@ -42,12 +42,12 @@ def clean(notebook):
 
 
 FOLDED = ("cellView", "jupyter")  # what stamp.py writes into the set-up cell
-GREYS, COLOURS, FEW = 16, 32, 1000  # levels, colours of a palette, and how many a plot has at most
+GREYS, COLOURS, FEW = 16, 48, 1000  # levels, colours of a palette, and how many a plot has at most
 MANY, APART = 128, 8  # colours of a palette for images, and how far they may move in the mean
 
 
 def shrink(output):
-    """Give grey pictures 16 levels, and plots, which have few colours, a palette of 32.
+    """Give grey pictures 16 levels, and plots, which have few colours, a palette of 48.
 
     This halves the size of a notebook. Pictures of more colours are given a palette of 128 if that
     changes no channel by more than 8 of 255, in the mean; else they stay as they are.
@@ -62,7 +62,9 @@ def shrink(output):
             colours = opened.convert("RGB")
             plot = colours.getcolors(FEW) is not None or opened.mode == "RGBA"
             if plot:
-                small = colours.quantize(COLOURS, dither=Image.Dither.NONE)
+                # thin lines keep their colours: each is few pixels, which a median cut merges
+                most = Image.Quantize.MAXCOVERAGE
+                small = colours.quantize(COLOURS, most, dither=Image.Dither.NONE)
             else:  # an octree leaves larger even areas
                 small = colours.quantize(MANY, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
             apart = ImageStat.Stat(ImageChops.difference(small.convert("RGB"), colours)).mean
