@@ -22,9 +22,27 @@ def test_setup_seeds_and_says_one_line(capsys):
     assert torch.equal(*numbers) and torch.initial_seed() == 3
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
-    assert (
-        lines[0].startswith("CPU: ") and "GiB, float32 at" in lines[0] and "take about" in lines[0]
-    )
+    assert lines[0].startswith("CPU: ") and " threads, float32. A million images" in lines[0]
+
+
+@pytest.mark.parametrize(
+    "seconds, said", [(0.0001, "0.0"), (0.012, "2.6"), (0.06, "13"), (0.6, "130")]
+)
+def test_setup_says_how_long_a_million_images_take(monkeypatch, capsys, seconds, said):
+    """10,000 steps of the trial's length, and 30 % for the rest of the loop."""
+    monkeypatch.setattr(device, "step_seconds", lambda precision: seconds)
+    ganlib.setup(device="cpu")
+    assert f"classic recipe take about {said} min." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_the_trial_of_a_step_leaves_no_trace(precision):
+    """It takes time, and draws nothing from torch's own generator, which `setup` has seeded."""
+    torch.manual_seed(3)
+    expected = torch.randn(3)
+    torch.manual_seed(3)
+    assert 0 < trials.step_seconds(precision, seconds=0.01, batch=4) < 60
+    assert torch.equal(torch.randn(3), expected)
 
 
 def test_the_gan_takes_seed_and_precision_from_setup():

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import torch
 
-from .trials import medium_is_float32, rate_of, threads_to_use
+from .trials import medium_is_float32, step_seconds, threads_to_use
 
-OPERATIONS = 32.1e6  # floating-point operations per image of the classic recipe
-# share of the measured rate that the loop reached on a quiet machine: benchmarks/LOG.md, 2026-11-23
-REACHED = {"float32": 0.55, "bf16": 0.4}
+LOOP = 1.3  # a step of the loop against `step_seconds`: benchmarks/LOG.md, 2026-11-25
 
 PRECISIONS = ("float32", "bf16")
 
@@ -68,19 +66,17 @@ def setup(seed=0, device=None, threads=None, precision="float32"):
 
 
 def describe(device):
-    """Return one line: the device, its memory, the precision, and how long a run takes."""
+    """Return one line: the device, the precision, and how long a run takes."""
     untimed = f"{choice.precision}. Usually much faster than a CPU; ganlib was not timed on it"
     if device.type == "cuda":
         card = torch.cuda.get_device_properties(device)
         return f"GPU: {card.name}, {card.total_memory / 2**30:.0f} GiB, {untimed}."
     if device.type != "cpu":
         return f"GPU: {device.type}, {untimed}."
-    rate = rate_of(choice.precision)
-    minutes = OPERATIONS * 1e6 / (REACHED[choice.precision] * rate) / 60
+    minutes = 1e4 * LOOP * step_seconds(choice.precision) / 60  # 100 images a step
     line = (
-        f"CPU: {processor()}, {torch.get_num_threads()} threads, {_memory():.0f} GiB, "
-        f"{choice.precision} at {rate / 1e9:,.0f} GFLOP/s. A million images of the classic recipe "
-        f"take about {max(1, round(minutes))} min."
+        f"CPU: {processor()}, {torch.get_num_threads()} threads, {choice.precision}. A million "
+        f"images of the classic recipe take about {minutes:.{0 if minutes >= 10 else 1}f} min."
     )
     if "COLAB_RELEASE_TAG" in os.environ:
         line += (
@@ -106,11 +102,3 @@ def _cpuinfo(field):
 def _has_bf16():
     """Whether the CPU multiplies bf16 natively; without that bf16 is slower than float32."""
     return any(unit in _cpuinfo("flags").split() for unit in ("avx512_bf16", "amx_bf16"))
-
-
-def _memory():
-    """Return the machine's memory in GiB."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    except (AttributeError, ValueError):  # Windows has no sysconf
-        return float("nan")

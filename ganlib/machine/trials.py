@@ -1,8 +1,10 @@
 """Short trials of this machine, by which `setup` chooses precision and threads."""
 
 import time
+from itertools import pairwise
 
 import torch
+from torch import nn
 from torch.nn.functional import linear
 
 
@@ -48,6 +50,26 @@ def rate_of(precision, seconds=0.2, part=best_of):
     """Return operations per second in `_trial`: the best of several, since machines are shared."""
     x, weight = (tensor.to(dtype_of(precision)) for tensor in _trial())
     return 2 * x.numel() * len(weight) / part(lambda: linear(x, weight), seconds)
+
+
+def step_seconds(precision, seconds=0.4, batch=100):
+    """Return the seconds of a training step with nets as large as the classic recipe's."""
+    sizes = (100, 128, 256, 512, 1024, 784), (784, 1024, 512, 256, 1)
+    with torch.random.fork_rng(devices=[]):  # `setup` has seeded it
+        G, D = (nn.Sequential(*(nn.Linear(*pair) for pair in pairwise(net))) for net in sizes)
+        noise, real = torch.randn(2, batch, 100), torch.randn(batch, 784)
+    adams = [torch.optim.Adam(net.parameters(), fused=True) for net in (G, D)]
+
+    def step():
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            losses = D(G(noise[0])).mean(), D(torch.cat([real, G(noise[1]).detach()])).mean()
+        for adam, loss in zip(adams, losses, strict=True):
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+
+    step()  # the first one allocates
+    return best_of(step, seconds)
 
 
 def threads_to_use(precision, seconds=0.15):
