@@ -47,7 +47,7 @@ MANY, APART = 128, 8  # colours of a palette for images, and how far they may mo
 
 
 def shrink(output):
-    """Give grey pictures 16 levels, and plots, which have few colours, a palette of 48.
+    """Give grey pictures 16 levels, and plots, which have few colours, a palette of 48 or 96.
 
     This halves the size of a notebook. Pictures of more colours are given a palette of 128 if that
     changes no channel by more than 8 of 255, in the mean; else they stay as they are.
@@ -65,16 +65,22 @@ def shrink(output):
                 # thin lines keep their colours: each is few pixels, which a median cut merges
                 most = Image.Quantize.MAXCOVERAGE
                 small = colours.quantize(COLOURS, most, dither=Image.Dither.NONE)
+                if max(moved(small, colours)) > 1:  # soft areas, which would show as bands
+                    small = colours.quantize(2 * COLOURS, most, dither=Image.Dither.NONE)
             else:  # an octree leaves larger even areas
                 small = colours.quantize(MANY, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-            apart = ImageStat.Stat(ImageChops.difference(small.convert("RGB"), colours)).mean
-            if not plot and max(apart) > APART:
+            if not plot and max(moved(small, colours)) > APART:
                 return
         file = io.BytesIO()
         small.save(file, "png", optimize=True, pnginfo=note(opened))
     data = base64.b64encode(file.getvalue()).decode()
     if len(data) < len(picture):
         output["data"]["image/png"] = data
+
+
+def moved(small, colours):
+    """Return by how much each channel was changed, of 255, in the mean over the pixels."""
+    return ImageStat.Stat(ImageChops.difference(small.convert("RGB"), colours)).mean
 
 
 def note(picture):
