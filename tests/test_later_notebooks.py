@@ -91,7 +91,8 @@ def test_two_dimensions(tmp_path, again):
 
     Again by nbval, in the slow tier.
     """
-    assert set(papermill.inspect_notebook(str(PLANE))) == {"SEED", "STEPS", "SEEDS", "DATA"}
+    parameters = {"SEED", "STEPS", "SEEDS", "DATA", "LANGUAGE"}
+    assert set(papermill.inspect_notebook(str(PLANE))) == parameters
     done = mill(PLANE.name, tmp_path / "out.ipynb", PLANE.parent, STEPS=30, SEEDS=1, DATA="grid")
     assert done.returncode == 0, done.stderr[-3000:]
     for cell in cells(tmp_path / "out.ipynb", "training"):
