@@ -16,6 +16,18 @@ torch.set_num_threads(1)
 
 import ganlib  # noqa: E402
 from ganlib import nets  # noqa: E402
+from ganlib.machine.device import choice  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def machine_as_it_was():
+    """Undo what a test lets `setup` choose for the process: an example of a guide asks for bf16."""
+    threads, matmul = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    precision, device = choice.precision, choice.device
+    yield
+    torch.set_num_threads(threads)
+    torch.set_float32_matmul_precision(matmul)
+    choice.precision, choice.device = precision, device
 
 
 @pytest.fixture(scope="session")

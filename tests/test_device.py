@@ -5,15 +5,6 @@ import ganlib
 from ganlib.machine import device, trials
 
 
-@pytest.fixture(autouse=True)
-def restore():
-    before = torch.get_num_threads(), torch.get_float32_matmul_precision(), device.choice.precision
-    yield
-    torch.set_num_threads(before[0])
-    torch.set_float32_matmul_precision(before[1])
-    device.choice.precision = before[2]
-
-
 def test_setup_seeds_and_says_one_line(capsys):
     numbers = []
     for _ in range(2):
