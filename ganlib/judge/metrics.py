@@ -1,7 +1,8 @@
 """Metrics: pure functions of features `(N, d)` or of classes `(N,)`.
 
 They compute in float64 on the CPU, without SciPy. Those that ask which features are near each other
-are in neighbours.py, the one of images in sliced.py; figures.py says which ones `evaluate` reports.
+are in neighbours.py; the one that takes images, in float32, is in sliced.py. figures.py says which
+ones `evaluate` reports.
 """
 
 import math
