@@ -47,7 +47,7 @@ def timeline(folder, columns=10, rows=5, animated=False, scale=None):
     scale = scale or math.ceil(28 / images.shape[3])
     strip = pillow(mosaic(images, len(steps), gap=1), scale)
     cell = [scale * (size + 1) for size in images.shape[2:]]
-    title = "each row: one noise vector; above: the step"
+    title = "what G draws from the same noise, at these steps"
     strip = labelled(strip, cell, heads=[_short(step) for step in steps], title=title)
     alt = f"what G draws {ran}, from left to right; each row is one noise vector"
     return Picture(strip, "<timeline>", generated=True, alt=alt)
