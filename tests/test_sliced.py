@@ -123,8 +123,9 @@ def test_bytes_mean_the_same_as_floats_and_the_seed_decides():
     assert found == sliced_wasserstein(real, fake) != sliced_wasserstein(real, fake, seed=1)
     # two drawings of patches from the same images differ, but less than the sets do
     assert sliced_wasserstein(real, real)[28] < 0.6 * found[28]
-    flat = torch.zeros(4, 3, 16, 16)
-    assert sliced_wasserstein(flat, flat) == {16: 0.0}
+    for colour, other in ((0.0, 0.0), (0.3, -0.7)):  # rounding is not taken for a texture
+        flat = torch.full((4, 3, 32, 32), colour), torch.full((4, 3, 32, 32), other)
+        assert sliced_wasserstein(*flat) == {32: 0.0, 16: 0.0}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from torch.nn.functional import conv2d, pad
 BLUR = torch.outer(*2 * (torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]),)) / 256  # Burt & Adelson 1983
 SIDE = 7  # pixels of a patch's side
 CHUNK = 64  # directions at a time
+FLAT = 1e-6  # standard deviation of a channel of one colour: rounding leaves about 1e-7
 
 
 def sliced_wasserstein(real, fake, smallest=16, patches=128, directions=512, seed=0):
@@ -82,7 +83,8 @@ def _patches(level, number, draws):
     )
     patches = level.permute(0, 2, 3, 1)[image, rows[:, :, None], columns[:, None, :]]
     spread, mean = torch.std_mean(patches, (0, 1, 2), correction=0)
-    return ((patches - mean) / spread.clamp(min=1e-8)).flatten(1)
+    flat = spread < FLAT  # what is left there is rounding: it is not to be blown up
+    return ((patches - mean) / spread.masked_fill(flat, torch.inf)).flatten(1)
 
 
 def _sliced(one, other, directions, draws):
