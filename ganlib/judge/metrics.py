@@ -12,6 +12,7 @@ import torch
 
 from .neighbours import (
     chunks,
+    copying,
     density_coverage,
     features,
     manifold,
@@ -24,6 +25,7 @@ from .sliced import sliced_wasserstein
 __all__ = [
     "class_diversity",
     "class_histogram",
+    "copying",
     "cross_entropy",
     "density_coverage",
     "frechet_distance",

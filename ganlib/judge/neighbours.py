@@ -121,6 +121,37 @@ def memorisation(fake, train, held_out):
     return Memorisation(share, (share - 0.5) / (0.25 / len(fake)) ** 0.5)
 
 
+class Copying(NamedTuple):
+    share: float | None  # None if all training images are alike
+    ratios: torch.Tensor
+
+
+def copying(fake, train, ratio=0.5):
+    """Return the share of fakes `(N, d)` that are copies of `train (M, d)`, and the ratio of each.
+
+    The ratio of a fake is its distance to the nearest training sample, over the distance of that
+    sample to its own nearest neighbour in `train` that differs from it: 0 for a copy, about 1 for a
+    fresh sample. A fake is a copy below `ratio`. Carlini et al. 2023 ("Extracting Training Data
+    from Diffusion Models", section 5) calibrate a distance likewise, by the mean distance to 50
+    neighbours. Fresh samples of a distribution that varies in k directions have a share of about
+    ratio^k. Training samples differ if they are further apart than 1e-5 of their root mean square
+    length: duplicates calibrate nothing. Where no two of them differ, the share is None. Raises
+    ValueError for a `ratio` outside 0 to 1.
+    """
+    if not 0 < ratio <= 1:
+        raise ValueError(f"ratio={ratio} was given; above 0, and at most 1, is expected")
+    fake, train = features(1, fake=fake, train=train)
+    squared, index = (part.flatten() for part in _neighbours(fake, train, 1))
+    # what float32 rounds off the features of one image, read in two batches
+    same = 1e-10 * train.square().sum(1).mean()
+    own = torch.empty(len(fake), dtype=torch.float64)
+    for rows, apart in _squared_distances(train[index], train):
+        own[rows] = apart.masked_fill_(apart <= same, torch.inf).amin(1)
+    ratios = (squared / own).sqrt()
+    share = (ratios < ratio).double().mean().item() if own.isfinite().all() else None
+    return Copying(share, ratios)
+
+
 def features(least=2, what="features", **named):
     """Return each named tensor as float64 on the CPU, in a list.
 
