@@ -69,7 +69,7 @@ def main(arguments=None):
         "--evaluate-every",
         type=int,
         metavar="STEPS",
-        help="judge 2,000 fakes so often; keeps the best run in FOLDER/best",
+        help="judge up to 2,000 fakes so often; keeps the best run in FOLDER/best",
     )
     add.add_argument(
         "--save-seconds", type=float, default=60.0, help="seconds between two checkpoints"
@@ -106,7 +106,7 @@ def main(arguments=None):
         help="how many fakes; 10,000, or as many as there are real images, by default",
     )
     add.add_argument(
-        "--extractor", help=f"{', '.join(EXTRACTORS)}; the digit classifier for digits by default"
+        "--extractor", help=f"{', '.join(EXTRACTORS)}; chosen for the images by default"
     )
     add.set_defaults(run=commands.evaluate)
     add = parts.add_parser(

@@ -10,6 +10,7 @@ import torch
 
 import ganlib
 from ganlib.data import as_float, as_uint8, loading
+from ganlib.judge.evaluation import settle
 from ganlib.machine import assets
 
 
@@ -292,10 +293,10 @@ def test_what_a_set_is_decides_load_and_no_name(digits, tmp_path):
     )
     mine = ganlib.Images(digits.images[:300], name="digits")
     assert mine.known is None
-    with pytest.raises(ValueError, match="'digits' is neither of .* as `load` brings them"):
-        ganlib.evaluate(
-            ganlib.GAN(ganlib.nets.MLPGenerator(), ganlib.nets.MLPDiscriminator()), mine, n=128
-        )
+    gan = ganlib.GAN(ganlib.nets.MLPGenerator(), ganlib.nets.MLPDiscriminator())
+    for data, classifier in ((mine, False), (digits, True)):
+        extractor = settle(gan, data, 128).extractor
+        assert isinstance(extractor, ganlib.features.DigitClassifier) == classifier
     folder = tmp_path / "digits"
     folder.mkdir()
     for i in range(3):

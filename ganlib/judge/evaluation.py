@@ -7,12 +7,13 @@ a reader needs to trust them. A new metric is a row in figures.py, and needs no 
 import torch
 
 from ..data.images import as_float, as_uint8
-from ..game.contract import evaluating
-from ..machine.choices import whole
 from ..machine.progress import say
 from ..machine.randomness import some_of
 from . import features
+from .extractors import Pixels
+from .features import as_bytes, cached, logits_of, of_set, read
 from .figures import FIGURES, Seen, bootstrap
+from .plan import HALVED, TRAIN, check, plan
 
 SAMPLES = 50  # bootstrap samples per interval
 
@@ -27,6 +28,7 @@ class Evaluation(dict):
             f"{self['n_fake']:,} fakes ({weights}) and {self['n_real']:,} real images of "
             f"{self['reference']}",
             f"features: {self['extractor']}{sha256}",
+            *_choices(self["missing"], self["chosen"]),
             "",
             f"{'':18}{'G':>9}  {'95 % interval':>18}{'real images':>13}  best",
         ]
@@ -49,19 +51,26 @@ class Evaluation(dict):
 def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=False):
     """Compare `n` fakes of G with `n` real images; print and return an `Evaluation`, a dict.
 
-    data: the images that G was trained on, an `Images`.
-    n: by default 10,000, or as many as there are real images to compare with; at least 128.
-    extractor: a module that maps images to features `(N, d)`, or the name of one in `features`. The
-        default is the digit classifier; data other than digits need another one.
+    data: the images that G was trained on, an `Images`, of any size, number and kind.
+    n: by default 10,000, or as many as there are real images to compare with.
+    extractor: a module that maps images to features `(N, d)`, or the name of one in `features`. By
+        default it is chosen: the digit classifier for "digits" and "mnist", as `load` returns them;
+        for other images of 1 or 3 channels and at least 16 pixels a side "efficientnet-lite0" (20
+        to 100 images a second on a core), if its packages are installed; else "pixels".
     ema: whether the fakes come from the average of G's weights, if there is one.
     held_out: real images to compare with that G was not trained on, an `Images`. Without them,
-        "digits" and "mnist", as `load` returns them and read by the digit classifier, are compared
-        with MNIST's 10,000 test digits, whose features ship with ganlib. Other `data` are halved:
-        one half is compared with the fakes, one gives the floors.
+        digits, read by the digit classifier, are compared with MNIST's 10,000 test digits, whose
+        features ship with ganlib. Other `data` are halved: one half is compared with the fakes, one
+        gives the floors. Fewer than 256 are compared as a whole, without floors.
     quiet: True prints nothing.
 
-    Metrics, defined in `metrics` with their papers: `frechet_distance`, `kid`, `precision`,
-    `recall`, `density`, `coverage`. If the extractor is a classifier (it has `logits`):
+    Metrics, defined in `metrics` with their papers: `frechet_distance`, `sliced_wasserstein` (of
+    1,000 images at most, fewer above 128 pixels; times 1,000, the mean over its levels; without
+    `held_out`, digits too are compared with a half of the data), `kid`, `precision`, `recall`,
+    `density`, `coverage`, and `copied`: the share of fakes that lie less than half as far from a
+    training image (the first `n_train` of a random order, 10,000 at most) as that one's nearest
+    neighbour does. It is measured in the colours of "pixels", whatever the extractor: for a net, a
+    little noise can make a copy another image. If the extractor is a classifier (it has `logits`):
     `inception_score` (for digits, the 'MNIST score'), `class_kl` (KL divergence of the fakes'
     classes from the real ones', in nats), `class_diversity` (diversity of the fakes of a class over
     that of its real images, mean over the classes), `classes` (the share of each class among the
@@ -70,56 +79,78 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
     that are nearer to one of the training images (10,000 at most) than to one of as many held-out
     ones.
 
+    `missing` says why a metric has no value: `{name: reason}`. Distances between distributions need
+    128 images a side, KID and `memorised` 20, those that ask for neighbours 12, all others 2.
     `floors` has the same metrics for other real images in place of the fakes: what a perfect G
     would get; `floor` is that of the Frechet distance. `intervals` are value +- 1.96 standard
     errors: over 50 bootstrap samples (for features of at most 256 values), over KID's subsets, or
-    of a mean over n; `class_diversity` has none. Other keys: `n_real`, `n_fake`, `reference` (the
-    real images), `extractor`, `sha256` (of its weights), `weights` ("EMA" or "raw"), `seed`,
-    `step`. Fakes are rounded to 8 bits, as in an image file. Nets and random generators are left as
-    they were.
+    of a mean over n; `class_diversity` and `sliced_wasserstein` have none. Other keys: `n_real`,
+    `n_fake`, `n_train`, `reference` (the real images), `extractor`, `chosen` (why that one),
+    `sha256` (of its weights), `weights` ("EMA" or "raw"), `seed`, `step`. Fakes are rounded to 8
+    bits, as in an image file. Nets and random generators are left as they were.
 
-    Raises ValueError for n below 128 or above the number of real images, for a conditional G and
-    data without labels, for a run of several GANs, for data that are not images, and for data that
-    the default extractor is not fit for.
+    Raises ValueError for n above the number of real images, for a conditional G and data without
+    labels, for a run of several GANs, and for data that are neither images nor clips; and what
+    `features.extractor` raises, where EfficientNet-Lite0 is installed and broken, too.
     """
-    extractor, shipped, n = _plan(gan, data, n, extractor, held_out)
+    settled = settle(gan, data, n, extractor, held_out)
+    extractor, n, m = settled.extractor, settled.n, settled.pictures
     order = some_of(len(data)).to(data.images.device)
-    most = 10_000 if shipped or held_out is not None else 2 * n
-    train = _seen(extractor, data, order[:most], gan.device)
-    if shipped:
+    most = 2 * n if held_out is None and not settled.shipped else 10_000
+    train = of_set(extractor, data, order[:most], gan.device)
+    colours = of_set(Pixels(), data, order[:TRAIN], gan.device)
+    pictures, other_pictures = as_bytes(data, order[:m]), as_bytes(data, order[m : 2 * m])
+    unseen = None
+    if settled.shipped:
         stored = features.reference(extractor.sha256)
         real, others, reference = stored["test"][:n], stored["train"][:n], "MNIST's test digits"
         unseen = stored["test"]
     elif held_out is not None:
         first = torch.arange(min(10_000, len(held_out)), device=held_out.images.device)
-        unseen = _seen(extractor, held_out, first, gan.device)
+        unseen = of_set(extractor, held_out, first, gan.device)
         real, others = unseen[:n], train[:n] if len(train) >= n else None
         reference = f"{held_out.name!r}, held out"
+        pictures, other_pictures = as_bytes(held_out, first[:m]), pictures
     else:
-        real, others, reference, unseen = train[:n], train[n : 2 * n], repr(data.name), None
+        real, reference = train[:n], repr(data.name)
+        others = train[n : 2 * n] if settled.halved else None
+        if not settled.halved:
+            reference += f", all of it (below {HALVED} images no half is left for floors)"
     places = order.repeat(-(-n // len(data)))[:n]
     labels = data.labels[places].to(gan.device) if gan.classes else None
+    shown, painted = [], []
 
-    def fakes(part):
-        classes = None if labels is None else labels[part]
-        images = gan.sample(len(part), classes, stream=f"evaluation/{part[0]}", ema=ema)
-        return _read(extractor, as_float(as_uint8(images)))
+    def fakes(start):
+        size = min(1000, n - start)
+        classes = None if labels is None else labels[start : start + size]
+        images = as_uint8(gan.sample(size, classes, stream=f"evaluation/{start}", ema=ema))
+        shown.append(images[: max(0, m - start)].cpu())
+        painted.append(read(Pixels(), as_float(images)))
+        return read(extractor, as_float(images))
 
-    logits = (lambda x: _logits(extractor, x)) if hasattr(extractor, "logits") else None
-    features_of_fakes = torch.cat([fakes(part) for part in torch.arange(n).split(1000)])
-    seen = Seen(real, features_of_fakes, logits, None if labels is None else labels.cpu())
-    if unseen is not None:
-        size = min(len(train), len(unseen))
-        seen.train, seen.unseen = train[:size], unseen[:size]
-    evaluation = Evaluation(_figures(seen))
-    if seen.classes:
+    logits = (lambda x: logits_of(extractor, x)) if hasattr(extractor, "logits") else None
+    features_of_fakes = torch.cat([fakes(start) for start in range(0, n, 1000)])
+    labels = None if labels is None else labels.cpu()
+    images, both = (pictures, torch.cat(shown)), (torch.cat(painted), colours)
+    seen = Seen(real, features_of_fakes, logits, labels, train, unseen, images, both)
+    figures, missing = _figures(seen)
+    evaluation = Evaluation(figures)
+    if seen.logits is not None:
         evaluation["classes"] = seen.classes[0].shares
     evaluation["intervals"] = _intervals(seen, evaluation)
+
+    def floors():
+        """Measure other reals in the fakes' place; copies between two halves of the data."""
+        images = (pictures, other_pictures) if len(other_pictures) == m else None
+        half = len(colours) // 2
+        both = (colours[half:], colours[:half]) if len(data) >= HALVED else None
+        return _figures(Seen(real, others, logits, images=images, colours=both))[0]
+
     evaluation["floors"] = {}
     if others is not None:
         sha256 = getattr(extractor, "sha256", None)
         key = (sha256, n, reference) if sha256 and held_out is None else None
-        evaluation["floors"] = dict(_known(data, key, lambda: _figures(Seen(real, others, logits))))
+        evaluation["floors"] = dict(cached(data, key, floors))
     for name, figure in FIGURES.items():
         if figure.floor is not None and name in evaluation:
             evaluation["floors"][name] = figure.floor
@@ -127,10 +158,13 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
         if figure.line and (figure.line == "floor" or name in evaluation["floors"]):
             evaluation[figure.line] = evaluation["floors"].get(name)
     evaluation |= {
+        "missing": missing,
         "n_real": n,
         "n_fake": n,
+        "n_train": len(colours),
         "reference": reference,
         "extractor": getattr(extractor, "name", type(extractor).__name__),
+        "chosen": settled.chosen,
         "sha256": getattr(extractor, "sha256", None),
         "weights": "EMA" if ema and gan.G_ema is not None else "raw",
         "seed": gan.seed,
@@ -141,25 +175,48 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
     return evaluation
 
 
+def settle(gan, data, n=None, extractor=None, held_out=None):
+    """Return the `Plan` of an evaluation with these arguments; it raises what `evaluate` raises."""
+    check(gan, data)
+    return plan(data, n, held_out, *features.choose(data, extractor, gan.device))
+
+
 def quick(gan, data):
-    """Call `evaluate` as `train` does by default: with at most 2,000 fakes, and without a table."""
-    return evaluate(gan, data, min(2000, _plan(gan, data, None, None, None)[2]), quiet=True)
-
-
-quick.check = lambda gan, data: _plan(gan, data, None, None, None)  # raises before a run begins
+    """Call `evaluate` as `train` does by default: without a table, and with at most 2,000 fakes, or
+    500 where EfficientNet-Lite0 reads them, which takes 5 to 25 seconds on a core; the real
+    images, twice as many, are read at the first call only.
+    """
+    settled = settle(gan, data)
+    n = min(500 if getattr(settled.extractor, "slow", False) else 2000, settled.n)
+    found = evaluate(gan, data, n, settled.extractor, quiet=True)
+    found["chosen"] = settled.chosen
+    return found
 
 
 class Judge:
     """A watcher that adds `evaluate(gan, data)`, a dict, to the history at every `every`-th step.
 
-    Its float values are added to the row of that step. `evaluate` is `quick` by default, with at
-    most 2,000 fakes. Raises ValueError at once if that cannot work with these nets and data.
+    Its float values are added to the row of that step. `evaluate` is `quick` by default; then a
+    line says what it chose for data other than digits, and which figures are missing. Raises
+    ValueError at once if that cannot work with these nets and data, or if a figure that the run
+    `needs` is among the missing ones.
     """
 
-    def __init__(self, gan, data, every, evaluate=None):
-        if evaluate is None:
-            quick.check(gan, data)
+    def __init__(self, gan, data, every, evaluate=None, needs=()):
         self.gan, self.data, self.every, self.evaluate = gan, data, every, evaluate or quick
+        if evaluate is not None:
+            return
+        settled = settle(gan, data)
+        for name in needs:
+            if name in settled.missing:
+                raise ValueError(
+                    f"until waits for {name!r}, and evaluations of {data.name!r} leave it out: "
+                    f"{settled.missing[name]}; there are "
+                    f"{', '.join(name for name in FIGURES if name not in settled.missing)}"
+                )
+        if not settled.shipped:
+            say(f"evaluations read {data.name!r} with {settled.extractor.name}")
+            say("\n".join(_choices(settled.missing, settled.chosen)))
 
     def update(self, now):
         """Evaluate if that is due and the history has a row for this step: then all is finite."""
@@ -173,103 +230,22 @@ class Judge:
         """Do nothing: the results are already in the history."""
 
 
-def _plan(gan, data, n, extractor, held_out):
-    """Return the extractor, whether the real images are MNIST's shipped features, and n.
+def _choices(missing, chosen):
+    """Return the lines that say why the extractor was chosen, and what is left out."""
+    lines, reasons = [f"chosen: {chosen}"], {}
+    for name, reason in missing.items():
+        reasons.setdefault(reason, []).append(name)
+    return lines + [f"left out: {', '.join(names)} ({reason})" for reason, names in reasons.items()]
 
-    Raises ValueError if these do not fit the run and the data.
+
+def _figures(seen, *names):
+    """Return the value of each metric (of `names`, if given) that can be measured on `seen`, and
+    why others cannot.
     """
-    if list(gan.gans) != [""]:
-        raise ValueError(
-            f"this run has several GANs ({', '.join(gan.gans)}); judge each on its own data: "
-            "evaluate(run.gans[...], data.sets[...])"
-        )
-    if len(data.shape) != 3:
-        raise ValueError(
-            f"{data.name!r} holds {data.shape} each; images (C, H, W) are what an extractor reads: "
-            "give train an evaluate of your own for others"
-        )
-    if gan.classes and data.labels is None:
-        raise ValueError(
-            f"G is conditional on {gan.classes} classes, and {data.name!r} has no labels for it"
-        )
-    extractor, shipped = _reader(extractor, data, gan.device)
-    shipped = shipped and held_out is None
-    available = 10_000 if shipped else len(data) // 2 if held_out is None else len(held_out)
-    half = ", and one half of them is for the floor" if held_out is None and not shipped else ""
-    n = None if n is None else whole("n", n)
-    if n is not None and n > available:
-        raise ValueError(
-            f"n={n} was given, and there are {available} real images to compare with: "
-            f"{data.name!r} has {len(data)}{half}"
-        )
-    n = min(10_000, available) if n is None else n
-    if n < 128:
-        raise ValueError(f"n={n}: at least 128 images a side are needed, 10,000 are usual{half}")
-    return extractor, shipped, n
-
-
-def _reader(extractor, data, device):
-    """Return the extractor, and whether MNIST's shipped features fit both it and the data."""
-    fits = data.known in features.DigitClassifier.fits
-    if extractor is None and not fits:
-        known = " and ".join(map(repr, features.DigitClassifier.fits))
-        raise ValueError(
-            f"{data.name!r} is neither of {known} as `load` brings them, and the digit classifier "
-            'says nothing about other images. Give extractor="efficientnet-lite0" for colour '
-            "photographs, features.train_classifier(data) for data with labels, a module of your "
-            'own, or "digits" if they are digits'
-        )
-    if extractor is None or isinstance(extractor, str):
-        extractor = features.extractor(extractor or "digits", device)
-    return extractor, fits and isinstance(extractor, features.DigitClassifier)
-
-
-def _known(data, key, make):
-    """Return `make()`, cached with `data` under `key` (unless it is None): reals never change."""
-    if key is None:
-        return make()
-    if key not in data._features:
-        if len(data._features) > 8:
-            data._features.clear()
-        data._features[key] = make()
-    return data._features[key]
-
-
-def _seen(extractor, data, index, device):
-    """Return the features of the real images at `index`, cached if the extractor has a hash."""
-
-    def make():
-        images = (data.floats(part, device) for part in index.split(1000))
-        return torch.cat([_read(extractor, part) for part in images])
-
-    sha256 = getattr(extractor, "sha256", None)
-    return _known(data, sha256 and (sha256, len(index), *index[:4].tolist()), make)
-
-
-def _read(extractor, images):
-    """Return the features of images on any device, with the extractor in evaluation mode."""
-    modules = [extractor] if isinstance(extractor, torch.nn.Module) else []
-    with evaluating(*modules):
-        return features.extract(extractor, images.to(_place(extractor, images.device)))
-
-
-def _logits(extractor, x):
-    """Return the logits, on the CPU, of features `x`, with the extractor in evaluation mode."""
-    modules = [extractor] if isinstance(extractor, torch.nn.Module) else []
-    with evaluating(*modules):
-        return extractor.logits(x.to(_place(extractor, x.device))).cpu()
-
-
-def _place(extractor, otherwise):
-    """Return the device of the extractor's weights, or `otherwise` if it has none."""
-    weights = extractor.parameters() if isinstance(extractor, torch.nn.Module) else iter(())
-    return next((weight.device for weight in weights), otherwise)
-
-
-def _figures(seen):
-    """Return the value of each metric that can be measured on `seen`."""
-    values = {name: figure.measure(seen) for name, figure in FIGURES.items()}
-    return {name: value for name, value in values.items() if value is not None}
+    values = {name: FIGURES[name].value(seen) for name in names or FIGURES}
+    known = {name: value for name, value in values.items() if value is not None}
+    missing = {name: why for name, why in known.items() if isinstance(why, str)}
+    return {name: value for name, value in known.items() if name not in missing}, missing
 
 
 def _intervals(seen, metrics):
@@ -281,7 +257,7 @@ def _intervals(seen, metrics):
     names = [name for name in FIGURES if FIGURES[name].error is bootstrap and name in metrics]
     values = []
     # wider features would take minutes
-    for _ in range(SAMPLES if seen.real.shape[1] <= 256 else 0):
+    for _ in range(SAMPLES if names and seen.real.shape[1] <= 256 else 0):
         sample = seen.resampled(*(torch.randint(n, (n,), generator=draws) for _ in range(2)))
         values.append([FIGURES[name].measure(sample) for name in names])
     if values:

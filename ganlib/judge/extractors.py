@@ -1,4 +1,4 @@
-"""Feature extractors trained on ImageNet, which need optional packages.
+"""Feature extractors: two trained on ImageNet, which need optional packages, and one untrained.
 
 They are modules from images `(N, C, H, W)` to features. `features.extractor(name)` builds them; a
 new one is a function here and an entry in `features.EXTRACTORS`.
@@ -19,6 +19,62 @@ LITE0 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 INCEPTION = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 
 
+FIELDS = 8  # a side of what `Pixels` reads
+FRAMES = 4  # of a clip
+
+
+class MissingPackages(ImportError):
+    """A package that an extractor needs is not installed; `install` is the pip command."""
+
+    def __init__(self, message, install):
+        super().__init__(message)
+        self.install = install
+
+
+class Pixels(nn.Module):
+    """An extractor that needs no training: the colours of an image in 8 x 8 fields.
+
+    It maps images `(N, C, H, W)` in [-1, 1], of any size and number of channels, to features
+    `(N, 64 C)`: the mean of each field and channel. Fields may cut pixels: then they get a share of
+    them. Clips `(N, C, T, H, W)` give `(N, 256 C)`, since T frames become 4 in the same way. The
+    Euclidean distance of two images over 8 sqrt(C) is their root mean square difference in colour,
+    from 0 to 2; products over the width are of order 1, as the kernel of KID expects. `sha256` is
+    that of the definition.
+    """
+
+    fit_for = (
+        "Fit for colours and layout, in 8 x 8 fields of an image; blind to detail: "
+        "sliced_wasserstein sees that."
+    )
+    fits = None
+    name = "pixels"
+    sha256 = hashlib.sha256(b"ganlib pixels: means of 8 x 8 fields, 4 frames, -1..1").hexdigest()
+
+    def forward(self, images):
+        require_floats(images, self.name, (4, 5))
+        images = images.float()
+        for axis, fields in ((-1, FIELDS), (-2, FIELDS), (-3, FRAMES))[: images.ndim - 2]:
+            weights = _fields(images.shape[axis], fields).to(images)
+            images = torch.tensordot(images, weights, ([axis], [0])).movedim(-1, axis)
+        return images.flatten(1)
+
+
+def _fields(size, count):
+    """Return `(size, count)`: the share that each of `size` pixels has in each of `count` fields.
+
+    The fields have one width, `size / count` pixels, and their shares add up to 1.
+    """
+    pixel = torch.arange(size, dtype=torch.float64)[:, None]
+    start = torch.arange(count, dtype=torch.float64) * size / count
+    common = torch.minimum(pixel + 1, start + size / count) - torch.maximum(pixel, start)
+    return common.clamp(min=0) * count / size
+
+
+def pixels(device=None):
+    """Return the `Pixels` extractor; it has no weights, and works on each device."""
+    return Pixels().to(device)
+
+
 class ImageNet(nn.Module):
     """An extractor: a `net` trained on ImageNet's photographs, with what it needs around it.
 
@@ -33,6 +89,7 @@ class ImageNet(nn.Module):
         "letters or other drawings, whose differences it was never taught."
     )
     fits = None
+    slow = True  # seconds for 100 images, without a GPU
 
     def __init__(self, name, sha256, net, look):
         super().__init__()
@@ -123,18 +180,30 @@ def _inception(net, images):
 
 
 def _packages(name, install, *modules):
-    """Import and return `modules`; ImportError, with the pip command, if one is missing."""
+    """Import and return `modules`. Raises MissingPackages if one is not installed, ImportError if
+    one is broken; both with the pip command.
+    """
     try:
         return [import_module(module) for module in modules]
     except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and any(
+            f"{module}.".startswith(f"{error.name}.") for module in modules
+        ):
+            raise MissingPackages(
+                f'extractor("{name}") needs optional packages ({error}): pip install {install}',
+                f"pip install {install}",
+            ) from error
         raise ImportError(
-            f'extractor("{name}") needs optional packages ({error}): pip install {install}'
+            f'a package of extractor("{name}") is installed and cannot be imported ({error}): '
+            f"pip install --force-reinstall {install}"
         ) from error
 
 
 def _checked(file, expected, remedy):
-    """Raise OSError unless the SHA-256 of `file` is `expected`; the message ends with `remedy`."""
-    sha = hashlib.sha256(file.read_bytes()).hexdigest()
+    """Raise OSError unless `file` is there and its SHA-256 is `expected`; the message ends with
+    `remedy`.
+    """
+    sha = hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else "that of no file"
     if sha != expected:
         raise OSError(
             f"{file} is corrupt or another version: its SHA-256 is {sha}, {expected} is expected; "

@@ -1,7 +1,8 @@
 """Feature extractors: modules that map images to the features that metrics are computed from.
 
-`evaluate(extractor=...)` takes a name from `EXTRACTORS`, or the user's own module. The digit
-classifier ships with ganlib.
+`evaluate(extractor=...)` takes a name from `EXTRACTORS`, or the user's own module; `choose` finds
+one for any images. The digit classifier ships with ganlib. What was read of a data set is kept with
+it.
 """
 
 import json
@@ -9,11 +10,16 @@ import struct
 
 import torch
 
+from ..data.images import as_uint8
+from ..game.contract import evaluating
 from ..machine.assets import asset
 from ..machine.choices import one_of
 from . import extractors
 from .classifiers import Classifier, load_classifier, ready, save_classifier, train_classifier  # noqa: F401
 from .reading import extract  # noqa: F401
+
+LITE0 = "efficientnet-lite0"
+SMALLEST = 16  # pixels a side: below it a picture is a blur to a net of 224 x 224
 
 DIGITS = (
     "digit-classifier.safetensors",
@@ -60,6 +66,7 @@ EXTRACTORS = {
     "digits": digit_classifier,
     "efficientnet-lite0": extractors.efficientnet_lite0,
     "inception": extractors.inception,
+    "pixels": extractors.pixels,
 }
 
 
@@ -69,10 +76,12 @@ def extractor(name, device=None):
     It maps float images in [-1, 1] to features `(N, d)`. "digits" is the classifier that ships with
     ganlib, with 64 features. "efficientnet-lite0" has 1,280 features of a small net trained on
     ImageNet, for colour photographs; it works offline. "inception" has the 2,048 features of
-    published FIDs; its weights are downloaded. Each has a `name`, `sha256` (of its weights),
-    `fit_for` (a sentence) and `fits` (names of data sets, or None). Raises ValueError for an
-    unknown name, ImportError, with the pip command, if a package is missing, OSError if the weights
-    are corrupt or cannot be downloaded.
+    published FIDs; its weights are downloaded. "pixels" has the colours of 8 x 8 fields: it needs
+    no package, and reads any number of channels, and clips. Each has a `name`, `sha256` (of its
+    weights or its definition), `fit_for` (a sentence) and `fits` (names of data sets, or None).
+    Raises ValueError for an unknown name, ImportError, with the pip command, if a package is
+    missing (then it is an extractors.MissingPackages) or broken, OSError if the weights are corrupt
+    or cannot be downloaded.
     """
     one_of(
         "extractor", name, list(EXTRACTORS), "; a module of your own needs no name: give it itself"
@@ -97,3 +106,92 @@ def reference(extractor):
             "classifier, or give held_out="
         )
     return {split: values.float() for split, values in load(content).items()}
+
+
+def choose(data, asked=None, device=None):
+    """Return (extractor, why that one, whether MNIST's shipped features are its real images).
+
+    asked: what `evaluate(extractor=...)` was given; None leaves the choice to `data`: the digit
+        classifier for digits as `load` returns them, EfficientNet-Lite0 for other images of 1 or 3
+        channels and at least 16 pixels a side, where its packages are installed, else "pixels".
+
+    Raises what `extractor` raises: for a broken or corrupt EfficientNet-Lite0 too, which is not
+    passed over.
+    """
+    digits = getattr(data, "known", None) in DigitClassifier.fits
+    if asked is None:
+        found, why = _choice(data, digits, device)
+    elif isinstance(asked, str):
+        found, why = extractor(asked, device), "it was asked for by name"
+    else:
+        found, why = asked, "it was given"
+    return found, why, digits and isinstance(found, DigitClassifier)
+
+
+def _choice(data, digits, device):
+    if digits:
+        why = f"these are {data.known!r}, as `load` brings them"
+        return extractor("digits", device), why
+    channels, size = data.shape[0], data.shape[1:]
+    if len(size) > 2:
+        why = f"these are clips, and {LITE0} reads single images"
+    elif channels not in (1, 3):
+        why = f"these have {channels} channels, and {LITE0} reads 1 or 3"
+    elif min(size) < SMALLEST:
+        why = f"{size[1]} x {size[0]} pixels are too few for {LITE0} ({SMALLEST} a side)"
+    else:
+        try:
+            return extractor(LITE0, device), (
+                f"images of {size[1]} x {size[0]} that are no known digits; taught on photographs, "
+                "it is less sure of drawings"
+            )
+        except extractors.MissingPackages as error:
+            why = f"{LITE0} is not installed: {error.install}"
+    return extractor("pixels", device), why
+
+
+def as_bytes(data, index):
+    """Return the real images at `index` as uint8 on the CPU."""
+    return as_uint8(data.floats(index, "cpu"))
+
+
+def cached(data, key, make):
+    """Return `make()`, cached with `data` under `key` (unless it is None): reals never change."""
+    if key is None:
+        return make()
+    if key not in data._features:
+        if len(data._features) > 8:
+            data._features.clear()
+        data._features[key] = make()
+    return data._features[key]
+
+
+def of_set(extractor, data, index, device):
+    """Return the features of the real images at `index`, cached if the extractor has a hash."""
+
+    def make():
+        images = (data.floats(part, device) for part in index.split(1000))
+        return torch.cat([read(extractor, part) for part in images])
+
+    sha256 = getattr(extractor, "sha256", None)
+    return cached(data, sha256 and (sha256, len(index), *index[:4].tolist()), make)
+
+
+def read(extractor, images):
+    """Return the features of images on any device, with the extractor in evaluation mode."""
+    modules = [extractor] if isinstance(extractor, torch.nn.Module) else []
+    with evaluating(*modules):
+        return extract(extractor, images.to(_place(extractor, images.device)))
+
+
+def logits_of(extractor, x):
+    """Return the logits, on the CPU, of features `x`, with the extractor in evaluation mode."""
+    modules = [extractor] if isinstance(extractor, torch.nn.Module) else []
+    with evaluating(*modules):
+        return extractor.logits(x.to(_place(extractor, x.device))).cpu()
+
+
+def _place(extractor, otherwise):
+    """Return the device of the extractor's weights, or `otherwise` if it has none."""
+    weights = extractor.parameters() if isinstance(extractor, torch.nn.Module) else iter(())
+    return next((weight.device for weight in weights), otherwise)

@@ -1,8 +1,7 @@
 """The table of figures: the metrics that `evaluate` reports.
 
-Each row says how a metric is measured, which direction is better, and where it is shown. A new
-metric is one row in `FIGURES` and one function in metrics.py: evaluation, curves, model card,
-doctor and the rules that end a run read the table.
+Each row says how a metric is measured, which direction is better, and where it is shown. A new one
+is a row in `FIGURES` and a function in metrics.py: all who judge a run read the table.
 """
 
 import math
@@ -14,16 +13,20 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from . import metrics
+from .sliced import SIDE
 
 MAIN = "frechet_distance"  # runs are compared by it, unless the user names another metric
+PATCHES, DIRECTIONS = 32, 256  # fewer than metrics.sliced_wasserstein draws, for speed
+ENOUGH = 128  # images a side for a distance between distributions
+SOME, NEIGHBOURS = 20, 12  # for a mean over pairs of images; for those that ask for the 5 nearest
 
 
 @dataclass(frozen=True)
 class Figure:
     """One row of the table, a metric.
 
-    measure: a function of a `Seen` that returns the metric's value, or None if the `Seen` lacks
-        what it needs.
+    measure: a function of a `Seen` that returns the metric's value; or a sentence, why it has none;
+        or None if it does not apply.
     better: "lower", "higher", or the number that is best.
     error: a function of (seen, value) that returns the standard error, or `bootstrap`; None if it
         is unknown.
@@ -31,6 +34,8 @@ class Figure:
     panel, colour: the panel of `curves` that shows the metric, and the colour of its line; None if
         none does.
     line: the key of the history that holds what real images get, for a second line in that panel.
+    needs: attributes of the `Seen`: the metric does not apply where one of them is None.
+    least: the fewest images a side.
     """
 
     name: str
@@ -41,6 +46,22 @@ class Figure:
     panel: str | None = None
     colour: str | None = None
     line: str | None = None
+    needs: tuple = ()
+    least: int = 2
+
+    def value(self, seen):
+        """Return the value for a `Seen`; a sentence, why there is none; None if it is unfit."""
+        if any(getattr(seen, name) is None for name in self.needs):
+            return None
+        if (few := min(len(seen.real), len(seen.fake))) < self.least:
+            return too_few(few, self.least)
+        value = self.measure(seen)
+        return f"it is {value}" if value in (math.inf, -math.inf) or value != value else value
+
+
+def too_few(count, least):
+    """Return the sentence that says why a metric is left out, where images are few."""
+    return f"{count} image{'s' * (count > 1)} a side, {least} are needed"
 
 
 @dataclass
@@ -49,7 +70,9 @@ class Seen:
 
     logits: the extractor's function from features to logits of the classes, or None.
     labels: the classes that G was given for the fakes, int64 `(N,)`, or None.
-    train, unseen: features of as many training images as held-out ones, or None.
+    train, unseen: features of images that G was trained on, and of held-out ones, or None.
+    images: as many real images as fakes themselves, uint8 `(N, C, H, W)` each, or None.
+    colours: the `extractors.Pixels` of fakes and of training images, or None.
     """
 
     real: torch.Tensor
@@ -58,6 +81,8 @@ class Seen:
     labels: torch.Tensor | None = None
     train: torch.Tensor | None = None
     unseen: torch.Tensor | None = None
+    images: tuple | None = None
+    colours: tuple | None = None
 
     @cached_property
     def real_logits(self):
@@ -116,15 +141,16 @@ def _share(seen, value):
 
 
 def _class_kl(seen):
-    return seen.classes[0].kl if seen.classes and seen.classes[1] else None
+    return seen.classes[0].kl if seen.classes[1] else None
 
 
 def _class_diversity(seen):
-    """Return the mean over the classes that have at least two real images, or None."""
+    """Return the mean over the classes that have real images which differ, or None."""
     if _class_kl(seen) is None:
         return None
     fake, real = seen.fake_logits.argmax(1), seen.real_logits.argmax(1)
-    enough = real.bincount(minlength=seen.real_logits.shape[1])[fake] > 1
+    classes = [c for c in fake.unique() if len(seen.real[real == c].unique(dim=0)) > 1]
+    enough = torch.isin(fake, torch.tensor(classes, dtype=torch.int64))
     if not enough.any():
         return None
     ratios = metrics.class_diversity(seen.fake[enough], fake[enough], seen.real, real)
@@ -133,14 +159,7 @@ def _class_diversity(seen):
 
 
 def _accuracy(seen):
-    if seen.labels is None or seen.logits is None:
-        return None
     return (seen.fake_logits.argmax(1) == seen.labels).double().mean().item()
-
-
-def _cross_entropy(seen):
-    known = seen.labels is not None and seen.logits is not None
-    return metrics.cross_entropy(seen.fake_logits, seen.labels) if known else None
 
 
 def _cross_entropy_error(seen, value):
@@ -149,10 +168,45 @@ def _cross_entropy_error(seen, value):
 
 
 def _memorised(seen):
-    return (
-        None
-        if seen.unseen is None
-        else metrics.memorisation(seen.fake, seen.train, seen.unseen).share
+    size = min(len(seen.train), len(seen.unseen))
+    if size < SOME:
+        return f"{size} training and held-out images each, {SOME} are needed"
+    return metrics.memorisation(seen.fake, seen.train[:size], seen.unseen[:size]).share
+
+
+def _copied(seen):
+    share = metrics.copying(*seen.colours).share
+    return "all training images are alike" if share is None else share
+
+
+def no_patches(count, shape):
+    """Return why `count` images of a `shape` have no `sliced_wasserstein`, or None."""
+    if len(shape) > 3:
+        return "these are clips, it compares patches of images"
+    if min(shape[1:]) < SIDE:
+        return f"images of {shape[2]} x {shape[1]}, its patches are {SIDE} x {SIDE}"
+    return too_few(count, ENOUGH) if count < ENOUGH else None
+
+
+def _sliced(seen):
+    """Return the mean over the levels, in the unit of published tables."""
+    real, fake = seen.images
+    if why := no_patches(len(real), real.shape[1:]):
+        return why
+    levels = metrics.sliced_wasserstein(real, fake, patches=PATCHES, directions=DIRECTIONS).values()
+    return 1000 * sum(levels) / len(levels)
+
+
+def _of_manifold(name, colour):
+    """Return the row of a share that `metrics.manifold` measures."""
+    return Figure(
+        name,
+        lambda seen: getattr(seen.manifold, name),
+        "higher",
+        _share,
+        panel="shares",
+        colour=colour,
+        least=NEIGHBOURS,
     )
 
 
@@ -167,52 +221,57 @@ FIGURES = {
             panel="Frechet distance",
             colour="tab:blue",
             line="floor",
-        ),
-        Figure("kid", lambda seen: seen.kid.value, "lower", lambda seen, value: seen.kid.error),
-        Figure(
-            "precision",
-            lambda seen: seen.manifold.precision,
-            "higher",
-            _share,
-            panel="shares",
-            colour="tab:orange",
+            least=ENOUGH,
         ),
         Figure(
-            "recall",
-            lambda seen: seen.manifold.recall,
-            "higher",
-            _share,
-            panel="shares",
-            colour="tab:red",
+            "sliced_wasserstein",
+            _sliced,
+            "lower",
+            panel="sliced Wasserstein distance",
+            colour="tab:blue",
+            line="real_sliced_wasserstein",
+            needs=("images",),
+            least=ENOUGH,
         ),
+        Figure(
+            "kid",
+            lambda seen: seen.kid.value,
+            "lower",
+            lambda seen, value: seen.kid.error,
+            least=SOME,
+        ),
+        _of_manifold("precision", "tab:orange"),
+        _of_manifold("recall", "tab:red"),
         Figure(
             "density",
             lambda seen: seen.manifold.density,
             1.0,
             lambda seen, value: seen.manifold.density_error,
+            least=NEIGHBOURS,
         ),
-        Figure(
-            "coverage",
-            lambda seen: seen.manifold.coverage,
-            "higher",
-            _share,
-            panel="shares",
-            colour="tab:purple",
-        ),
+        _of_manifold("coverage", "tab:purple"),
         Figure(
             "inception_score",
-            lambda seen: seen.logits and metrics.inception_score(seen.fake_logits),
+            lambda seen: metrics.inception_score(seen.fake_logits),
             "higher",
             bootstrap,
             panel="score of the classes",
             colour="tab:blue",
             line="real_inception_score",
+            needs=("logits",),
         ),
-        Figure("class_kl", _class_kl, "lower", bootstrap),
-        Figure("class_diversity", _class_diversity, 1.0),
-        Figure("accuracy", _accuracy, "higher", _share),
-        Figure("cross_entropy", _cross_entropy, "lower", _cross_entropy_error),
-        Figure("memorised", _memorised, 0.5, _share, floor=0.5),
+        Figure("class_kl", _class_kl, "lower", bootstrap, needs=("logits",)),
+        Figure("class_diversity", _class_diversity, 1.0, needs=("logits",)),
+        Figure("accuracy", _accuracy, "higher", _share, needs=("logits", "labels")),
+        Figure(
+            "cross_entropy",
+            lambda seen: metrics.cross_entropy(seen.fake_logits, seen.labels),
+            "lower",
+            _cross_entropy_error,
+            needs=("logits", "labels"),
+        ),
+        Figure("memorised", _memorised, 0.5, _share, floor=0.5, needs=("train", "unseen")),
+        Figure("copied", _copied, "lower", _share, line="real_copied", needs=("colours",)),
     )
 }
 

@@ -3,9 +3,11 @@
 import torch
 
 
-def require_floats(images, reader):
-    """Raise ValueError unless `images` are float `(N, C, H, W)`; `reader` is the net's name."""
-    if not images.is_floating_point() or images.ndim != 4:
+def require_floats(images, reader, axes=(4,)):
+    """Raise ValueError unless `images` are float `(N, C, H, W)`, or have so many `axes`; `reader`
+    is the net's name.
+    """
+    if not images.is_floating_point() or images.ndim not in axes:
         raise ValueError(
             f"images of {images.dtype} {tuple(images.shape)} were given; {reader} reads float "
             "(N, C, H, W) in [-1, 1]: ganlib.data.as_float makes them of uint8"
@@ -16,12 +18,13 @@ def require_floats(images, reader):
 def extract(extractor, images, batch=250):
     """Return the features `(N, d)` of `images (N, C, H, W)` in [-1, 1], as float32 on the CPU.
 
-    `extractor` is any module or function from images to float `(N, d)`; it gets `batch` images at a
-    time (on two CPU cores 250 at a time are 2.3 times as fast as 1,000). Raises ValueError if it
-    returns something else, or values that are not finite.
+    Clips `(N, C, T, H, W)` are for extractors that read them. `extractor` is any module or function
+    from images to float `(N, d)`; it gets `batch` images at a time (on two CPU cores 250 at a time
+    are 2.3 times as fast as 1,000). Raises ValueError if it returns something else, or values that
+    are not finite.
     """
     name, parts = getattr(extractor, "name", type(extractor).__name__), []
-    require_floats(images, name)
+    require_floats(images, name, (4, 5))
     for part in images.split(batch):
         output = extractor(part)
         kind = (

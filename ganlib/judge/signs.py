@@ -6,6 +6,7 @@ All but the norm of G's gradient are in units that do not depend on objective, n
 import statistics
 
 from ..game.losses import guess_of
+from .figures import FIGURES
 
 # Set on half "a" of the labelled runs of benchmarks/doctor_runs.py.
 # A comment first names what is compared: an attribute of `Signs`, or a metric in the history.
@@ -14,7 +15,8 @@ STEPS = 50  # step: the fewest; at the start D and G are in balance because neit
 JUMP = 0.4  # jump: above it the learning rate is too high
 FAR = 50  # frechet_distance: above so many floors the fakes are no images of the kind
 MEMORY = 0.75  # memorised: above it the fakes are too near to training images
-LIKE = 0.2  # precision: below it too few fakes look like real images for MEMORY to mean anything
+COPIED = 0.2  # copied: above it, and above the share of real images; by reason, on no labelled run
+LIKE = 0.2  # precision: below it too few fakes look like real images for these to mean anything
 SURE = 0.12  # ease: below it D hardly errs
 LOST = 0.98  # ease: above it D cannot tell reals from fakes
 FAINT = 0.03  # g_gradient: below it G learns little from D
@@ -40,9 +42,11 @@ class Signs:
         the first row left out.
     step: the last step.
     enough: whether there are enough rows and steps; if not, only `rows` to `far` are set.
-    judged: the rows that hold an evaluation.
+    judged: the rows that hold an evaluation; `distances` are their Frechet distances, if any.
     level: D's loss where it cannot tell reals from fakes; None for a critic.
     jump: the longest update of D or G in any row, over that of the net's weights after it.
+    nearer, copied: the shares of fakes, at the last evaluation, that are nearer to training images
+        than to held-out ones, and that are copies of them; 0 where that is no more than chance.
     far: whether the last evaluation, if any, puts the fakes more than `FAR` floors away.
     variety, diversity: those of the fakes over those of the reals, medians over `late`;
         `variety_now` and `diversity_now` are medians over the last three rows, since G can collapse
@@ -63,13 +67,19 @@ class Signs:
         self.late = late = rows[1:][-max(ROWS, len(rows) // 3) :]
         self.step = rows[-1]["step"] if rows else 0
         self.enough = len(late) >= ROWS and self.step >= STEPS
-        self.judged = [row for row in rows if "frechet_distance" in row]
+        self.judged = [row for row in rows if FIGURES.keys() & row.keys()]
+        name = "frechet_distance"  # a small set has none
+        self.distances = [row[name] for row in self.judged if name in row]
         self.level = guess_of(rows[-1]) if rows else None
         self.jump = max(
             (row.get(name, 0.0) for row in rows for name in ("update_d", "update_g")), default=0.0
         )
         last = self.judged[-1] if self.judged else {}
         self.far = last.get("frechet_distance", 0.0) > FAR * last.get("floor", float("inf"))
+        share, copied = last.get("memorised", 0.5), last.get("copied", 0.0)
+        alike = last.get("precision", 1.0) > LIKE  # noise too has a nearest image
+        self.nearer = share if alike and share > MEMORY else 0.0
+        self.copied = copied if alike and copied > COPIED + last.get("real_copied", 0.0) else 0.0
         if self.enough:
             self.variety, self.diversity, self.g_gradient = (
                 statistics.median(values)

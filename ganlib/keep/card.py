@@ -6,7 +6,7 @@ import html
 import json
 import re
 
-from ..judge.figures import FIGURES, MAIN
+from ..judge.figures import FIGURES
 from ..machine.progress import readable
 
 MARKS = re.compile(r"([\\`*_\[\]{}#~|$!])")  # what Markdown and GitHub's tables give a meaning
@@ -50,7 +50,7 @@ def card(config, metrics, history, files):
     Names of the user's (of the generator, the data, its classes, the licence) are written so that
     they are shown as they are: none can add front matter, HTML or Markdown of its own.
     """
-    values = metrics or next((row for row in reversed(history) if MAIN in row), {})
+    values = metrics or next((row for row in reversed(history) if FIGURES.keys() & row.keys()), {})
     floors = values.get(
         "floors", {name: values.get(figure.line) for name, figure in FIGURES.items() if figure.line}
     )
@@ -67,9 +67,11 @@ def card(config, metrics, history, files):
             f"and {values['n_real']:,} real images of "
             f"{plain(values['reference'])}; features: {plain(values['extractor'])}{sha}."
         )
+        if left := values.get("missing"):
+            conditions += f" Left out: {'; '.join(f'{name}: {why}' for name, why in left.items())}."
     elif rows:
         conditions = (
-            f"At step {values['step']:,} of the run, by `evaluate_every`: up to 2,000 fakes."
+            f"At step {values['step']:,} of the run, by `evaluate_every`: 2,000 fakes or less."
         )
     table = "\n".join(
         [

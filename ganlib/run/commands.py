@@ -95,7 +95,14 @@ def train(options):
         if first
         else None
     )
-    best = Autosave(gan, Path(options.out) / "best")
+    best, main = Autosave(gan, Path(options.out) / "best"), None
+    if options.evaluate_every is not None:
+        main = evaluation.settle(gan, images).main
+        if first and main != "frechet_distance":
+            kept = (
+                f"keeps the best {main}" if main else "stays empty: no figure orders so few images"
+            )
+            say(f"{Path(options.out) / 'best'} {kept}")
     now = None
     for now in training.train(
         gan,
@@ -108,7 +115,7 @@ def train(options):
         save_seconds=options.save_seconds,
         evaluate_every=options.evaluate_every,
     ):
-        if first and now.best():
+        if first and main is not None and now.best(main):
             best.save()
     launch.wait()
     reason = now.reason if now is not None else ""

@@ -27,7 +27,7 @@ class Now:
     reason: str | None = None
     whole: bool = True  # False while a step is half done, or raised: do not save such a state
     _finite: object = None
-    _cost: object = None
+    _best: object = None
 
     @property
     def step(self):
@@ -71,16 +71,12 @@ class Now:
 
         The table of figures (`judge.figures`) knows which way is better. For a figure of the user's
         own, `better` says it: "lower", "higher", or the best value. Raises ValueError if neither
-        does.
+        does, and if the evaluations leave `name` out.
         """
-        values = [row[name] for row in self.history if name in row]
-        if not values or not self.recorded or name not in self.history[-1]:
-            return False
-        cost = self._cost(name, better)
-        return cost(values[-1]) == min(map(cost, values))
+        return self.recorded and self._best is not None and self._best(self.history, name, better)
 
 
-def loop(run, game, play, records, rules, watchers, interrupted, cost=None):
+def loop(run, game, play, records, rules, watchers, interrupted, best=None):
     """Play steps, and yield a `Now` after each, until a rule, an interrupt or a figure that is not
     finite.
 
@@ -90,9 +86,9 @@ def loop(run, game, play, records, rules, watchers, interrupted, cost=None):
     watchers: objects that are told of each step, in this order, before the rules are asked; and of
         the end.
     interrupted: a context that notes signals; `interrupted(now)` returns why one ends the run.
-    cost: maps (name, better) to a function of a figure's value that is lower for better values.
+    best: whether the last of some rows has the best `name`: a function of (rows, name, better).
     """
-    now = Now(run, game, _finite=records.finite, _cost=cost)
+    now = Now(run, game, _finite=records.finite, _best=best)
 
     def tell_progress():
         now.progress = max((rule.progress(now) for rule in rules if rule.unit), default=None)

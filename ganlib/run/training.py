@@ -13,7 +13,7 @@ from .checks import fingerprint, same, with_gradients
 from .history import Records
 from .interrupt import Interrupts
 from .loop import Now, loop
-from .until import Rule
+from .until import Rule, best
 
 # A run, for the loop, checkpoints and the live view, is any object with these: `GAN`, `Several`.
 RUN = (
@@ -67,15 +67,16 @@ def train(
         of `history.row`.
     evaluate_every: steps between two evaluations, whose figures join the history: then `now.best()`
         works, and `below` and `plateau` can end the run. `evaluate(gan, data)` returns a dict; by
-        default 2,000 fakes are evaluated, `partial(ganlib.evaluate, n=..., extractor=...)` changes
-        that.
+        default at most 2,000 fakes are evaluated, 500 where EfficientNet-Lite0 reads them;
+        `partial(ganlib.evaluate, n=..., extractor=..., quiet=True)` changes that.
 
     An interrupt (the kernel's stop button, Ctrl-C) or SIGTERM lets the step finish and ends the
     loop; the next call goes on. A second interrupt raises KeyboardInterrupt at once. If a figure is
     no longer finite, the run goes back to its last finite row and ends, and the reason names step
     and layer. Raises ValueError at the call for nets that do not fit the data, a batch larger than
     the data, other data or settings than the run began with, gradients that are switched off, and
-    an `until` that cannot be read or needs evaluations that were not asked for; BlockingIOError if
+    an `until` that cannot be read, or needs evaluations that were not asked for or a figure that
+    they leave out; BlockingIOError if
     another process trains in `folder`.
     """
     rules = [
@@ -91,9 +92,8 @@ def train(
             f"view={view!r} was given; a watcher with update(now) and close(now) is expected, such "
             "as LiveView(...), or None"
         )
-    if evaluate_every is None and (
-        needs := [rule.rule.needs for rule in rules if hasattr(rule.rule, "needs")]
-    ):
+    needs = [rule.rule.needs for rule in rules if hasattr(rule.rule, "needs")]
+    if evaluate_every is None and needs:
         raise ValueError(
             f"until waits for {needs[0]!r}, and nothing evaluates: give evaluate_every=..."
         )
@@ -126,7 +126,7 @@ def train(
     if evaluate_every is not None:
         from ..judge.evaluation import Judge
 
-        watchers.append(Judge(gan, data, evaluate_every, evaluate))
+        watchers.append(Judge(gan, data, evaluate_every, evaluate, needs))
     if folder is not None and rank == 0:
         from ..keep.autosave import Autosave
 
@@ -235,15 +235,7 @@ def _begin(gan, game, settings, play, records, rules, watchers, interrupts, view
             "--out)."
         )
         return
-    yield from loop(gan, game, play, records, rules, watchers, interrupts, _cost)
-
-
-def _cost(name, better):
-    """Return the cost of a figure's values, by the table of figures; it is loaded when needed."""
-    from ..judge.figures import cost, direction
-
-    way = direction(name, better)
-    return lambda value: cost(value, way)
+    yield from loop(gan, game, play, records, rules, watchers, interrupts, best)
 
 
 def _held(autosave, settings):

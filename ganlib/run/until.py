@@ -174,13 +174,31 @@ def equilibrium(tolerance=0.1, rows=20):
     return rule
 
 
+def best(history, name, better=None):
+    """Return whether the last row has the best figure `name` of all rows; False if it has none.
+
+    Raises ValueError if nothing says which way is better, and if evaluations have only others.
+    """
+    from ..judge.figures import cost, direction
+
+    values = [row[name] for row in _evaluated(history, name)]
+    if not values or name not in history[-1]:
+        return False
+    way = direction(name, better)
+    return cost(values[-1], way) == min(cost(value, way) for value in values)
+
+
 def _evaluated(history, name):
     """Return the rows that have the figure `name`; ValueError if evaluations have only others."""
+    from ..judge.figures import FIGURES
+
     rows = [row for row in history if name in row]
-    judged = [row for row in history if "frechet_distance" in row]
+    judged = [row for row in history if FIGURES.keys() & row.keys()]
     if judged and not rows:
+        there = [figure for figure in FIGURES if figure in judged[-1]]
         raise ValueError(
             f"{name!r} is not among the figures of this run's evaluations; there are "
-            f"{', '.join(judged[-1])}"
+            f"{', '.join(there)}: name one of these. evaluate(...)['missing'] says why others are "
+            "left out"
         )
     return rows

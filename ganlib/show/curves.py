@@ -34,8 +34,8 @@ def curves(history):
     logits if the objective does not make a logit a probability. Right: the diversity of the fakes,
     which is the standard deviation of a pixel over 64 of them, mean over the pixels. If several
     GANs are trained in one run, each has a row of its own. If the run was evaluated, a last row
-    shows the metrics that have a panel in the table of figures, beside those of real images. Raises
-    ValueError for an empty history.
+    shows metrics that have a panel in the table of figures (three panels at most), beside those of
+    real images. Raises ValueError for an empty history.
     """
     if not history:
         raise ValueError("the history is empty; train first: it is recorded every 50 steps")
@@ -46,8 +46,8 @@ def curves(history):
     for start in (f"{name}." if name else "" for name in names):
         belief = LOGITS if history[-1].get(f"{start}absolute") == 0 else BELIEF
         panels += [_named(panel, start) for panel in (LOSSES, belief, DIVERSITY)]
-    if any(MAIN in row for row in history):
-        panels += _judged()
+    if any(FIGURES.keys() & row.keys() for row in history):
+        panels += _judged(history)
     rows = -(-len(panels) // 3)
     figure = Figure(figsize=(11, 3 * rows), layout="constrained")
     places = list(figure.subplots(rows, 3).flat)
@@ -82,18 +82,25 @@ def _named(panel, start):
     )
 
 
-def _judged():
-    """Return the panels of the table of figures; a metric with a `line` adds one of real images."""
+def _judged(history):
+    """Return the panels of the table of figures that the history has lines for, three at most.
+
+    A metric with a `line` adds one of real images.
+    """
     panels = {}
     for name, figure in FIGURES.items():
-        if figure.panel:
+        if figure.panel and any(name in row for row in history):
             lines = panels.setdefault(figure.panel, [])
             lines.append((name, "G" if figure.line else name, figure.colour))
             if figure.line:
                 lines.append((figure.line, "real images", "tab:green"))
+    # a row has three places: where classes have a score, the distance of patches gives way to it
+    shown = sorted(
+        panels.items(), key=lambda panel: panel[0] == FIGURES["sliced_wasserstein"].panel
+    )
     return [
         (title, None if any(label == "G" for _, label, _ in lines) else 1, lines)
-        for title, lines in panels.items()
+        for title, lines in shown[:3]
     ]
 
 

@@ -13,10 +13,10 @@ import torch
 from ..data.points import Distribution, Points, gaussian, grid, moons, painted, ring, spiral
 from ..game.contract import evaluating
 from ..game.losses import non_saturating
-from ..judge.coverage import Coverage, coverage
 from ..nets.known import ask, logits_of
 from . import film as films
 from . import pictures
+from .coverage import Coverage, coverage
 
 __all__ = [
     "Coverage",
