@@ -2,6 +2,7 @@ import base64
 import io
 import json
 import re
+from types import SimpleNamespace
 
 import numpy
 import pytest
@@ -396,3 +397,22 @@ def test_the_map_of_the_six_steps_marks_the_step_where_one_is():
     assert len({ganlib.six_steps(i).data for i in (None, *range(1, 7))}) == 7
     with pytest.raises(ValueError, match="step=7 was given; 1 to 6"):
         ganlib.six_steps(7)
+
+
+def test_speed_and_time_left_are_those_of_the_last_minute(small, monkeypatch):
+    """100 steps of 10 images at 2 a second, then the machine becomes four times as slow."""
+    lines, clock, gan = [], 1000.0, small()
+    monkeypatch.setattr(live_view.time, "monotonic", lambda: clock)
+    live = LiveView(every=0, share=1e9, draw=lambda gan: None)
+    screen = {"open": int, "draw": lambda *given: lines.append(given[1]), "close": lambda _: None}
+    live.screen = SimpleNamespace(**screen)
+    live.update(Now(gan, progress=0.0))
+    for step in range(1, 101):
+        clock += 0.5 if step <= 50 else 2.0
+        gan.step, gan.images_seen = step, 10 * step
+        live.update(Now(gan, progress=step / 200))
+        if step == 50:
+            assert lines[-1] == "step 50 · 20 images/s · 1:15 left"
+    assert lines[-1] == "step 100 · 5 images/s · 3:20 left"
+    live.close(Now(gan, progress=0.5, reason="stopped"))
+    assert lines[-1] == "step 100 · 8 images/s · stopped"  # 1,000 images in 125 s

@@ -7,6 +7,7 @@ step, and its `close` at the end.
 import html
 import json
 import time
+from collections import deque
 
 from ..judge.doctor import diagnose
 from ..judge.signs import ROWS
@@ -17,6 +18,7 @@ from .looks import compact, drawn
 from .timeline import write_moment
 
 UPDATES = 800  # most updates per cell: all are messages in the saved file (nbval fails past 2,000)
+RECENT = 60.0  # seconds: speed and time left are those of the last minute
 SHARE = 0.01  # largest share of the run's time that updates take, by default
 STATUS = {
     "p_real": "D(real) {:.2f}",
@@ -29,7 +31,8 @@ STATUS = {
 class LiveView:
     """A watcher that shows G's images of one fixed noise, and a line of text, while a run goes on.
 
-    total: the number of steps, for the line, which also shows losses, speed and the time left.
+    total: the number of steps, for the line, which also shows losses, speed and the time left, both
+        by the last minute; the last line has the mean speed.
     folder: the run's folder. At each update `latest.png` and `history.json` are written there. If
         it disappears, the run goes on without these files.
     every: seconds between two updates, at least.
@@ -76,7 +79,8 @@ class LiveView:
         """Draw if an update is due (the first one always is), or at once if `force`."""
         clock = time.monotonic()
         if self._start is None:
-            self._start, self._first = (clock, now.step, now.images), now.progress or 0.0
+            self._start = clock, now.step, now.images, now.progress or 0.0
+            self._recent = deque([self._start])
             self._updates, self._due, self._moment_due = 0, 0.0, 0.0
             if not (self.stay and getattr(self.screen, "handles", None)):  # those of a cell
                 self.screen.open()
@@ -93,6 +97,9 @@ class LiveView:
         if not force and (clock < self._due or self._updates >= UPDATES):
             return
         self._updates += 1
+        self._recent.append((clock, now.step, now.images, now.progress or 0.0))
+        while len(self._recent) > 2 and self._recent[1][0] <= clock - RECENT:
+            self._recent.popleft()
         picture = self.draw(now.gan) if self.draw else drawn(now.look())
         self.frames += [picture] if self.draw else []
         ask_doctor = not self.draw and len(now.history) > ROWS and "axes" not in now.history[-1]
@@ -140,13 +147,18 @@ class LiveView:
             self.away = True
 
     def _left(self, now, clock):
-        """Return the seconds that are left of the run; 0 if that is unknown."""
-        done = (now.progress or 0.0) - self._first  # of this call of `train`
-        return (clock - self._start[0]) * max(0.0, 1 - now.progress) / done if done > 0 else 0.0
+        """Return the seconds that are left of the run at the speed of the last minute; 0 if that
+        is unknown.
+        """
+        start, *_, before = self._recent[0]
+        done = (now.progress or 0.0) - before
+        return (clock - start) * max(0.0, 1 - now.progress) / done if done > 0 else 0.0
 
     def _status(self, now, clock):
-        """Return the line of text: step, losses, images per second, the time left or the reason."""
-        start, step, images = self._start
+        """Return the line of text: step, losses, images/s of the last minute, the time left; at
+        the end images/s of the whole run, and the reason.
+        """
+        start, step, images, _ = self._start if now.reason else self._recent[0]
         last = now.history[-1] if now.history else {}
         if now.stats:  # only here the view waits for the device, once per update
             last = {
