@@ -46,7 +46,7 @@ LATER = {  # public name: module:attribute, or the module that it is
     "plane": "show.plane",
     "plateau": "run.until:plateau",
     "preflight": "run.preflight:preflight",
-    "recipe": "run.recipes:recipe",
+    "recipe": "run.plans:recipe",
     "resume": "keep.checkpoint:resume",
     "schedules": "game.schedules",
     "scatter": "show.plots:scatter",

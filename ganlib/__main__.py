@@ -41,18 +41,13 @@ def main(arguments=None):
         help="ask for images by class, where the data have labels",
     )
     add.add_argument(
-        "--plan",
-        metavar="LENGTH",
-        help='stretch the schedules to so many images, "40k images"; or to a '
-        'time: "60s" is measured once as images, kept in FOLDER/plan.json, and ends the run',
-    )
-    add.add_argument(
         "--steps", type=int, default=10_000, help="steps, counted from the run's beginning"
     )
     add.add_argument(
         "--until",
         metavar="LIMIT",
-        help='instead of --steps: "1M images", "100 epochs", "60s", 5000 (steps), ...',
+        help='instead of --steps: "1M images", "100 epochs", 5000 (steps), ..., or a time, "60s", '
+        "which is measured once, as images; the schedules of a new run are planned for it",
     )
     add.add_argument(
         "--seed", type=int, default=0, help="decides weights, noise and the order of the data"

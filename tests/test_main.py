@@ -98,8 +98,6 @@ def test_a_conditional_run_of_a_recipe(tmp_path, capsys):
         assert main(["sample", out, "--n", "12", "--out", str(tmp_path / "a.npy"), *asked]) == 0
         expected = ganlib.data.as_uint8(gan.sample(12, labels)).numpy()
         assert (numpy.load(tmp_path / "a.npy") == expected).all()
-    assert main([*options, "--plan", "500"]) == 1
-    assert "has lr = Linear(points=" in capsys.readouterr().err
     assert main([*options, "--recipe", "dcgan"]) == 1
     assert "has G = {'net': 'CompactGenerator'" in capsys.readouterr().err
 
@@ -185,8 +183,6 @@ def test_evaluate_judges_a_run_and_keeps_the_best(tmp_path, capsys):
         "4",
         "--evaluate-every",
         "2",
-        "--plan",
-        "200",
         "--out",
         str(out),
     ]
@@ -234,27 +230,41 @@ def test_a_run_that_is_not_finite_is_no_success(tmp_path, capsys, monkeypatch):
     assert all(weight.isfinite().all() for weight in gan.G.parameters())
 
 
-def test_a_plan_in_seconds_is_measured_once_and_kept(tmp_path, capsys, monkeypatch):
+def test_a_time_is_measured_once_and_kept(tmp_path, capsys, monkeypatch):
     """A second start at another speed keeps the first's schedules: they are functions of images."""
-    out, rates = tmp_path / "run", iter([100.0, 7.0])
-    monkeypatch.setattr("ganlib.run.speed.planned_rate", lambda *_, **__: next(rates))
-    options = ["train", "--recipe", "small", "--plan", "4s", "--out", str(out), "--device", "cpu"]
-    assert main([*options, "--until", "100 images"]) == 0
-    assert "4s at 100 images/s: planned for 400 images" in capsys.readouterr().out
-    assert main(options) == 0
+    out, rates = tmp_path / "run", iter([100.0])
+    monkeypatch.setattr("ganlib.run.plans.planned_rate", lambda *_: next(rates))
+    options = ["train", "--recipe", "small", "--out", str(out), "--device", "cpu"]
+    assert main([*options, "--until", "4s"]) == 0
     said = capsys.readouterr().out
-    assert (
-        "planned for 400 images" in said
-        and "going on from step 2 (100 images)" in said
-        and "step 8" in said
-    )
-    assert main([*options, "--plan", "9s"]) == 1
-    assert "was planned for 4s, --plan 9s was given" in capsys.readouterr().err
-    assert main([*options, "--plan", "9 steps"]) == 1
-    assert (
-        '--plan 9 steps was given; images (40_000, "40k images", "3 epochs"), or a time'
-        in capsys.readouterr().err
-    )
+    assert "small: 4s at 100 images/s: its schedules are planned for 400 images" in said
+    assert "ended: 400 images, at step 8" in said
+    assert main([*options, "--until", "0.0666667 min"]) == 0  # nearly the same
+    said = capsys.readouterr().out
+    assert f"{out}: keeps the plan with which it began, 4s, 400 images; 0.0666667 min is" in said
+    assert "going on from step 8 (400 images)" in said
+    assert main([*options, "--until", "4s"]) == 0
+    said = capsys.readouterr().out
+    assert "keeps" not in said and "this run is finished: 400 images" in said
+    assert main([*options, "--until", "5000s", "--recipe", "classic"]) == 1  # it has no plan
+    assert "planned" not in capsys.readouterr().out
+
+
+def test_a_run_goes_on_with_its_schedules_to_another_length(tmp_path, capsys):
+    out = tmp_path / "run"
+    options = ["train", "--recipe", "small", "--device", "cpu", "--out", str(out)]
+    assert main([*options, "--until", "100 images", "--batch-size", "10"]) == 0
+    said = capsys.readouterr().out
+    assert "small: 100 images: its schedules are planned for 100 images" in said
+    assert export.rebuild(out).trained_on["plan"] == {
+        "until": "100 images",
+        "images": 100,
+        "batch_size": 10,
+    }
+    assert main([*options, "--steps", "12"]) == 0  # with the batch that it had
+    said = capsys.readouterr().out
+    assert "keeps the plan with which it began, 100 images, 100 images; 12 is only where" in said
+    assert "saved at step 12" in said and export.rebuild(out).images_seen == 120
 
 
 def test_images_of_ones_own(tmp_path, capsys):
@@ -304,29 +314,20 @@ def test_images_of_ones_own(tmp_path, capsys):
     assert "say how large they are to be" in capsys.readouterr().err
 
 
-def test_lengths_mean_what_they_mean_elsewhere(tmp_path, capsys):
-    options = [
-        "train",
-        "--recipe",
-        "small",
-        "--device",
-        "cpu",
-        "--batch-size",
-        "10",
-        "--out",
-        str(tmp_path / "run"),
-    ]
-    assert main([*options, "--until", "3", "--plan", "2k images"]) == 0
-    said = capsys.readouterr().out
-    assert "saved at step 3\n" in said
-    gan = export.rebuild(tmp_path / "run")
-    assert gan.step == 3 and not (tmp_path / "run" / "plan.json").exists()
-    assert (
-        main([*options, "--until", "5 steps", "--plan", "2000"]) == 0
-    )  # the same plan, in other words
-    assert "going on from step 3" in capsys.readouterr().out
-    assert main([*options, "--plan", "3k images"]) == 1
-    assert "has lr = Linear(points=" in capsys.readouterr().err
+def test_steps_are_planned_with_the_recipes_own_batch(tmp_path, capsys):
+    """3,000 steps of 50 images: a plan of 150,000 images would have batches of 100 by itself."""
+    options = ["train", "--recipe", "small", "--device", "cpu", "--out", str(tmp_path / "run")]
+    steps = iter([])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ganlib.run.training.train", lambda *_, **given: steps)
+        patch.setattr("ganlib.run.commands.resume", lambda *_: plans.append(_[1]))
+        plans = []
+        assert main([*options, "--steps", "3000"]) == 0
+    assert "small: 3000: its schedules are planned for 150,000 images" in capsys.readouterr().out
+    (gan,) = plans
+    assert gan.players["D"].lr.points[-1] == (150_000, 4e-5)
+    assert main([*options, "--steps", "2", "--batch-size", "10"]) == 0
+    assert "planned for 20 images" in capsys.readouterr().out
 
 
 def test_evaluate_finds_the_folder_of_the_run_again(tmp_path, capsys, monkeypatch):

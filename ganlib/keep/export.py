@@ -182,10 +182,11 @@ def _config(gan, name, license):
     """Return the content of config.json, but for what `export` adds."""
     version = import_module("ganlib").__version__
     trained = {
-        key: x for key, x in (gan.trained_on or {}).items() if not key.endswith("brightness")
+        key: x
+        for key, x in (gan.trained_on or {}).items()
+        if key not in ("loaded", "plan") and not key.endswith("brightness")  # where is private
     }
     names = trained.pop("classes", None) or []
-    trained.pop("loaded", None)  # where the images lie is private
     return {
         "format": FORMAT,
         "library": f"ganlib {version}, torch {torch.__version__.split('+')[0]}",

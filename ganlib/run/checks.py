@@ -9,7 +9,8 @@ import torch
 from ..machine.progress import say
 
 READ = 2**23  # bytes of a set's pixels, and of its labels, that its fingerprint reads at most
-AROUND = ("loaded", "brightness")  # may change: where the data are, and what `alike` compares
+# may change: where the data are, what `alike` compares, and what the schedules say by themselves
+AROUND = ("loaded", "brightness", "plan")
 IDENTITY = ("pixels", "labels")  # which data they are; older checkpoints do not say it
 AGAIN = (
     "use the same, or start anew in another folder or with fresh=True (in the notebooks: FRESH = "

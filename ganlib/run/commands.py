@@ -1,7 +1,6 @@
 """The commands of the command line: each takes the parsed options and returns the exit status."""
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from ..data import augment
@@ -21,6 +20,7 @@ from ..show.live import LiveView
 from ..show.pictures import show
 from . import speed, training
 from .checks import fingerprint, other
+from .plans import planned
 from .preflight import preflight
 from .recipes import recipe
 
@@ -67,29 +67,17 @@ def train(options):
         raise ValueError(
             f"--conditional was given, and {images.name!r} has no labels; leave it out"
         )
-    planned = None
-    if options.plan is not None:
-        make, file = (
-            partial(recipe, options.recipe, images.shape, classes),
-            Path(options.out) / "plan.json",
-        )
-        planned, timed = speed.planned_images(
-            options.plan, make, images, file, options.batch_size, first
-        )
-        options.until = options.until or (f"{planned} images" if timed else None)
-    chosen = recipe(options.recipe, images.shape, classes, planned)
-    if options.augment:
-        chosen = replace(chosen, augment=getattr(augment, options.augment))
+    until = options.until or options.steps
+
+    def make(length):
+        made = recipe(options.recipe, images.shape, classes, length)
+        return replace(made, augment=augmentation) if augmentation else made
+
+    augmentation = getattr(augment, options.augment) if options.augment else None
+    chosen = planned(make, until, images, options.out, options.batch_size)
     batch_size = chosen.batch_size if options.batch_size is None else options.batch_size
-    length = options.steps * batch_size * processes.place()[1] * chosen.n_critic
-    if chosen.images and options.until is None and not 0.8 < length / chosen.images < 1.25:
-        say(
-            f"{chosen.name}: its schedules are planned for {chosen.images:,} images, this run has "
-            f"{length:,}; --plan {length} stretches them"
-        )
     gan = chosen.gan(options.seed).to(device)
     resume(options.out, gan)
-    until = options.until or options.steps
     view = (
         LiveView(total=options.steps if until == options.steps else None, folder=options.out)
         if first

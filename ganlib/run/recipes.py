@@ -50,6 +50,7 @@ class Recipe(Game):
     lr, betas, ema: see `GAN`.
     images: the length of the run that the schedules are planned for; after it they keep their last
         values.
+    until: the same as it was given, "5 min", where it was; see plans.py.
 
     `gan(seed)` builds the nets and their optimizers; `train` takes the recipe itself as the game.
     """
@@ -63,6 +64,7 @@ class Recipe(Game):
     betas: tuple = (0.9, 0.999)
     ema: float | Callable | None = None
     images: int | None = None
+    until: str | None = None
 
     def gan(self, seed=None, **settings):
         """Return a `GAN` with fresh nets; `seed` and other settings are passed to it."""
@@ -81,14 +83,8 @@ class Recipe(Game):
 
 
 def recipe(name, shape=(1, 28, 28), classes=0, images=None):
-    """Return the `Recipe` of this name for images of `shape` (C, H, W), conditional on `classes`
-    classes if there are any.
-
-    The names are classic, dcgan, lsgan, wgan, wgan-gp, sngan, r3gan, small, infogan and acgan;
-    `recipe(name).source` says where it is from. `images` (10 or more) is the length of the planned
-    run: schedules that end with the run are stretched to it. By default the plan is the recipe's.
-    Raises ValueError for an unknown name, a shape that its nets cannot draw, classes for a recipe
-    that takes none, and acgan without classes.
+    """Return the `Recipe` of this name, planned for `images` images; see `plans.recipe`, which is
+    `ganlib.recipe`.
     """
     one_of("recipe", name, list(RECIPES))
     if images is not None and (as_whole(images) or 0) < 10:

@@ -1,23 +1,21 @@
 """Measure how fast this machine trains, by batch size and image size, and compare that with its
-matrix products; and turn a planned time into a number of images.
+matrix products; and how fast a recipe trains that is planned for a time.
 """
 
-import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..data.images import Images
-from ..machine import processes
+from ..machine import files, processes
 from ..machine.device import choice
-from ..machine.files import replace
 from ..machine.progress import say
 from ..machine.trials import best_of, dtype_of
 from .recipes import recipe
 from .training import train
-from .until import length
 
 BATCHES = (25, 50, 100, 200, 400)
 SIZES = (14, 28, 32, 56, 64)
@@ -80,7 +78,8 @@ def rate(made, data, seconds=4.0, batch_size=None, device=None):
     with torch.random.fork_rng(devices=[]):
         gan = made.gan(0).to(data.images.device if device is None else device)
     size, start = batch_size or made.batch_size, (time.perf_counter(), 0)
-    for now in train(gan, data, made.step, until=f"{seconds}s", batch_size=size):
+    unplanned = replace(made, until=None)  # else a plan of as many seconds would end it
+    for now in train(gan, data, unplanned, until=f"{seconds}s", batch_size=size):
         if now.step == 3 or now.reason:
             _wait(gan.device)
             here = time.perf_counter(), now.images
@@ -100,41 +99,6 @@ def planned_rate(make, data, goal, batch_size=None, seconds=4.0):
     if batch_size is None and planned.batch_size != default.batch_size:
         speed = processes.agree(rate(planned, data, seconds))
     return speed
-
-
-def planned_images(text, make, data, file, batch_size=None, first=True):
-    """Return (images that the schedules are planned for, whether the plan is a time) for the plan
-    `text`, which `until.length` reads.
-
-    A time is measured once in a run's life, with the recipe that `make(images)` returns, and stored
-    in `file`, so that a run resumed elsewhere keeps its plan. `first`: whether this process, of
-    several, writes the file. Raises ValueError if `text` is neither images nor a time, or not the
-    plan that the run began with.
-    """
-    number, unit = length(text, len(data), bare="image") or (None, None)
-    if unit == "image":
-        return round(number), False
-    if unit != "second":
-        raise ValueError(
-            f'--plan {text} was given; images (40_000, "40k images", "3 epochs"), or a time '
-            '("60s", "5 min"), are expected'
-        )
-    plan = processes.agree(json.loads(file.read_text()) if first and file.exists() else None)
-    if plan is None:
-        speed = planned_rate(make, data, number, batch_size)
-        plan = {"plan": text, "images": round(speed * number), "images_per_second": round(speed, 1)}
-        if first:
-            replace(file, lambda out: out.write(json.dumps(plan).encode()))
-    if plan["plan"] != text:
-        raise ValueError(
-            f"the run in {file.parent} was planned for {plan['plan']}, --plan {text} was given; "
-            "use the same, or another --out"
-        )
-    say(
-        f"{text} at {plan['images_per_second']:,.0f} images/s: planned for {plan['images']:,} "
-        "images"
-    )
-    return plan["images"], True
 
 
 def _player(made, data, batch, device):
@@ -193,7 +157,7 @@ def _plot(rows, file):
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("images per second")
     figure.axes[0].legend(frameon=False)
-    replace(
+    files.replace(
         file,
         lambda target: figure.savefig(
             target, dpi=120, format=file.suffix.removeprefix(".") or "png"

@@ -13,7 +13,7 @@ from .checks import fingerprint, same, with_gradients
 from .history import Records
 from .interrupt import Interrupts
 from .loop import Now, loop
-from .until import Rule, best
+from .until import Rule, best, in_images
 
 # A run, for the loop, checkpoints and the live view, is any object with these: `GAN`, `Several`.
 RUN = (
@@ -54,7 +54,8 @@ def train(
     until: a number of steps, "1M images", "100 epochs", "60s" ("5 min", "1h"), a function of `now`
         that returns True or why the run ends, or a list of these; the first that holds ends the
         run, and `now.reason` names it. Steps, images and epochs count from the run's start, seconds
-        from this call.
+        from this call; but a time that the recipe was planned for (`recipe(until="5 min")`) ends
+        where its schedules end, at the number of images that was measured then.
     view: a watcher, such as `LiveView`: it gets `view.update(now)` at each step, `view.close(now)`
         at the end.
     folder: where the run is saved every `save_seconds` (less often if that took more than 1 % of
@@ -79,8 +80,9 @@ def train(
     they leave out; BlockingIOError if
     another process trains in `folder`.
     """
+    game = as_game(step)
     rules = [
-        Rule(rule, len(data))
+        Rule(in_images(rule, game, len(data)), len(data))
         for rule in (until if isinstance(until, (list, tuple)) and until else [until])
     ]
     batch_size = whole("batch_size", batch_size)
@@ -104,7 +106,6 @@ def train(
         )
     with_gradients(gan)
     identity, data = fingerprint(data), data.near(gan.device)
-    game = as_game(step)
     game.check(gan, data)
     for one in gan.gans.values():
         training_mode(one)
@@ -118,6 +119,8 @@ def train(
     settings |= identity
     same(gan.trained_on or settings, settings)
     settings |= {"loaded": data.loaded} if getattr(data, "loaded", None) else {}
+    if (plan := (gan.trained_on or {}).get("plan") or _plan_of(game, batch_size)) is not None:
+        settings["plan"] = plan
     for rule in rules:
         if hasattr(rule.rule, "check"):
             rule.rule.check(game.reading())
@@ -236,6 +239,13 @@ def _begin(gan, game, settings, play, records, rules, watchers, interrupts, view
         )
         return
     yield from loop(gan, game, play, records, rules, watchers, interrupts, best)
+
+
+def _plan_of(game, batch_size):
+    """Return the plan of a recipe that was made for a length, for `plans.kept`; or None."""
+    until = getattr(game, "until", None)
+    planned = isinstance(until, str) and isinstance(getattr(game, "images", None), int)
+    return {"until": until, "images": game.images, "batch_size": batch_size} if planned else None
 
 
 def _held(autosave, settings):

@@ -44,6 +44,21 @@ def length(text, epoch, bare="step"):
     return (round(number), unit.removesuffix("s")) if whole else None
 
 
+def alike(a, b, epoch):
+    """Whether two lengths are the same: "60s" and "1 min"."""
+    lengths = length(a, epoch), length(b, epoch)
+    return str(a) == str(b) or (lengths[0] == lengths[1] and lengths[0] is not None)
+
+
+def in_images(rule, game, epoch):
+    """Return `rule`; or, if it is the time that the recipe `game` was planned for, the number of
+    images which that was measured to be: there its schedules end.
+    """
+    plan, (_, unit) = getattr(game, "until", None), length(rule, epoch) or (None, None)
+    meant = unit == "second" and isinstance(plan, str) and alike(rule, plan, epoch)
+    return f"{game.images} images" if meant else rule
+
+
 class Rule:
     """One entry of `until`. Called with `now`, it returns why the run ends, or None.
 
