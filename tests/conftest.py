@@ -23,11 +23,11 @@ from ganlib.machine.device import choice  # noqa: E402
 def machine_as_it_was():
     """Undo what a test lets `setup` choose for the process: an example of a guide asks for bf16."""
     threads, matmul = torch.get_num_threads(), torch.get_float32_matmul_precision()
-    precision, device = choice.precision, choice.device
+    chosen = choice.precision, choice.device, choice.threads, choice.usual
     yield
     torch.set_num_threads(threads)
     torch.set_float32_matmul_precision(matmul)
-    choice.precision, choice.device = precision, device
+    choice.precision, choice.device, choice.threads, choice.usual = chosen
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Schedules planned for a length: `recipe(until=...)`, and how a run keeps its plan."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -103,6 +104,7 @@ def test_the_same_length_in_other_words():
 def test_a_time_means_the_images_of_its_plan_and_no_others(digits, measured):
     made = ganlib.recipe("small", digits.shape, until="5 min")
     assert in_images("5 min", made, 9) == in_images("300s", made, 9) == "30000 images"
+    assert in_images("5 min", SimpleNamespace(eager=made), 9) == "30000 images"  # compiled
     for other in ("4 min", 300, "300 images", made.source, print):
         assert in_images(other, made, 9) is other
     assert in_images("5 min", ganlib.recipe("small"), 9) == "5 min"

@@ -6,7 +6,7 @@ from PIL import Image
 from test_own import write
 
 import ganlib
-from ganlib.run.preflight import near_duplicates
+from ganlib.run.preflight import _lasting, near_duplicates
 
 
 def photos(n, size=(40, 30), start=0):
@@ -119,3 +119,19 @@ def test_near_duplicates_are_found_and_others_are_not(digits):
     assert near_duplicates(ganlib.Images(plain)) == [(0, 1), (2, 3)]
     double = ganlib.Images(torch.cat([digits.images[:500], digits.images[:500]]))
     assert {j for _, j in near_duplicates(double)} >= set(range(500, 1000))
+
+
+@pytest.mark.parametrize(
+    "seconds, said",
+    [
+        (0.4, "0 s"),
+        (44, "44 s"),
+        (98, "98 s"),
+        (99, "1.6 min"),
+        (599, "10.0 min"),
+        (2280, "38 min"),
+    ],
+)
+def test_a_time_is_said_with_two_digits(seconds, said):
+    """44 s were "about 1 min" before, which is a third too much."""
+    assert _lasting(seconds) == said

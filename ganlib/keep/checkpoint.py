@@ -12,6 +12,7 @@ import torch
 
 from ..machine import processes
 from ..machine.choices import flag
+from ..machine.device import choice
 from ..machine.files import replace
 from ..machine.folder import path_of
 from ..machine.progress import say
@@ -150,7 +151,11 @@ def resume(folder, gan, fresh=False):
     changed = [f"{name} {today[name]} (was {then[name]})" for name in names]
     precision = f", in {gan.precision} as it began" if gan.precision != wanted else ""
     if then["device"] == "cpu" == today["device"]:
-        torch.set_num_threads(then["threads"])
+        threads, usual = then["threads"], then.get("usual", then["threads"])
+        if choice.threads is not None:  # then nothing would go back to the usual number
+            threads = usual
+        choice.usual = usual, threads
+        torch.set_num_threads(threads)
         torch.set_float32_matmul_precision(then["precision"])
     note = f"; not bit for bit: {', '.join(changed)}" if changed else ""
     note += f"; saved in {place}, while {folder} was away" if place != folder else ""

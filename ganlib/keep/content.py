@@ -9,6 +9,7 @@ from importlib import import_module
 import torch
 
 from ..machine import processes
+from ..machine.device import choice
 from ..machine.values import text
 from ..nets.rebuild import settings
 from .plain import plain
@@ -94,16 +95,20 @@ def _settings(player):
 
 
 def machine_of(gan):
-    """Return what decides the low bits of a run's numbers, and the versions that wrote it."""
+    """Return what decides the low bits of a run's numbers, and the versions that wrote it.
+
+    `usual`: the threads on a quiet machine, where there are fewer now; see machine/threads.py.
+    """
+    threads, (usual, left) = torch.get_num_threads(), choice.usual
     return {
         "ganlib": import_module("ganlib").__version__,
         "python": platform.python_version(),
         "torch": torch.__version__.split("+")[0],
         "device": gan.device.type,
         "processes": processes.place()[1],
-        "threads": torch.get_num_threads(),
+        "threads": threads,
         "precision": torch.get_float32_matmul_precision(),
-    }
+    } | ({"usual": usual} if left == threads != usual else {})
 
 
 def same_optimizers(run, state, place):

@@ -39,8 +39,9 @@ def whole(content, size):
         raise ValueError("config holds a tensor")
     state, machine = content["state"], content["machine"]
     _has("machine", machine, {"device": str, "torch": str, "processes": int, "threads": int})
-    _has("machine", machine, {"precision": str})
-    if not 1 <= machine["threads"] <= 2**16 or machine["precision"] not in PRECISIONS:
+    _has("machine", {"usual": 1} | machine, {"precision": str, "usual": int})
+    threads = machine["threads"], machine.get("usual", 1)
+    if not 1 <= min(threads) <= max(threads) <= 2**16 or machine["precision"] not in PRECISIONS:
         raise ValueError(f"machine = {reprlib.repr(machine)}")
     _has("state", state, COUNTERS)
     if "gans" in state:

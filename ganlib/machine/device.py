@@ -10,15 +10,15 @@ import torch
 from .trials import medium_is_float32, step_seconds, threads_to_use
 
 LOOP = 1.3  # a step of the loop against `step_seconds`: benchmarks/LOG.md, 2026-11-25
-
 PRECISIONS = ("float32", "bf16")
+COLAB = " This Colab runtime has no GPU: Runtime > Change runtime type > T4 GPU, then Run all."
 
 
 class choice:
     """What `setup` chose for this process: the defaults of a `GAN`."""
 
-    precision = "float32"
-    device = None
+    precision, device, threads = "float32", None, None  # threads: those given, or None
+    usual = None, None  # threads on a quiet machine, and those that a trial has left
 
 
 def setup(seed=0, device=None, threads=None, precision="float32"):
@@ -27,7 +27,8 @@ def setup(seed=0, device=None, threads=None, precision="float32"):
     precision: "float32"; "bf16" (training under autocast); or "fast": bf16 on a CPU that has units
         for it, where it was measured to be faster, else float32.
     threads: of the CPU. By default torch's number, or fewer where a trial shows that fewer are
-        faster, since other processes keep cores busy; a checkpoint keeps them.
+        faster, since other processes keep cores busy; `train` goes on trying; a checkpoint keeps
+        them.
 
     A CPU's matmul precision for float32 becomes "medium", often faster, if a trial shows float32's
     error; else "highest". Raises ValueError for a device or number that it cannot set.
@@ -52,9 +53,12 @@ def setup(seed=0, device=None, threads=None, precision="float32"):
         raise ValueError(
             f'precision={precision!r} was given; "float32", "bf16" or "fast" is expected'
         )
-    choice.precision, choice.device = precision, device
+    choice.precision, choice.device, choice.threads = precision, device, threads
     if threads is None and device.type == "cpu":
-        threads, why = threads_to_use(precision)
+        if choice.usual[1] == torch.get_num_threads():  # fewer than usual, by an earlier trial
+            torch.set_num_threads(choice.usual[0])
+        usual, (threads, why) = torch.get_num_threads(), threads_to_use(precision)
+        choice.usual = usual, threads
         if why:
             print(why, flush=True)
     if threads is not None:
@@ -78,11 +82,7 @@ def describe(device):
         f"CPU: {processor()}, {torch.get_num_threads()} threads, {choice.precision}. A million "
         f"images of the classic recipe take about {minutes:.{0 if minutes >= 10 else 1}f} min."
     )
-    if "COLAB_RELEASE_TAG" in os.environ:
-        line += (
-            " This Colab runtime has no GPU: Runtime > Change runtime type > T4 GPU, then Run all."
-        )
-    return line
+    return line + COLAB * ("COLAB_RELEASE_TAG" in os.environ)
 
 
 def processor():

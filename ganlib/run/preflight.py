@@ -111,7 +111,7 @@ def preflight(data, name="small", conditional=None, seconds=3.0):
             facts |= {"images_per_second": speed, "minutes": plan / speed / 60}
             lines.append(
                 f"recipe {name}, batch {batch}: {speed:,.0f} images/s on this machine; its plan of "
-                f"{plan:,} images takes about {max(1, round(plan / speed / 60))} min"
+                f"{plan:,} images takes about {_lasting(plan / speed)}"
             )
         facts["batch_size"] = batch
     except (ValueError, RuntimeError) as error:  # a size that it cannot draw, or too little memory
@@ -121,6 +121,12 @@ def preflight(data, name="small", conditional=None, seconds=3.0):
     result = Preflight(sheet, lines, advice, facts, batch or max(1, min(50, n // 4)))
     say(result)
     return result
+
+
+def _lasting(seconds):
+    """Return a time as a text of two digits or more: "45 s", "2.4 min", "38 min"."""
+    minutes = seconds / 60
+    return f"{seconds:.0f} s" if seconds < 99 else f"{minutes:,.{0 if minutes >= 10 else 1}f} min"
 
 
 def _some(texts, most, total=None):

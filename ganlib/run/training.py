@@ -8,6 +8,7 @@ from ..game.steps import as_game, gan_step
 from ..machine import launch, processes
 from ..machine.choices import whole
 from ..machine.progress import say
+from ..machine.threads import watch
 from ..nets.trying import training_mode
 from .checks import fingerprint, same, with_gradients
 from .history import Records
@@ -154,6 +155,9 @@ def train(
         return stats
 
     records = Records(gan, data, game, play, record_every, evaluate_every)
+    if world == 1 and gan.device.type == "cpu" and (threads := watch(records.reading)):
+        watchers.insert(0, threads)
+        play = threads.timed(play)
     if folder is not None:
         settings = _held(autosave, settings)
     steps = _begin(gan, game, settings, play, records, rules, watchers, interrupts, view)
@@ -243,6 +247,7 @@ def _begin(gan, game, settings, play, records, rules, watchers, interrupts, view
 
 def _plan_of(game, batch_size):
     """Return the plan of a recipe that was made for a length, for `plans.kept`; or None."""
+    game = getattr(game, "eager", game)  # that of a compiled step
     until = getattr(game, "until", None)
     planned = isinstance(until, str) and isinstance(getattr(game, "images", None), int)
     return {"until": until, "images": game.images, "batch_size": batch_size} if planned else None

@@ -54,6 +54,7 @@ def in_images(rule, game, epoch):
     """Return `rule`; or, if it is the time that the recipe `game` was planned for, the number of
     images which that was measured to be: there its schedules end.
     """
+    game = getattr(game, "eager", game)  # that of a compiled step
     plan, (_, unit) = getattr(game, "until", None), length(rule, epoch) or (None, None)
     meant = unit == "second" and isinstance(plan, str) and alike(rule, plan, epoch)
     return f"{game.images} images" if meant else rule
