@@ -49,6 +49,7 @@ def main(arguments=None):
         help='instead of --steps: "1M images", "100 epochs", 5000 (steps), ..., or a time, "60s", '
         "which is measured once, as images; the schedules of a new run are planned for it",
     )
+    add.add_argument("--plan", help=argparse.SUPPRESS)  # earlier: what --until does by itself now
     add.add_argument(
         "--seed", type=int, default=0, help="decides weights, noise and the order of the data"
     )

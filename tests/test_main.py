@@ -330,6 +330,13 @@ def test_steps_are_planned_with_the_recipes_own_batch(tmp_path, capsys):
     assert "planned for 20 images" in capsys.readouterr().out
 
 
+def test_the_earlier_word_for_until_is_still_taken(tmp_path, capsys):
+    options = ["train", "--recipe", "small", "--device", "cpu", "--out", str(tmp_path / "run")]
+    assert main([*options, "--plan", "30 images", "--batch-size", "10"]) == 0
+    said = capsys.readouterr().out
+    assert "planned for 30 images" in said and "30 images, at step 3" in said
+
+
 def test_evaluate_finds_the_folder_of_the_run_again(tmp_path, capsys, monkeypatch):
     """Images of one's own, with size and fit; where they have gone it says how to give them."""
     monkeypatch.chdir(tmp_path)

@@ -67,7 +67,7 @@ def train(options):
         raise ValueError(
             f"--conditional was given, and {images.name!r} has no labels; leave it out"
         )
-    until = options.until or options.steps
+    until = options.until or options.plan or options.steps
 
     def make(length):
         made = recipe(options.recipe, images.shape, classes, length)
