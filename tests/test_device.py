@@ -119,21 +119,24 @@ def test_a_run_on_a_gpu_is_reproducible_and_resumes(small, digits, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "rates, chosen",
+    "times, chosen",
     [
-        ({4: 100, 3: 90, 2: 60, 1: 30}, 4),
-        ({4: 27, 3: 28, 2: 60, 1: 30}, 2),
-        ({4: 100, 3: 105, 2: 60, 1: 30}, 4),
+        ({4: 10, 3: 11, 2: 16, 1: 30}, 4),
+        ({4: 37, 3: 36, 2: 16, 1: 30}, 2),
+        ({4: 10, 3: 9.5, 2: 16, 1: 30}, 4),
     ],
 )
-def test_fewer_threads_only_where_they_do_clearly_more(monkeypatch, capsys, rates, chosen):
-    monkeypatch.setattr(trials, "rate_of", lambda *_: 1e9 * rates[torch.get_num_threads()])
+def test_fewer_threads_only_where_steps_are_clearly_faster(monkeypatch, capsys, times, chosen):
+    def step(precision, seconds, part):
+        assert part([].clear, 0.0) >= 0 and part is trials.mean_of
+        return times[torch.get_num_threads()] / 1e3
+
+    monkeypatch.setattr(trials, "step_seconds", step)
     torch.set_num_threads(4)
     threads, why = trials.threads_to_use("float32")
     assert threads == chosen and torch.get_num_threads() == 4
-    assert (
-        why == "" if chosen == 4 else "4 threads reach 27 GFLOP/s now and 2 60, so 2 it is" in why
-    )
+    said = "a step takes 37 ms with 4 threads now and 16 with 2, so 2 it is"
+    assert why == "" if chosen == 4 else said in why
 
 
 def test_setup_says_and_sets_the_threads_that_it_chose(monkeypatch, capsys):

@@ -46,14 +46,10 @@ def medium_is_float32():
     return errors["medium"] <= 5 * errors["highest"]
 
 
-def rate_of(precision, seconds=0.2, part=best_of):
-    """Return operations per second in `_trial`: the best of several, since machines are shared."""
-    x, weight = (tensor.to(dtype_of(precision)) for tensor in _trial())
-    return 2 * x.numel() * len(weight) / part(lambda: linear(x, weight), seconds)
-
-
-def step_seconds(precision, seconds=0.4, batch=100):
-    """Return the seconds of a training step with nets as large as the classic recipe's."""
+def step_seconds(precision, seconds=0.4, batch=100, part=best_of):
+    """Return the seconds of a training step with nets as large as the classic recipe's: the best of
+    several, since machines are shared.
+    """
     sizes = (100, 128, 256, 512, 1024, 784), (784, 1024, 512, 256, 1)
     with torch.random.fork_rng(devices=[]):  # `setup` has seeded it
         G, D = (nn.Sequential(*(nn.Linear(*pair) for pair in pairwise(net))) for net in sizes)
@@ -69,26 +65,26 @@ def step_seconds(precision, seconds=0.4, batch=100):
             adam.step()
 
     step()  # the first one allocates
-    return best_of(step, seconds)
+    return part(step, seconds)
 
 
-def threads_to_use(precision, seconds=0.15):
-    """Return (threads to use, message): fewer than torch's choice only where they do more work now.
-    Threads split each product and wait for the last: one that must share its core holds up all.
+def threads_to_use(precision, seconds=0.25):
+    """Return (threads to use, message): fewer than torch's choice only where steps are faster now.
+    Threads split each operation and wait for the last: one that must share its core holds up all.
+    A single product does not show that: a step has a hundred operations to wait for.
     """
-    usual, rates = torch.get_num_threads(), {}
+    usual, times = torch.get_num_threads(), {}
     for threads in sorted({usual, usual - 1, usual // 2, 1} - {0}, reverse=True):
         torch.set_num_threads(threads)
-        rate_of(precision, 0.02)
-        rates[threads] = rate_of(precision, seconds, mean_of)
+        times[threads] = step_seconds(precision, seconds, part=mean_of)
     torch.set_num_threads(usual)
-    best = max(rates, key=rates.get)
-    if rates[best] < 1.1 * rates[usual]:
+    best = min(times, key=times.get)
+    if times[usual] < 1.1 * times[best]:
         return usual, ""
     return best, (
-        f"Other processes keep cores busy: {usual} threads reach {rates[usual] / 1e9:,.0f} GFLOP/s "
-        f"now and {best} {rates[best] / 1e9:,.0f}, so {best} it is (threads={usual} says "
-        "otherwise)."
+        f"Other processes keep cores busy: a step takes {1e3 * times[usual]:,.0f} ms with {usual} "
+        f"threads now and {1e3 * times[best]:,.0f} with {best}, so {best} it is "
+        f"(threads={usual} says otherwise)."
     )
 
 
