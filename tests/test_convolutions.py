@@ -15,8 +15,9 @@ PAIRS = [
     (nets.ConvGenerator, nets.ConvDiscriminator),
     (nets.ResidualGenerator, nets.ResidualDiscriminator),
     (nets.CompactGenerator, nets.CompactDiscriminator),
+    (nets.PictureGenerator, nets.PictureDiscriminator),
 ]
-kinds = pytest.mark.parametrize("Gen, Dis", PAIRS, ids=["conv", "residual", "compact"])
+kinds = pytest.mark.parametrize("Gen, Dis", PAIRS, ids=["conv", "residual", "compact", "picture"])
 
 
 @kinds
@@ -26,12 +27,13 @@ def test_any_size_and_both_channel_counts(Gen, Dis, size, channels):
     shape = (channels, size, size)
     doublings = round(math.log2(size / (7 if size % 7 == 0 else 4)))
     widths = (8,) * (doublings + (Gen is nets.ResidualGenerator))
-    G, D = Gen(shape=shape, widths=widths), Dis(shape=shape, widths=widths)
+    of_G = widths + (8,) * (Gen is nets.PictureGenerator)
+    G, D = Gen(shape=shape, widths=of_G), Dis(shape=shape, widths=widths)
     images = G(torch.randn(2, G.latent_dim))
     assert images.shape == (2, *shape) and D(images).shape == (2,)
     assert Gen(**G.settings).settings == G.settings and Dis(**D.settings).settings == D.settings
     default = Gen(shape=shape).settings["widths"]
-    assert len(default) == len(widths) and default == tuple(sorted(default, reverse=True))
+    assert len(default) == len(of_G) and default == tuple(sorted(default, reverse=True))
 
 
 @kinds
@@ -246,7 +248,7 @@ def test_the_projection_is_that_of_the_paper():
 
 @kinds
 def test_missing_and_impossible_labels(Gen, Dis, digits):
-    G, D = Gen(classes=5), Dis(classes=5)
+    G, D = (net(shape=(1, 28, 28), classes=5) for net in (Gen, Dis))
     images = torch.zeros(2, 1, 28, 28)
     for labels, message in (
         (None, "no labels were given"),
@@ -484,7 +486,8 @@ def test_the_finite_difference_survives_bf16(Gen, Dis, digits):
     values = []
     for precision in ("float32", "bf16"):
         torch.manual_seed(0)
-        gan = ganlib.GAN(Gen(), Dis(), seed=0, precision=precision)
+        G, D = (net(shape=(1, 28, 28)) for net in (Gen, Dis))
+        gan = ganlib.GAN(G, D, seed=0, precision=precision)
         assert gan.judge(torch.zeros(2, 1, 28, 28), "x", exact=True).dtype == torch.float32
         real = digits.batches(0, 0).images[0]
         values.append(

@@ -99,6 +99,9 @@ CLAIMS = [
     ("CompactGenerator", {"extra": 10**9}),
     ("CompactGenerator", {"classes": 10**9}),
     ("CompactGenerator", {"shape": [1, 10**400, 10**400]}),
+    ("PictureGenerator", {"latent_dim": 10**9}),
+    ("PictureGenerator", {"widths": [2**31] * 3}),
+    ("PictureGenerator", {"shape": [1, 2**15, 2**15]}),
     ("ResidualGenerator", {"blocks": 10**7}),
     ("ResidualGenerator", {"shape": [1, 2**2000, 2**2000]}),
 ]

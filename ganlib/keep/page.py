@@ -200,6 +200,20 @@ def _translate(node, constants, values, emit, weight):
             w=weight(scale),
             b=weight(constants[arguments["bias"]] - mean * scale),
         )
+    elif name == "rms_norm":
+        if len(arguments["normalized_shape"]) != 1 or arguments["weight"] is not None:
+            raise NoPage(f"{name} over more than the last axis, or with weights")
+        emit(node, name, args[:1], eps=arguments["eps"])
+    elif name == "upsample_bilinear2d":
+        twice = [2 * size for size in args[0].meta["val"].shape[2:]]
+        factors = arguments.get("scale_factors", ())  # used as they are, None: what the sizes say
+        if (
+            arguments["align_corners"]
+            or list(node.meta["val"].shape[2:]) != twice
+            or factors not in (None, [2, 2])
+        ):
+            raise NoPage(f"{name} other than a doubling with align_corners=False")
+        emit(node, name, args[:1])
     elif name in ("relu", "tanh", "argmax", "sigmoid"):
         emit(node, name, args[:1])
     elif name == "leaky_relu":

@@ -14,6 +14,8 @@ NETS = {  # each net that `rebuild` can build from its settings, and its file
     "ResidualDiscriminator": "r3gan",
     "CompactGenerator": "compact",
     "CompactDiscriminator": "compact",
+    "PictureGenerator": "pictures",
+    "PictureDiscriminator": "pictures",
 }
 LAYERS = {"Dropout": "dropout", "Verdict": "layers", "scale": "layers", "ResizeConv2d": "compact"}
 

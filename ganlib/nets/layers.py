@@ -153,3 +153,11 @@ def as_dcgan(layer):
             nn.init.zeros_(layer.bias)
     elif isinstance(layer, nn.BatchNorm2d):
         nn.init.normal_(layer.weight, 1.0, 0.02)
+
+
+def as_he(layer):
+    """Set weights to the scale that keeps a LeakyReLU's outputs (He et al. 2015), biases to 0."""
+    if isinstance(layer, (nn.Conv2d, nn.Linear)):
+        nn.init.kaiming_normal_(layer.weight, 0.2)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)

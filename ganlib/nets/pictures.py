@@ -1,0 +1,116 @@
+"""A pair for colour pictures: G adds up one picture from each size, D has a residual block at each.
+
+G's last layer is no tanh, so that flat colours and white paper need no large numbers, and each size
+adds what the sizes below it cannot show, as in Karras et al. 2020, section 4.1. G's normalisation
+is of each place by itself (over the channels): batch statistics mix what small sets have of each
+kind. As in compact.py all but G's last layers work at half the image's size or less, and channels
+lie last in memory. How it was found: benchmarks/LOG.md.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn.functional import interpolate, leaky_relu, rms_norm
+
+from .compact import Fold, Mean, Places, ResizeConv2d, same_size
+from .layers import Discriminator, Generator, Verdict, as_dcgan, as_he, scale, widths_of
+
+
+class PictureGenerator(Generator):
+    """The G for pictures: it maps noise `(N, latent_dim)` to images `(N, *shape)`, about -1 to 1.
+
+    A linear layer to 4x4 (or 7x7) places, a 3x3 convolution, and for each further size a doubling
+    with a 3x3 convolution and one more, each followed by `PixelNorm` and LeakyReLU. Each size but
+    the last gives a picture by a 1x1 convolution, the last by its second 3x3 convolution; they are
+    added, each doubled bilinearly to the next size. `widths`: the channels at each size, the
+    smallest first, the image's own included: 32 = 4 * 2^3 takes four. `classes` makes G
+    conditional, `categorical` gives it InfoGAN's codes.
+    """
+
+    def __init__(self, latent_dim=64, shape=(3, 32, 32), widths=None, classes=0, categorical=0):
+        base, doublings = scale(shape, at_least=1)
+        default = [min(128, 16 * 2**i) for i in reversed(range(doublings + 1))]
+        widths = widths_of(widths, shape, default)
+        super().__init__(latent_dim, shape, classes, categorical, widths=widths)
+
+        def stage(conv, inputs, width):
+            first, second = conv(inputs, width, bias=False), same_size(width, width, bias=False)
+            return nn.Sequential(first, PixelNorm(), second, PixelNorm())
+
+        first = nn.Linear(self.latent.width, widths[0] * base**2, bias=False)
+        conv = same_size(widths[0], widths[0], bias=False)
+        self.first = nn.Sequential(first, Places(base), PixelNorm(), conv, PixelNorm())
+        sizes = pairwise(widths[:-1])
+        self.stages = nn.ModuleList([stage(ResizeConv2d, *widths) for widths in sizes])
+        self.pictures = nn.ModuleList([nn.Conv2d(width, shape[0], 1) for width in widths[:-1]])
+        self.last = nn.Sequential(
+            ResizeConv2d(widths[-2], widths[-1], bias=False),
+            PixelNorm(),
+            same_size(widths[-1], shape[0]),
+        )
+        self.apply(as_dcgan)
+
+    def forward(self, z, labels=None):
+        x = self.first(self.latent(z, labels))
+        picture = self.pictures[0](x)
+        for stage, to_picture in zip(self.stages, self.pictures[1:], strict=True):
+            x = stage(x)
+            picture = doubled(picture) + to_picture(x)
+        return doubled(picture) + self.last(x)
+
+
+class PictureDiscriminator(Discriminator):
+    """The D for pictures, which maps images `(N, *shape)` to logits `(N,)`.
+
+    Each 2x2 square of pixels becomes channels; then at each size a 3x3 convolution, a residual
+    block of two and LeakyReLU 0.2, and between sizes the mean of each 2x2 square. No normalisation.
+    `widths`: the channels at each size, the largest size first, half the image's size, down to 4x4
+    (or 7x7). `classes` makes D conditional, `answers` gives it a second head.
+    """
+
+    def __init__(self, shape=(3, 32, 32), widths=None, classes=0, answers=0):
+        base, halvings = scale(shape, at_least=1)
+        widths = widths_of(widths, shape, [min(128, 32 * 2**i) for i in range(halvings)])
+        super().__init__(shape, classes, answers, widths=widths)
+        layers = [Fold()]
+        for inputs, width in pairwise((4 * shape[0], *widths)):
+            layers += [same_size(inputs, width), Residual(width), nn.LeakyReLU(0.2, inplace=True)]
+            layers.append(Mean())
+        self.layers = nn.Sequential(*layers[:-1])
+        self.verdict = Verdict(widths[-1] * base**2, classes, answers)
+        self.apply(as_he)
+        for layer in self.modules():
+            if isinstance(layer, Residual):  # each block begins near the identity
+                with torch.no_grad():
+                    layer.second.weight.mul_(0.1)
+
+    def forward(self, images, labels=None, read=False):
+        places = self.layers(images).permute(0, 2, 3, 1)  # memory order: flatten copies nothing
+        return self.verdict(places.flatten(1), labels, read)
+
+
+class PixelNorm(nn.Module):
+    """Divides the channels of `(N, C, H, W)` at each place by their root mean square (Karras et al.
+    2018, section 4.2), and applies LeakyReLU 0.2.
+    """
+
+    def forward(self, x):
+        x = rms_norm(x.permute(0, 2, 3, 1), (x.shape[1],), eps=1e-6)
+        return leaky_relu(x.permute(0, 3, 1, 2), 0.2)
+
+
+class Residual(nn.Module):
+    """x + (LeakyReLU, 3x3 convolution, LeakyReLU, 3x3 convolution): He et al. 2016b."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.first, self.second = same_size(width, width), same_size(width, width)
+
+    def forward(self, x):
+        return x + self.second(leaky_relu(self.first(leaky_relu(x, 0.2)), 0.2))
+
+
+def doubled(picture):
+    """Return `(N, C, H, W)` at twice the size, bilinearly."""
+    return interpolate(picture, scale_factor=2, mode="bilinear", align_corners=False)
