@@ -30,11 +30,20 @@ def main(arguments=None):
     )
     add.add_argument("--size", type=int, help="pixels, for images of your own: 64, say")
     add.add_argument("--fit", default="crop", choices=FITS, help="how they become squares")
-    add.add_argument("--augment", choices=["diff_augment", "ada"], help="for little data")
+    add.add_argument(
+        "--augment",
+        choices=["colour_translation", "diff_augment", "ada", "none"],
+        help="for little data: what D sees is changed; by default colour_translation with the "
+        "recipe pictures and fewer than 5,000 images",
+    )
     add.add_argument(
         "--fallback", choices=["digits"], help="go on with the digits where a download fails"
     )
-    add.add_argument("--recipe", default="classic", help=", ".join(RECIPES))
+    add.add_argument(
+        "--recipe",
+        help=f"{', '.join(RECIPES)}; by default pictures for images in colour or of your own, else "
+        "classic",
+    )
     add.add_argument(
         "--conditional",
         action="store_true",

@@ -8,6 +8,8 @@ from torch.nn.functional import affine_grid, grid_sample
 import ganlib
 from ganlib import augment, losses, nets
 
+ALL = [augment.colour_translation, augment.diff_augment, augment.ada]
+
 
 def draws(seed=0):
     return torch.Generator().manual_seed(seed)
@@ -100,7 +102,7 @@ def test_ada_at_probability_0_changes_nothing_and_at_1_everything(x):
     )  # twelve changes, some of them to the same
 
 
-@pytest.mark.parametrize("value", [augment.diff_augment, augment.ada], ids=lambda value: value.name)
+@pytest.mark.parametrize("value", ALL, ids=lambda value: value.name)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_twice_differentiable_and_a_function_of_its_draws(value, channels, x):
     x, p = x[:2, :channels, :6, :6].clone().requires_grad_(), torch.tensor(0.9, dtype=torch.float64)
@@ -139,7 +141,7 @@ def test_a_step_shows_d_changed_reals_and_fakes_in_both_moves(digits):
     assert stats["d_real"] == pytest.approx(stats["d_fake"].item(), abs=1e-6)
 
 
-@pytest.mark.parametrize("value", [augment.diff_augment, augment.ada], ids=lambda value: value.name)
+@pytest.mark.parametrize("value", ALL, ids=lambda value: value.name)
 def test_reproducible_and_cut_anywhere(value, digits, tmp_path):
     from functools import partial
 

@@ -297,7 +297,8 @@ def test_images_of_ones_own(tmp_path, capsys):
     said = capsys.readouterr().out
     assert (
         "cats: 12 images of 16 x 16, in colour" in said
-        and "-> 12 images: it will memorise them" in said
+        and "-> all 12 images are blank, of a single colour each" in said
+        and "-> 12 images are very few: it will memorise them" in said
     )
     assert (
         Image.open(out / "data.png").size[0] > 100
@@ -312,6 +313,48 @@ def test_images_of_ones_own(tmp_path, capsys):
     assert Image.open(tmp_path / "grid.png").info["Comment"].startswith("generated")
     assert main(["train", "--data", str(tmp_path / "cats"), "--out", str(out)]) == 1
     assert "say how large they are to be" in capsys.readouterr().err
+
+
+def test_a_recipe_for_images_of_ones_own_is_chosen_and_kept(tmp_path, capsys):
+    """With no option: pictures, and since they are few with augmentation, also when it goes on."""
+    (tmp_path / "dots").mkdir()
+    for i in range(12):
+        Image.new("RGB", (20, 20), (20 * i, 0, 99)).save(tmp_path / "dots" / f"{i}.png")
+    out = tmp_path / "run"
+    options = ["train", "--data", str(tmp_path / "dots"), "--size", "16", "--batch-size", "4"]
+    options += ["--device", "cpu", "--out", str(out)]
+    assert main([*options, "--steps", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "12 images are few: D sees all in other colours, and shifted" in said
+    assert "recipe pictures, batch 3" in said
+    plan = torch.load(out / "checkpoint.pt", weights_only=True)["state"]["trained_on"]["plan"]
+    assert (plan["recipe"], plan["augment"]) == ("pictures", "colour_translation")
+    assert main([*options, "--steps", "3"]) == 0
+    said = capsys.readouterr().out
+    assert "going on from step 2" in said and "are few: D sees" not in said
+    assert main([*options, "--steps", "4", "--augment", "none"]) == 1
+    assert "trained with augment = augment.colour_translation" in capsys.readouterr().err
+    assert main([*options, "--steps", "4", "--recipe", "small"]) == 1
+    plain = [*options[:-1], str(tmp_path / "plain"), "--steps", "2"]
+    assert main([*plain, "--recipe", "small"]) == 0
+    plan = torch.load(tmp_path / "plain/checkpoint.pt", weights_only=True)["state"]["trained_on"]
+    assert plan["plan"]["augment"] is None and plan["augment"] is None
+    assert main([*plain[:-1], "3"]) == 0  # without a word: small, as it began
+    assert "step 3" in capsys.readouterr().out
+
+
+def test_a_run_from_before_recipes_were_chosen_goes_on(tmp_path, capsys, monkeypatch):
+    (tmp_path / "dots").mkdir()
+    for i in range(12):
+        Image.new("RGB", (20, 20), (20 * i, 0, 99)).save(tmp_path / "dots" / f"{i}.png")
+    options = ["train", "--data", str(tmp_path / "dots"), "--size", "16", "--batch-size", "4"]
+    options += ["--device", "cpu", "--out", str(tmp_path / "run")]
+    with monkeypatch.context() as then:
+        then.setattr("ganlib.run.training._plan_of", lambda *_: None)
+        assert main([*options, "--steps", "2", "--recipe", "classic"]) == 0
+    assert "plan" not in ganlib.keep.export.rebuild(tmp_path / "run").trained_on
+    assert main([*options, "--steps", "3"]) == 0
+    assert "going on from step 2" in capsys.readouterr().out
 
 
 def test_steps_are_planned_with_the_recipes_own_batch(tmp_path, capsys):

@@ -6,6 +6,7 @@ from PIL import Image
 from test_own import write
 
 import ganlib
+from ganlib import augment
 from ganlib.run.preflight import _lasting, near_duplicates
 
 
@@ -57,7 +58,7 @@ def test_the_report_of_a_messy_folder(tmp_path, capsys):
         "2 classes: cats 2, dogs 3",
         "1 images look like an earlier one (cats/2.png = ",
         "images/s on this machine",
-        "-> 5 images are too few",
+        "-> 4 images that differ, of 5, are too few",
         "-> 2 of 7 files were skipped",
         "the smallest class has 2 images: too few for a class",
     ):
@@ -70,7 +71,7 @@ def test_the_report_of_a_messy_folder(tmp_path, capsys):
 @pytest.mark.parametrize(
     "n, text",
     [
-        (90, "90 images: it will memorise them. Use augment=augment.ada"),
+        (90, "90 images are very few: it will memorise them. Use augment=augment.colour_transl"),
         (500, "500 images are few"),
         (3000, "3,000 images: try"),
     ],
@@ -80,6 +81,49 @@ def test_advice_goes_by_the_number_of_images(n, text):
     data = ganlib.Images(torch.randint(0, 256, (n, 1, 28, 28), dtype=torch.uint8, generator=draws))
     found = ganlib.preflight(data, seconds=0)
     assert found.advice[0].startswith(text) and len(found.advice) == 1
+
+
+@pytest.mark.parametrize(
+    "n, what, texts",
+    [
+        (1, "noise", ["there is a single image: nothing varies that a GAN could learn"]),
+        (2, "noise", ["2 images are too few: it could only copy them; collect more than a hun"]),
+        (20, "noise", ["20 images are very few: it will memorise them"]),
+        (30, "alike", ["all 30 images look alike: nothing varies that a GAN could learn"]),
+        (
+            30,
+            "one colour",
+            ["all 30 images are blank, of a single colour each", "all 30 images lo"],
+        ),
+        (30, "colours", ["all 30 images are blank, of a single colour each"]),
+    ],
+)
+def test_sets_of_which_nothing_can_be_learned(n, what, texts):
+    """Said at once, in colour and in grey, whatever a run of them would come to."""
+    draws = torch.Generator().manual_seed(0)
+    for channels in (1, 3):
+        shape = {"noise": (n, channels, 32, 32), "alike": (1, channels, 32, 32)}
+        shape |= {"one colour": (1, 1, 1, 1), "colours": (n, channels, 1, 1)}
+        images = torch.randint(0, 256, shape[what], dtype=torch.uint8, generator=draws)
+        images = images.expand(n, channels, 32, 32).contiguous()
+        found = ganlib.preflight(ganlib.Images(images, name="x"), seconds=0)
+        for advice, text in zip(found.advice, texts, strict=False):
+            assert advice.startswith(text), found.advice
+        assert what == "colours" or len(found.advice) == len(texts)
+
+
+def test_colour_pictures_are_timed_with_their_recipe_and_augmentation(monkeypatch, capsys):
+    timed = []
+    monkeypatch.setattr("ganlib.run.preflight.rate", lambda chosen, *_: timed.append(chosen) or 100)
+    images = torch.randint(0, 256, (300, 3, 32, 32), dtype=torch.uint8)
+    ganlib.preflight(ganlib.Images(images), augment=augment.ada)
+    assert "recipe pictures, batch 32: 100 images/s" in capsys.readouterr().out
+    ganlib.preflight(ganlib.Images(images[:, :1]))
+    assert "recipe small, batch 50: 100 images/s" in capsys.readouterr().out
+    assert [(made.name, made.augment) for made in timed] == [
+        ("pictures", augment.ada),
+        ("small", None),
+    ]
 
 
 def test_ten_thousand_digits_need_no_advice(digits):
@@ -103,7 +147,7 @@ def test_shapes_that_lose_their_ends_and_small_images_are_named(tmp_path):
 def test_a_size_that_no_net_draws_is_said(tmp_path, capsys):
     data = load(tmp_path, {f"{i}.png": picture for i, picture in enumerate(photos(12))}, size=30)
     ganlib.preflight(data)
-    assert "recipe small cannot be used: shape=(3, 30, 30) was given" in capsys.readouterr().out
+    assert "recipe pictures cannot be used: shape=(3, 30, 30) was given" in capsys.readouterr().out
 
 
 def test_near_duplicates_are_found_and_others_are_not(digits):

@@ -20,7 +20,7 @@ from ..show.live import LiveView
 from ..show.pictures import show
 from . import speed, training
 from .checks import fingerprint, other
-from .plans import planned
+from .plans import chosen, planned
 from .preflight import preflight
 from .recipes import recipe
 
@@ -53,9 +53,11 @@ def train(options):
     images = load(
         options.data, device, fallback=options.fallback, size=options.size, fit=options.fit
     )
+    name, changes = chosen(images, options.out, options.recipe, options.augment)
+    changes = changes and getattr(augment, changes)
     if first and options.size and not (Path(options.out) / checkpoint.FILE).exists():
         seconds = 3.0 if processes.place()[1] == 1 else 0  # several would have to measure together
-        preflight(images, options.recipe, options.conditional, seconds).sheet.save(
+        preflight(images, name, options.conditional, seconds, changes).sheet.save(
             Path(options.out) / "data.png"
         )
     if first:
@@ -70,13 +72,12 @@ def train(options):
     until = options.until or options.plan or options.steps
 
     def make(length):
-        made = recipe(options.recipe, images.shape, classes, length)
-        return replace(made, augment=augmentation) if augmentation else made
+        made = recipe(name, images.shape, classes, length)
+        return replace(made, augment=changes) if changes else made
 
-    augmentation = getattr(augment, options.augment) if options.augment else None
-    chosen = planned(make, until, images, options.out, options.batch_size)
-    batch_size = chosen.batch_size if options.batch_size is None else options.batch_size
-    gan = chosen.gan(options.seed).to(device)
+    game = planned(make, until, images, options.out, options.batch_size)
+    batch_size = game.batch_size if options.batch_size is None else options.batch_size
+    gan = game.gan(options.seed).to(device)
     resume(options.out, gan)
     view = (
         LiveView(total=options.steps if until == options.steps else None, folder=options.out)
@@ -95,7 +96,7 @@ def train(options):
     for now in training.train(
         gan,
         images,
-        chosen,
+        game,
         until=until,
         view=view,
         folder=options.out,

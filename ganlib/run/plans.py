@@ -1,5 +1,6 @@
-"""How long a run is planned to be: `recipe` stretches a recipe's schedules to a length, or to a
-time that is measured on this machine; a run goes on with the plan with which it began.
+"""What a run plays where the user leaves it open, and how long it is planned to be: `recipe`
+stretches a recipe's schedules to a length, or to a time that is measured on this machine; a run
+goes on with the plan with which it began.
 """
 
 import json
@@ -21,6 +22,7 @@ from . import recipes
 from .speed import planned_rate
 from .until import alike, length
 
+LITTLE = 5_000  # images of a set: with fewer D learns them by heart, and sees them changed
 LEAST = 10  # images that a plan has at least
 NOISE = 400  # images of noise that stand for the data, where a speed is measured without them
 EXPECTED = (
@@ -33,8 +35,8 @@ def recipe(name, shape=(1, 28, 28), classes=0, images=None, *, until=None, data=
     """Return the `Recipe` of this name for images of `shape` (C, H, W), conditional on `classes`
     classes if there are any.
 
-    The names are classic, dcgan, lsgan, wgan, wgan-gp, sngan, r3gan, small, infogan and acgan;
-    `recipe(name).source` says where it is from. Schedules that end with the run are stretched to:
+    The names are classic, dcgan, lsgan, wgan, wgan-gp, sngan, r3gan, small, pictures, infogan and
+    acgan; `recipe(name).source` says where it is from. Schedules that end with the run are stretched to:
 
     images: so many images, 10 or more; by default the recipe's own number.
     until: a length as `train` takes it: steps, "40k images", "3 epochs" of `data`, or a time, "5
@@ -92,9 +94,34 @@ def planned(make, until, data, folder=None, batch_size=None, epoch=None):
     return replace(made, until=plan["until"], batch_size=plan.get("batch_size") or made.batch_size)
 
 
+def chosen(data, folder, recipe=None, augment=None):
+    """Return (a recipe's name, an augmentation's name or None) for a run on `data` in `folder`.
+
+    What is not given (`augment` may be "none") is what the run in `folder` began with; for a new
+    run it is `pictures` for images in colour or of the user's own, else `classic`; and with
+    `pictures` and fewer than 5,000 images `colour_translation`. With several processes all must
+    call this.
+    """
+    began = processes.agree(kept(folder) if processes.place()[0] == 0 else None)
+    own = "fit" in (data.loaded or {}) or data.shape[0] == 3
+    if recipe is None:
+        now = (began["recipe"] or "classic") if began else "pictures" if own else "classic"
+    else:
+        now = recipe
+    if augment is None and began:
+        augment = began["augment"]
+    elif augment is None and now == "pictures" and len(data) < LITTLE:
+        augment = "colour_translation"
+        say(
+            f"{len(data):,} images are few: D sees all in other colours, and shifted (augment "
+            f"{augment}; --augment none leaves it out)"
+        )
+    return now, None if augment == "none" else augment
+
+
 def kept(folder):
-    """Return the plan with which the run in `folder` began, a dict of `until`, `images` and
-    `batch_size`, each None where nothing says it; or None if there is no run.
+    """Return the plan with which the run in `folder` began, a dict of `until`, `images`,
+    `batch_size`, `recipe` and `augment`, each None where nothing says it; None if there is no run.
 
     It is in the checkpoint; older runs have it in plan.json. Raises ValueError if it is damaged.
     """
@@ -124,14 +151,14 @@ def _older(file):
 
 def _checked(plan, file):
     """Return a plan with all its entries; raise ValueError for one that no run can have."""
-    whole = {"until": None, "images": None, "batch_size": None} | (
-        plan if isinstance(plan, dict) else {}
-    )
+    texts = "until", "recipe", "augment"
+    whole = dict.fromkeys((*texts, "images", "batch_size"))
+    whole |= plan if isinstance(plan, dict) else {}
     numbers = [x for x in (whole["images"], whole["batch_size"]) if x is not None]
     if (
         not isinstance(plan or {}, dict)
         or any((as_whole(x) or 0) < 1 for x in numbers)
-        or not isinstance(whole["until"], str | None)
+        or not all(isinstance(whole[name], str | None) for name in texts)
     ):
         raise ValueError(f"{plan!r:.300} in {file} is no plan; start anew in another folder")
     return whole

@@ -4,7 +4,7 @@ what to expect.
 
 import io
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
@@ -48,16 +48,18 @@ class Preflight:
         return str(self)
 
 
-def preflight(data, name="small", conditional=None, seconds=3.0):
+def preflight(data, name=None, conditional=None, seconds=3.0, augment=None):
     """Look at `data` before a run: print a report and return it as a `Preflight`, with a contact
     sheet.
 
     The report has counts and sizes, what was converted, what was skipped and why, near-duplicates,
-    the batch size, the minutes that the recipe `name` would take on this machine, and advice. The
-    speed is measured for `seconds` on the device that `setup` chose; 0 leaves that out.
-    `conditional`: whether the run uses the labels, by default if there are any. Raises ValueError
-    for data other than images, and for labels other than classes.
+    the batch size, the minutes that the recipe `name` would take on this machine, and advice. By
+    default it is `pictures` for images in colour, `small` for grey ones. The speed is measured for
+    `seconds` on the device that `setup` chose, with the augmentation `augment` if it is given; 0
+    leaves that out. `conditional`: whether the run uses the labels, by default if there are any.
+    Raises ValueError for data other than images, and for labels other than classes.
     """
+    name = name or ("pictures" if data.shape[0] == 3 else "small")
     if len(data.shape) != 3:
         raise ValueError(
             f"{data.name!r} holds {data.shape} each; preflight looks at images (C, H, W)"
@@ -104,6 +106,7 @@ def preflight(data, name="small", conditional=None, seconds=3.0):
     chosen, batch = None, None
     try:
         chosen = recipe(name, data.shape, len(data.classes) if labelled else 0)
+        chosen = replace(chosen, augment=augment)
         batch = max(2, min(chosen.batch_size, n // 4)) if n >= 4 else n
         plan = chosen.images or 1_000_000
         if seconds and n >= 2:
@@ -177,10 +180,12 @@ def _pixels(data):
     """Yield sentences on images that are blank, and on a set that is dark all over."""
     n, blank, brightest = len(data), 0, 0
     for part in data.images.split(1000):
-        low, high = part.flatten(1).amin(1), part.flatten(1).amax(1)
-        blank += int((high - low < FLAT).sum())
+        low, high = part.flatten(2).amin(2), part.flatten(2).amax(2)  # of each channel, (N, C)
+        blank += int((high.int() - low < FLAT).all(1).sum())
         brightest = max(brightest, int(high.max()))
-    if blank > 0.01 * n:
+    if blank == n:
+        yield f"all {n:,} images are blank, of a single colour each: there is nothing to draw"
+    elif blank > 0.01 * n:
         yield f"{blank:,} of {n:,} images are blank: a single colour all over"
     if brightest < DARK:
         yield (
@@ -191,21 +196,28 @@ def _pixels(data):
 
 def _advice(data, report, twins, counts, labelled):
     """Yield sentences, the most important first."""
-    n = len(data)
-    if n < 10:
-        yield f"{n} images are too few to learn from; collect more than a hundred"
+    many = twins > 0.1 * len(data)  # a few hardly count
+    n = len(data) - twins * many
+    few = f"{n:,} image{'s' * (n != 1)}" + f" that differ, of {len(data):,}," * many
+    if n == 1:
+        alike = f"all {len(data):,} images look alike" if many else "there is a single image"
+        yield f"{alike}: nothing varies that a GAN could learn; collect more than a hundred"
+    elif n < 10:
+        yield f"{few} are too few: it could only copy them; collect more than a hundred"
     elif n < 200:
         yield (
-            f"{n} images: it will memorise them. Use augment=augment.ada (or diff_augment), and "
-            "look at each fake's nearest training image; more images help more than any setting"
+            f"{few} are very few: it will memorise them. Use augment=augment.colour_translation "
+            "(or ada), and look at each fake's nearest training image; more images help more than "
+            "any setting"
         )
     elif n < 2_000:
         yield (
-            f"{n} images are few: use augment=augment.diff_augment or augment.ada, or D learns "
+            f"{few} are few: use augment=augment.colour_translation or augment.ada, or D learns "
             "them by heart"
         )
     elif n < 10_000:
-        yield f"{n:,} images: try augment=augment.ada; D may learn them by heart in a long run"
+        yield f"{few}: try augment=augment.ada; D may learn them by heart in a long run"
+    n = len(data)
     if report:
         enlarged = report["converted"].get("enlarged", 0)
         if enlarged > 0.2 * n:
@@ -235,7 +247,7 @@ def _advice(data, report, twins, counts, labelled):
                 "some images lie in folders and some beside them: no labels were made; one "
                 "folder per class would"
             )
-    if twins > 0.01 * n:
+    if 0.01 * n < twins < n - 1:
         yield (
             f"{twins / n:.0%} of the images look like an earlier one: without them it memorises "
             "less"

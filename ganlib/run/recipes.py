@@ -89,8 +89,7 @@ def recipe(name, shape=(1, 28, 28), classes=0, images=None):
     one_of("recipe", name, list(RECIPES))
     if images is not None and (as_whole(images) or 0) < 10:
         raise ValueError(
-            f"images={images!r} was given; how many images the run is planned for is expected, 10 "
-            "or more"
+            f"images={images!r} was given; the length of the plan, 10 or more, is expected"
         )
     images = as_whole(images)
     settings = RECIPES[name](tuple(shape), {"classes": classes} if classes else {}, images)
@@ -212,10 +211,22 @@ def _small(shape, classes, images):
     }
 
 
+def _pictures(shape, classes, images):
+    """Return the recipe for colour pictures. Settings: benchmarks/LOG.md, 2026-11-29."""
+    images = images or 150_000
+    return _small(shape, classes, images) | {
+        "source": "the game of `small`; G adds up pictures of each size as in Karras et al. 2020",
+        "G": Net(nets.PictureGenerator, shape=shape, **classes),
+        "D": Net(nets.PictureDiscriminator, shape=shape, **classes),
+        "penalty": losses.approximate_r1_r2(0.1, 0.05),
+        "batch_size": 32,
+        "lr": Linear(((0, 1e-4), (images // 10, 1e-3), (images // 2, 1e-3), (images, 2e-5))),
+        "ema": Linear(((0, 0), (60_000, 10_000))),
+    }
+
+
 def _infogan(shape, classes, images):
-    """Return `small` with a question for D, and noise that holds the codes: 10 + 2 numbers, and 62
-    more.
-    """
+    """Return `small` with a question for D; the noise has 10 + 2 numbers of codes, and 62 more."""
     small = _small(shape, {}, images)
     return small | {
         "source": "Chen et al. 2016, ten classes and two continuous codes found without labels, "
@@ -252,6 +263,7 @@ RECIPES = {
     "sngan": _sngan,
     "r3gan": _r3gan,
     "small": _small,
+    "pictures": _pictures,
     "infogan": _infogan,
     "acgan": _acgan,
 }

@@ -246,11 +246,13 @@ def _begin(gan, game, settings, play, records, rules, watchers, interrupts, view
 
 
 def _plan_of(game, batch_size):
-    """Return the plan of a recipe that was made for a length, for `plans.kept`; or None."""
+    """Return which recipe this is and for what length it was made, for `plans.kept`; or None."""
     game = getattr(game, "eager", game)  # that of a compiled step
-    until = getattr(game, "until", None)
-    planned = isinstance(until, str) and isinstance(getattr(game, "images", None), int)
-    return {"until": until, "images": game.images, "batch_size": batch_size} if planned else None
+    if not (hasattr(game, "until") and isinstance(getattr(game, "name", None), str)):
+        return None
+    augment = game.augment and game.augment.name
+    length = {"until": game.until, "images": game.images, "batch_size": batch_size}
+    return length | {"recipe": game.name, "augment": augment}
 
 
 def _held(autosave, settings):
