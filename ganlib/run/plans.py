@@ -36,7 +36,8 @@ def recipe(name, shape=(1, 28, 28), classes=0, images=None, *, until=None, data=
     classes if there are any.
 
     The names are classic, dcgan, lsgan, wgan, wgan-gp, sngan, r3gan, small, pictures, infogan and
-    acgan; `recipe(name).source` says where it is from. Schedules that end with the run are stretched to:
+    acgan; `recipe(name).source` says where it is from. Schedules that end with the run are
+    stretched to:
 
     images: so many images, 10 or more; by default the recipe's own number.
     until: a length as `train` takes it: steps, "40k images", "3 epochs" of `data`, or a time, "5
