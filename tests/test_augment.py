@@ -223,3 +223,10 @@ def test_in_a_bf16_run_the_change_itself_is_computed_in_full(digits):
     gan = ganlib.GAN(G, D, seed=0, precision="bf16")
     ganlib.gan_step(gan, digits.batches(0, 0, 1, 10), augment=value)
     assert seen == [torch.float32] * 3
+
+
+def test_an_augmentation_by_its_name():
+    for value in ALL:
+        assert augment.named(value.name) is value
+    with pytest.raises(ValueError, match="unknown augmentation 'math'; 'colour_translation', 'diff_augm"):
+        augment.named("math")  # which is something else in the module

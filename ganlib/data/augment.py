@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import torch
 
+from ..machine.choices import one_of
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -216,3 +218,10 @@ ada = Augmentation("ada", _adaptive, target=0.6)
 """ADA: flips, quarter turns, shifts, scales, rotations and colours, each with a probability p that
 grows while D overfits. Karras et al. 2020, sections 2 and 3. (A flipped or turned digit may no
 longer be a digit: watch p.)"""
+
+
+def named(name):
+    """Return the augmentation of this module with this name; raise ValueError for another name."""
+    known = {value.name: value for value in globals().values() if isinstance(value, Augmentation)}
+    one_of("augmentation", name, list(known))
+    return known[name]

@@ -54,7 +54,7 @@ def train(options):
         options.data, device, fallback=options.fallback, size=options.size, fit=options.fit
     )
     name, changes = chosen(images, options.out, options.recipe, options.augment)
-    changes = changes and getattr(augment, changes)
+    changes = changes and augment.named(changes)
     if first and options.size and not (Path(options.out) / checkpoint.FILE).exists():
         seconds = 3.0 if processes.place()[1] == 1 else 0  # several would have to measure together
         preflight(images, name, options.conditional, seconds, changes).sheet.save(
