@@ -27,6 +27,7 @@ class Run:
     steps: int
     evaluate_every: int | None = None
     half: str = "a"
+    data: str = ""  # a set of doctor_colour.py; digits without one
 
 
 # healthy games: what is known to learn on digits within a minute
@@ -206,6 +207,21 @@ FINE = (
     "healthy",
     "undertrained",
 )  # a healthy run of these lengths is nearly always still getting better: both are right
+
+
+def right(run, history):
+    """Return the right answers of a run, by its last evaluation, if any.
+
+    A run in which no real image has its like among the fakes (recall below 0.01) is neither healthy
+    nor done, whatever was done to it. Where few have one (coverage below 0.05) it may be called so,
+    or not.
+    """
+    last = next((row for row in reversed(history) if "recall" in row or "coverage" in row), {})
+    fine = set(run.answers) & {*FINE, "done"}
+    if not fine or (last.get("recall", 1) >= 0.01 and last.get("coverage", 1) >= 0.05):
+        return run.answers
+    kept = [name for name in run.answers if last.get("recall", 1) >= 0.01 or name not in fine]
+    return (*kept, "unlike")
 
 
 def runs():
@@ -450,9 +466,8 @@ def runs():
 
 def loud_G(G):
     """G with its last layer so loud that tanh is flat."""
-    last = [layer for layer in G.modules() if isinstance(layer, (nn.Linear, nn.ConvTranspose2d))][
-        -1
-    ]
+    weighted = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+    last = [layer for layer in G.modules() if isinstance(layer, weighted)][-1]
     with torch.no_grad():
         last.weight.mul_(3000)
         last.bias.add_(

@@ -228,5 +228,7 @@ def test_in_a_bf16_run_the_change_itself_is_computed_in_full(digits):
 def test_an_augmentation_by_its_name():
     for value in ALL:
         assert augment.named(value.name) is value
-    with pytest.raises(ValueError, match="unknown augmentation 'math'; 'colour_translation', 'diff_augm"):
+    with pytest.raises(
+        ValueError, match="unknown augmentation 'math'; 'colour_translation', 'diff_augm"
+    ):
         augment.named("math")  # which is something else in the module

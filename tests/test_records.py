@@ -1,11 +1,13 @@
 import math
 
+import numpy
 import pytest
 import torch
 from conftest import same
 
 import ganlib
 from ganlib import nets
+from ganlib.run import history
 
 
 def run(gan, data, until, **settings):
@@ -53,6 +55,29 @@ def test_variety_is_the_mean_distance_to_the_nearest_other(small, digits):
         assert row[name] == pytest.approx(sum(nearest) / 64, rel=1e-4)
     assert row["real_diversity"] == pytest.approx(digits.floats(some).std(0).mean().item())
     assert row["objective"] == "losses.non_saturating"
+
+
+def test_forms_see_through_colours(small, digits):
+    """The mean over images of the least sqrt(1 - r^2), by numpy's correlations of means of pixels;
+    other colours, brightness and contrast, or a negative, change nothing.
+    """
+    draws = torch.Generator().manual_seed(0)
+    images = torch.rand(12, 3, 32, 32, generator=draws)
+    grey = images.mean(1).view(12, 16, 2, 16, 2).mean((2, 4)).flatten(1).numpy()
+    r = abs(numpy.corrcoef(grey)) - numpy.eye(12)
+    expected = ((1 - r.max(1) ** 2) ** 0.5).mean()
+    found = history._various(images, "")["forms"].item()
+    assert found == pytest.approx(expected, abs=1e-5) and found > 0.5
+    tinted = images * torch.rand(12, 1, 1, 1, generator=draws) - torch.rand(12, 3, 1, 1) * 0.5
+    assert history._various(-tinted, "")["forms"].item() == pytest.approx(expected, abs=1e-5)
+    four = images[:4].repeat(3, 1, 1, 1) * torch.tensor([1.0, 0.4, -0.7]).repeat_interleave(4).view(
+        12, 1, 1, 1
+    ) + torch.rand(12, 3, 1, 1, generator=draws)
+    assert history._various(four, "")["forms"] < 0.01
+    assert history._various(four, "")["variety"] > 0.1 * history._various(images, "")["variety"]
+    flat = torch.rand(12, 3, 1, 1, generator=draws).expand(-1, -1, 20, 20)
+    assert history._various(flat, "")["forms"] == 1  # nothing is drawn: no two are alike
+    assert "forms" not in history._various(torch.rand(12, 2), "")
 
 
 class Breaks(torch.nn.Module):

@@ -1,33 +1,19 @@
 """The doctor: says in plain words what a run's history shows, with evidence and advice.
 
-Users and the live view call `diagnose`. A new diagnosis is a title in `TITLES` and a rule in
-`RULES`: a function of (signs, history) that returns a `Diagnosis` or None. The thresholds are in
-signs.py.
+A new diagnosis is a title in `TITLES` and a rule in `RULES`: a function of (signs, history) that
+returns a `Diagnosis` or None. The thresholds are in signs.py.
 """
 
 import statistics
 from dataclasses import dataclass, replace
 
-from .signs import (
-    ALIKE,
-    BEHIND,
-    COPIES,
-    FAINT,
-    FLAT,
-    JUMP,
-    LOST,
-    NEARLY,
-    ONE,
-    SILENT,
-    SURE,
-    SWING,
-    TURNS,
-    Signs,
-)
+from . import signs as at
+from .signs import Signs
 
 TITLES = {
     "healthy": "healthy",
     "undertrained": "healthy, not done yet",
+    "unlike": "not like the real images yet",
     "done": "done",
     "d_wins": "D wins",
     "g_wins": "D cannot learn, G wins",
@@ -59,8 +45,9 @@ class Diagnosis:
         return f"{self.line}.\nNext: {self.advice}."
 
 
-def diagnose(history):
-    """Return the `Diagnosis` of a run, for printing, from its history (`gan.history`).
+def diagnose(history, evaluation=None):
+    """Return the `Diagnosis` of a run, for printing, from its history (`gan.history`), and from
+    what `evaluate` returned for it as it is now, if that is given.
 
     It is the first of these that holds: a value that is not finite, data that are not images, too
     few rows, a learning rate that is too high, memorising, a D that cannot learn, oscillation,
@@ -69,15 +56,18 @@ def diagnose(history):
     loss where it cannot tell reals from fakes, which differs between objectives. A Wasserstein
     critic has no such loss, and is judged by its lead (d_real - d_fake) and the fakes alone.
     Memorising and done can be found only if the run was evaluated
-    (`train(..., evaluate_every=...)`). If several GANs are trained in one run, each is examined,
-    and the earliest diagnosis in this list is returned, with the GAN's name. Raises ValueError for
-    an empty history. benchmarks/LOG.md tells how often the doctor is right on labelled runs.
+    (`train(..., evaluate_every=...)`). Where the last evaluation finds hardly a fake like the real
+    images, a run is neither healthy nor done. If several GANs are trained in one run, each is
+    examined, and the earliest diagnosis in this list is returned, with the GAN's name. Raises
+    ValueError for an empty history. How often it is right on labelled runs: benchmarks/LOG.md.
     """
     if not history:
         raise ValueError("the history is empty; train first: it is recorded every 50 steps")
-    names = dict.fromkeys(
-        key.rpartition(".")[0] for key in history[-1] if key.endswith("d_loss")
-    ) or {"": None}
+    if evaluation is not None:
+        now = {"step": history[-1]["step"]}  # of the run; an evaluation says its own
+        history = [*history[:-1], history[-1] | dict(evaluation) | now]
+    of = [key.rpartition(".")[0] for key in history[-1] if key.endswith("d_loss")]
+    names = dict.fromkeys(of or [""])
     first, diagnosis = len(RULES), None
     for name in names:
         rows = [_of(row, name) for row in history]
@@ -85,11 +75,11 @@ def diagnose(history):
         place, verdict = next(
             (i, verdict) for i, rule in enumerate(RULES) if (verdict := rule(signs, rows))
         )
+        if signs.failed and verdict.name in FINE:
+            verdict = _unlike(signs, verdict)
         if place < first:
-            first, diagnosis = (
-                place,
-                replace(verdict, evidence=f"{name}: {verdict.evidence}") if name else verdict,
-            )
+            evidence = f"{name}: {verdict.evidence}" if name else verdict.evidence
+            first, diagnosis = place, replace(verdict, evidence=evidence)
     return diagnosis
 
 
@@ -134,8 +124,8 @@ def _too_early(signs, history):
 
 
 def _lr_too_high(signs, history):
-    unharmed = signs.variety > ALIKE and 0.75 < signs.diversity < 1.33 and not signs.far
-    if signs.jump > JUMP and not unharmed:
+    unharmed = signs.variety > at.ALIKE and 0.75 < signs.diversity < 1.33 and not signs.far
+    if signs.jump > at.JUMP and not unharmed:
         return Diagnosis(
             "lr_too_high",
             f"one update was {_percent(signs.jump)} as long as all of a net's weights",
@@ -157,27 +147,25 @@ def _memorising(signs, history):
 
 
 def _g_wins(signs, history):
-    advice = (
-        "a higher learning rate for D, or n_critic=2; a larger D; less dropout, noise or penalty "
-        "on it; look whether D is given the right images"
-    )
-    if signs.behind > BEHIND and signs.variety < ALIKE:
-        return Diagnosis(
-            "g_wins",
-            f"D rated the fakes above the reals in {_percent(signs.behind)} of the rows",
-            advice,
-        )
-    if signs.ease is not None and signs.ease > LOST and signs.g_gradient < FAINT:
-        return Diagnosis(
-            "g_wins",
+    evidence = None
+    if signs.behind > at.BEHIND and signs.variety < at.ALIKE:
+        evidence = f"D rated the fakes above the reals in {_percent(signs.behind)} of the rows"
+    elif signs.ease is not None and signs.ease > at.LOST and signs.g_gradient < at.FAINT:
+        evidence = (
             f"D's loss is {_percent(signs.ease)} of what a guess costs, and G's gradient only "
-            f"{signs.g_gradient:.2g}",
-            advice,
+            f"{signs.g_gradient:.2g}"
+        )
+    if evidence:
+        return Diagnosis(
+            "g_wins",
+            evidence,
+            "a higher learning rate for D, or n_critic=2; a larger D; less dropout, noise or "
+            "penalty on it; look whether D is given the right images",
         )
 
 
 def _oscillation(signs, history):
-    if signs.turns > TURNS and signs.swing > SWING:
+    if signs.turns > at.TURNS and signs.swing > at.SWING and signs.behind > at.ASTRAY:
         return Diagnosis(
             "oscillation",
             f"D's lead changed sides at {_percent(signs.turns)} of the rows, and its loss swings "
@@ -188,8 +176,8 @@ def _oscillation(signs, history):
 
 
 def _vanishing_gradients(signs, history):
-    if signs.g_gradient < SILENT and not signs.rising:
-        won = signs.ease is not None and signs.ease < SURE
+    if signs.g_gradient < at.SILENT and not signs.rising:
+        won = signs.ease is not None and signs.ease < at.SURE
         detail = f", and D's loss {_percent(signs.ease)} of what a guess costs" if won else ""
         return Diagnosis(
             "vanishing_gradients",
@@ -199,7 +187,7 @@ def _vanishing_gradients(signs, history):
         )
 
 
-def _total_collapse(signs, history, diversity=ONE, variety=COPIES):
+def _total_collapse(signs, history, diversity=at.ONE, variety=at.COPIES):
     if signs.diversity_now < diversity and signs.variety_now < variety and not signs.rising:
         return Diagnosis(
             "total_collapse",
@@ -210,18 +198,21 @@ def _total_collapse(signs, history, diversity=ONE, variety=COPIES):
 
 
 def _partial_collapse(signs, history):
-    if signs.variety_now < COPIES and not signs.rising:
+    alike = signs.variety_now < at.COPIES  # else perhaps but for their colours
+    near, least = (signs.variety_now, at.COPIES) if alike else (signs.forms_now, at.FORMS)
+    if near < least and not signs.rising:
+        what = "has a near copy" if alike else "is nearly another in other colours"
         return Diagnosis(
             "partial_collapse",
             f"the fakes are {_percent(signs.diversity_now)} as diverse as real images, but each "
-            f"has a near copy, at {_percent(signs.variety_now)} of the distance between real ones",
+            f"{what}, at {_percent(near)} of the distance between real ones",
             "look whether G uses all of its noise; the relativistic objective with a gradient "
             "penalty; a larger batch",
         )
 
 
 def _d_wins(signs, history):
-    if signs.ease is not None and signs.ease < SURE and not signs.rising:
+    if signs.ease is not None and signs.ease < at.SURE and not signs.rising:
         return Diagnosis(
             "d_wins",
             f"D hardly errs, its loss is {_percent(signs.ease)} of what a guess costs, and the "
@@ -231,14 +222,13 @@ def _d_wins(signs, history):
         )
 
 
-def _near_collapse(signs, history):
-    """Find fakes that are nearly one picture. `_d_wins` goes first: that would be the cause."""
-    return _total_collapse(signs, history, *NEARLY)
+def _near_collapse(signs, history):  # after `_d_wins`: that would be the cause
+    return _total_collapse(signs, history, *at.NEARLY)
 
 
 def _done(signs, history):
     last = signs.distances[-4:]
-    if len(signs.distances) >= 6 and max(last) - min(last) < FLAT * statistics.mean(last):
+    if len(signs.distances) >= 6 and max(last) - min(last) < at.FLAT * statistics.mean(last):
         floor = signs.judged[-1].get("floor")
         detail = f"; real images have {floor:.3g}" if floor else ""
         return Diagnosis(
@@ -252,10 +242,10 @@ def _done(signs, history):
 
 def _undertrained(signs, history):
     last = signs.distances[-2:]
-    if len(last) == 2 and last[1] < (1 - FLAT) * last[0]:
+    if len(last) == 2 and last[1] < (1 - at.FLAT) * last[0]:
         fell = f"the distance fell from {last[0]:.3g} to {last[1]:.3g} at the last evaluation"
         return Diagnosis("undertrained", fell, "go on")
-    if signs.rising or signs.variety < ALIKE:
+    if signs.rising or signs.variety < at.ALIKE:
         return Diagnosis(
             "undertrained",
             f"the fakes are {_percent(signs.variety)} as various as real images so far",
@@ -264,13 +254,26 @@ def _undertrained(signs, history):
 
 
 def _healthy(signs, history):
-    scale = (
-        "" if signs.ease is None else f", D's loss is {_percent(signs.ease)} of what a guess costs"
-    )
+    scale = f", D's loss is {_percent(signs.ease or 0)} of what a guess costs"
     return Diagnosis(
         "healthy",
-        f"the fakes are {_percent(signs.variety)} as various as real images{scale}",
+        f"the fakes are {_percent(signs.variety)} as various as real images"
+        + scale * (signs.ease is not None),
         "go on, and look at the pictures; evaluate_every=... tells when to stop",
+    )
+
+
+FINE = "undertrained", "healthy", "done"
+
+
+def _unlike(signs, verdict):
+    """Return the diagnosis of a run that is fine but for its last evaluation."""
+    return Diagnosis(
+        "unlike",
+        f"{signs.failed} at the last evaluation: hardly any real image has its like among the "
+        "fakes" + "; it is getting nearer" * (verdict.name == "undertrained"),
+        "look at the pictures; go on, or plan a longer run (until=...); for colour "
+        'recipe("pictures"), for few images augmentation, at first a smaller size',
     )
 
 

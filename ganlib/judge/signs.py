@@ -23,11 +23,14 @@ FAINT = 0.03  # g_gradient: below it G learns little from D
 SILENT = 1e-4  # g_gradient: below it G learns nothing from D
 ONE = 0.05  # diversity_now: below it the fakes show one picture
 COPIES = 0.05  # variety_now: below it the fakes are copies of each other
+FORMS = 0.3  # forms_now: below it they are, in other colours
+NONE, HARDLY = 0.01, 0.02  # recall, coverage: below one the fakes are not like the real images
 NEARLY = (0.15, 0.2)  # diversity_now, variety_now: below both the fakes are nearly one picture
 ALIKE = 0.75  # variety: below it the fakes are less various than the reals
-BEHIND = 0.8  # behind: above it D cannot learn, since it rates fakes higher than reals
+BEHIND = 0.75  # behind: above it D cannot learn, since it rates fakes higher than reals
 TURNS = 0.15  # turns: above it, and SWING, the game oscillates
 SWING = 0.15  # swing: see TURNS
+ASTRAY = 0.45  # behind: below it the lead changes sides by the noise of small batches alone
 RISING = 1.1  # rising: the least growth of `variety` from the first half of `late` to the second
 SOME = 0.02  # variety: below it, such growth means nothing
 FLAT = 0.1  # frechet_distance: spread of the last ones over their mean; below it, no change
@@ -48,9 +51,12 @@ class Signs:
     nearer, copied: the shares of fakes, at the last evaluation, that are nearer to training images
         than to held-out ones, and that are copies of them; 0 where that is no more than chance.
     far: whether the last evaluation, if any, puts the fakes more than `FAR` floors away.
+    failed: what the last evaluation, if any, says against fakes that hardly a real image has its
+        like among, or "".
     variety, diversity: those of the fakes over those of the reals, medians over `late`;
         `variety_now` and `diversity_now` are medians over the last three rows, since G can collapse
-        from one picture into the next.
+        from one picture into the next; so is `forms_now`, of what is drawn in whatever colours
+        (1.0 where the history does not say it).
     g_gradient: the norm of G's gradient, median over `late`.
     rising: whether `variety` grows over `late`: then G still learns.
     ease: D's loss over `level`, median over `late`: at 0 it never errs, at 1 it cannot tell; None
@@ -76,6 +82,7 @@ class Signs:
         )
         last = self.judged[-1] if self.judged else {}
         self.far = last.get("frechet_distance", 0.0) > FAR * last.get("floor", float("inf"))
+        self.failed = _failure(last)
         share, copied = last.get("memorised", 0.5), last.get("copied", 0.0)
         alike = last.get("precision", 1.0) > LIKE  # noise too has a nearest image
         self.nearer = share if alike and share > MEMORY else 0.0
@@ -92,6 +99,8 @@ class Signs:
             self.variety_now, self.diversity_now = (
                 statistics.median(self._ratio(late[-3:], name)) for name in ("variety", "diversity")
             )
+            shown = [row for row in late[-3:] if "real_forms" in row]
+            self.forms_now = statistics.median(self._ratio(shown, "forms")) if shown else 1.0
             half = len(late) // 2
             begin, end = (
                 statistics.mean(self._various(part)) for part in (late[:half], late[half:])
@@ -115,3 +124,15 @@ class Signs:
 
     def _various(self, rows):
         return self._ratio(rows, "variety")
+
+
+def _failure(last):
+    """Return the figures of an evaluation that say that it failed, or ""."""
+    least = {"recall": NONE, "coverage": HARDLY}
+    known = [name for name in least if name in last]
+    if known or not {"frechet_distance", "floor"} <= last.keys():
+        return " and ".join(
+            f"{name} {last[name]:.2g}" for name in known if last[name] < least[name]
+        )
+    floors = last["frechet_distance"] / last["floor"]
+    return f"a distance of {floors:.3g} floors" if floors > FAR else ""

@@ -151,9 +151,9 @@ def evaluate(options):
                 "--size PIXELS"
             )
     data = data.near(gan.device)
-    evaluation.evaluate(gan, data, options.n, options.extractor)
+    found = evaluation.evaluate(gan, data, options.n, options.extractor)
     if gan.history:
-        say(f"\n{diagnose(gan.history)}")
+        say(f"\n{diagnose(gan.history, found)}")
     return 0
 
 

@@ -7,6 +7,7 @@ import math
 from functools import partial
 
 import torch
+from torch.nn.functional import adaptive_avg_pool2d, normalize
 
 from ..machine import processes
 from ..machine.randomness import some_of
@@ -18,9 +19,10 @@ def row(now, reals, reading, finite):
     It holds the step's figures, the game's `reading`, and: `grad_norm_d`, `grad_norm_g`;
     `update_d`, `update_g`, the length of Adam's last update over that of the weights; for 64 fakes
     from fixed noise their `diversity` (standard deviation of a pixel over the fakes, mean over
-    pixels) and `variety` (mean distance of a fake to its nearest neighbour among them); and
-    `real_diversity`, `real_variety`, the same for as many images of the data. With several GANs
-    each name begins with the GAN's: "there.grad_norm_d".
+    pixels), `variety` (mean distance of a fake to its nearest neighbour among them) and `forms`
+    (the same for what is drawn, in whatever colours, see `_forms`); and `real_diversity`,
+    `real_variety`, `real_forms`, the same for as many images of the data. With several GANs each
+    name begins with the GAN's: "there.grad_norm_d".
     """
     figures = dict(now.stats)
     for name, gan in now.gan.gans.items():
@@ -45,10 +47,23 @@ def row(now, reals, reading, finite):
 
 
 def _various(images, prefix):
-    """Return diversity and variety of images, see `row`."""
+    """Return diversity, variety and, of images, forms, see `row`."""
     flat = images.flatten(1).float()
     apart = torch.cdist(flat, flat).fill_diagonal_(torch.inf).amin(1)
-    return {f"{prefix}diversity": images.std(0).mean(), f"{prefix}variety": apart.mean()}
+    figures = {f"{prefix}diversity": images.std(0).mean(), f"{prefix}variety": apart.mean()}
+    return figures | ({f"{prefix}forms": _forms(images)} if images.ndim == 4 else {})
+
+
+def _forms(images):
+    """Return the mean distance of an image to its nearest neighbour, 0 to 1, by what they show:
+    sqrt(1 - r^2) for the correlation r of grey thumbnails (of 16 x 16, or smaller images as they
+    are). Colour, brightness and contrast, and light for dark, make no difference.
+    """
+    grey = images.float().mean(1, keepdim=True)
+    flat = adaptive_avg_pool2d(grey, min(16, *grey.shape[2:])).flatten(1)
+    flat = normalize(flat - flat.mean(1, keepdim=True), eps=1e-3)
+    alike = (flat @ flat.T).fill_diagonal_(0).abs().amax(1)
+    return (1 - alike.square()).clamp(min=0).sqrt().mean()
 
 
 def _update(optimizer):
