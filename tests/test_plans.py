@@ -157,21 +157,40 @@ def test_a_notebook_that_is_cut_off_goes_on_with_its_plan(digits, measured, tmp_
     assert ganlib.recipe("small", digits.shape, until="9s").images == 63  # elsewhere: a new plan
 
 
+PLAN = {"until": "4s", "images": 400, "batch_size": 50, "recipe": "small", "augment": None}
+
+
+def play_as_before(monkeypatch, *arguments):
+    """Play as releases did that kept no plan of a recipe without `until`."""
+    with monkeypatch.context() as then:
+        then.setattr("ganlib.run.training._plan_of", lambda *_: None)
+        return play(*arguments)
+
+
+def test_a_plan_given_in_images_is_kept_too(digits, measured, tmp_path, capsys):
+    play(ganlib.recipe("small", digits.shape, images=400), digits, tmp_path, "2 steps")
+    assert plans.kept(tmp_path) == PLAN | {"until": None}
+    made = ganlib.recipe("small", digits.shape, until="4s", folder=tmp_path)
+    assert (made.images, made.until, made.batch_size) == (400, None, 50) and not measured
+    assert "keeps the plan with which it began, the recipe's own, 400" in capsys.readouterr().out
+
+
 def test_the_plan_goes_where_the_checkpoint_goes(digits, measured, tmp_path):
     """Also where a run is resumed by a recipe that was given its images; `export` leaves it out."""
     made = ganlib.recipe("small", digits.shape, until="4s")
     play(made, digits, tmp_path / "a", stop=2)
     (tmp_path / "a").rename(tmp_path / "b")
     play(ganlib.recipe("small", digits.shape, images=400), digits, tmp_path / "b", stop=3)
-    assert plans.kept(tmp_path / "b") == {"until": "4s", "images": 400, "batch_size": 50}
+    assert plans.kept(tmp_path / "b") == PLAN
     ganlib.export(tmp_path / "b", tmp_path / "c")
     assert "plan" not in json.loads((tmp_path / "c" / "config.json").read_text())["trained_on"]
 
 
-def test_older_runs_keep_theirs(digits, measured, tmp_path, capsys):
+def test_older_runs_keep_theirs(digits, measured, tmp_path, capsys, monkeypatch):
     """In plan.json, as the command line wrote it; or none, which is the recipe's own."""
-    play(ganlib.recipe("small", digits.shape, images=400), digits, tmp_path, "2 steps")
-    assert plans.kept(tmp_path) == dict.fromkeys(("until", "images", "batch_size"))
+    made = ganlib.recipe("small", digits.shape, images=400)
+    play_as_before(monkeypatch, made, digits, tmp_path, "2 steps")
+    assert plans.kept(tmp_path) == dict.fromkeys(PLAN)
     capsys.readouterr()
     own = ganlib.recipe("small", digits.shape, until="4s", folder=tmp_path)
     assert own.images == 120_000 and own.until is None
@@ -190,8 +209,9 @@ def test_older_runs_keep_theirs(digits, measured, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"plan": "4s"}', '{"plan": 4, "images": 400}'])
-def test_a_damaged_plan_is_named(digits, tmp_path, text):
-    play(ganlib.recipe("small", digits.shape, images=400), digits, tmp_path, "1 step")
+def test_a_damaged_plan_is_named(digits, tmp_path, text, monkeypatch):
+    made = ganlib.recipe("small", digits.shape, images=400)
+    play_as_before(monkeypatch, made, digits, tmp_path, "1 step")
     (tmp_path / "plan.json").write_text(text)
     with pytest.raises(ValueError, match="plan"):
         ganlib.recipe("small", digits.shape, until="4s", folder=tmp_path)
@@ -199,7 +219,8 @@ def test_a_damaged_plan_is_named(digits, tmp_path, text):
 
 @pytest.mark.parametrize(
     "plan",
-    [{"images": "many"}, {"images": 0}, {"images": 2.5}, {"batch_size": -1}, {"until": 7}, 9],
+    [{"images": "many"}, {"images": 0}, {"images": 2.5}, {"batch_size": -1}, {"until": 7}, 9]
+    + [{"recipe": 1}, {"augment": ["ada"]}],
 )
 def test_a_strangers_plan_is_checked(digits, tmp_path, plan):
     gan, _ = play(ganlib.recipe("small", digits.shape, images=400), digits, None, "1 step")
@@ -224,6 +245,6 @@ def test_a_loop_that_waits_is_a_run_too(digits, measured, tmp_path):
     )
     for _ in run:
         break
-    assert plans.kept(tmp_path / "run") == {"until": "4s", "images": 400, "batch_size": 50}
+    assert plans.kept(tmp_path / "run") == PLAN
     assert torch.load(tmp_path / "run" / "checkpoint.pt")["state"]["step"] == 1
     run.close()
