@@ -260,6 +260,8 @@ def test_a_run_goes_on_with_its_schedules_to_another_length(tmp_path, capsys):
         "until": "100 images",
         "images": 100,
         "batch_size": 10,
+        "recipe": "small",
+        "augment": None,
     }
     assert main([*options, "--steps", "12"]) == 0  # with the batch that it had
     said = capsys.readouterr().out

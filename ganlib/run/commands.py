@@ -53,6 +53,8 @@ def train(options):
     images = load(
         options.data, device, fallback=options.fallback, size=options.size, fit=options.fit
     )
+    if first:
+        launch.wait()
     name, changes = chosen(images, options.out, options.recipe, options.augment)
     changes = changes and augment.named(changes)
     if first and options.size and not (Path(options.out) / checkpoint.FILE).exists():
@@ -60,8 +62,6 @@ def train(options):
         preflight(images, name, options.conditional, seconds, changes).sheet.save(
             Path(options.out) / "data.png"
         )
-    if first:
-        launch.wait()
     classes = (
         (len(images.classes) if images.labels is not None else 0) if options.conditional else 0
     )
