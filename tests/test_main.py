@@ -169,8 +169,9 @@ def test_help_shows_the_defaults(capsys):
         main(["train", "--help"])
     said = capsys.readouterr().out
     assert ended.value.code == 0
-    for default in ("digits", "classic", "10000", "runs/first", "60.0"):
+    for default in ("digits", "10000", "runs/first", "60.0"):
         assert f"(default: {default})" in " ".join(said.split())
+    assert "pictures for images in colour or of your own, else classic" in " ".join(said.split())
 
 
 def test_evaluate_judges_a_run_and_keeps_the_best(tmp_path, capsys):
@@ -196,7 +197,7 @@ def test_evaluate_judges_a_run_and_keeps_the_best(tmp_path, capsys):
     )
     assert (
         "frechet_distance" in said
-        and "healthy, not done yet: only 3 rows with all figures, up to step 4" in said
+        and "\nnot like the real images yet: recall 0 and coverage 0 at the last" in said
     )
 
 

@@ -64,8 +64,8 @@ def diagnose(history, evaluation=None):
     if not history:
         raise ValueError("the history is empty; train first: it is recorded every 50 steps")
     if evaluation is not None:
-        now = {"step": history[-1]["step"]}  # of the run; an evaluation says its own
-        history = [*history[:-1], history[-1] | dict(evaluation) | now]
+        numbers = {key: value for key, value in evaluation.items() if isinstance(value, float)}
+        history = [*history[:-1], history[-1] | numbers]
     of = [key.rpartition(".")[0] for key in history[-1] if key.endswith("d_loss")]
     names = dict.fromkeys(of or [""])
     first, diagnosis = len(RULES), None
