@@ -107,8 +107,7 @@ def _colour_translation(x, p, draws):
 
 
 colour_translation = Augmentation("colour_translation", _colour_translation)
-"""DiffAugment without its cutout, whose grey squares cost a short run more than they save it: Zhao
-et al. 2020, the policy "color, translation"; Liu et al. 2021 take it for a hundred images."""
+"""DiffAugment without its cutout: Zhao et al. 2020, the policy "color, translation"."""
 
 
 def _diff(x, p, draws):
