@@ -128,6 +128,10 @@ def evaluated(*distances, **more):
         # four pictures in all colours
         (history(forms=0.02, real_forms=0.5), "partial_collapse", "in other colours, at 4 %"),
         (history(forms=0.2, real_forms=0.5), "healthy", "%"),
+        # a G that saturates, beside data of which 60 % are white paper, and beside black on white
+        (history(between=0.01, real_between=0.4), "vanishing_gradients", "ends of the range"),
+        (history(between=0.1, real_between=0.4), "healthy", "%"),
+        (history(between=0.0, real_between=0.0), "healthy", "%"),
         (
             history()
             + [FINE | {"step": 9, "not_finite": "at step 8, in the output of G.layers.2 (Linear)"}],

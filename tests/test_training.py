@@ -442,8 +442,8 @@ def test_history_rows(small, digits):
         "step images objective absolute guess d_loss d_real d_fake p_real p_fake penalty g_loss "
     )
     names += (
-        "grad_norm_d grad_norm_g update_d update_g diversity variety forms real_diversity "
-        "real_variety real_forms"
+        "grad_norm_d grad_norm_g update_d update_g diversity variety forms between "
+        "real_diversity real_variety real_forms real_between"
     )
     assert (
         list(gan.history[0]) == names.split()

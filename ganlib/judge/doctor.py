@@ -176,12 +176,15 @@ def _oscillation(signs, history):
 
 
 def _vanishing_gradients(signs, history):
-    if signs.g_gradient < at.SILENT and not signs.rising:
-        won = signs.ease is not None and signs.ease < at.SURE
-        detail = f", and D's loss {_percent(signs.ease)} of what a guess costs" if won else ""
+    flat = signs.between_now < at.FLAT_OUT and signs.variety_now > at.COPIES
+    if (signs.g_gradient < at.SILENT or flat) and not signs.rising:
+        norm = f"the norm of G's gradient is {signs.g_gradient:.1g}"
+        ends = "nearly all values of the fakes lie at the ends of the range, where G is flat"
+        won = f", and D's loss {_percent(signs.ease or 0)} of what a guess costs"
+        sure = signs.ease is not None and signs.ease < at.SURE
         return Diagnosis(
             "vanishing_gradients",
-            f"the norm of G's gradient is {signs.g_gradient:.1g}{detail}",
+            (ends if flat else norm) + won * sure,
             "losses.non_saturating or relativistic in place of saturating; a gradient penalty; "
             "fewer moves of D; look whether G's last layer is saturated",
         )
@@ -246,11 +249,8 @@ def _undertrained(signs, history):
         fell = f"the distance fell from {last[0]:.3g} to {last[1]:.3g} at the last evaluation"
         return Diagnosis("undertrained", fell, "go on")
     if signs.rising or signs.variety < at.ALIKE:
-        return Diagnosis(
-            "undertrained",
-            f"the fakes are {_percent(signs.variety)} as various as real images so far",
-            "go on",
-        )
+        various = f"the fakes are {_percent(signs.variety)} as various as real images so far"
+        return Diagnosis("undertrained", various, "go on")
 
 
 def _healthy(signs, history):

@@ -25,6 +25,7 @@ ONE = 0.05  # diversity_now: below it the fakes show one picture
 COPIES = 0.05  # variety_now: below it the fakes are copies of each other
 FORMS = 0.3  # forms_now: below it they are, in other colours
 NONE, HARDLY = 0.01, 0.02  # recall, coverage: below one the fakes are not like the real images
+FLAT_OUT = 0.1  # between_now: below it the fakes lie at the ends of the range as no image does
 NEARLY = (0.15, 0.2)  # diversity_now, variety_now: below both the fakes are nearly one picture
 ALIKE = 0.75  # variety: below it the fakes are less various than the reals
 BEHIND = 0.75  # behind: above it D cannot learn, since it rates fakes higher than reals
@@ -56,7 +57,8 @@ class Signs:
     variety, diversity: those of the fakes over those of the reals, medians over `late`;
         `variety_now` and `diversity_now` are medians over the last three rows, since G can collapse
         from one picture into the next; so is `forms_now`, of what is drawn in whatever colours
-        (1.0 where the history does not say it).
+        (1.0 where the history does not say it), and `between_now`, of values that are not at an end
+        of the range.
     g_gradient: the norm of G's gradient, median over `late`.
     rising: whether `variety` grows over `late`: then G still learns.
     ease: D's loss over `level`, median over `late`: at 0 it never errs, at 1 it cannot tell; None
@@ -99,8 +101,11 @@ class Signs:
             self.variety_now, self.diversity_now = (
                 statistics.median(self._ratio(late[-3:], name)) for name in ("variety", "diversity")
             )
-            shown = [row for row in late[-3:] if "real_forms" in row]
-            self.forms_now = statistics.median(self._ratio(shown, "forms")) if shown else 1.0
+            self.forms_now, self.between_now = (
+                statistics.median(self._ratio(shown, name)) if shown else 1.0
+                for name in ("forms", "between")
+                for shown in [[row for row in late[-3:] if row.get(f"real_{name}")]]
+            )
             half = len(late) // 2
             begin, end = (
                 statistics.mean(self._various(part)) for part in (late[:half], late[half:])

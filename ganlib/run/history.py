@@ -19,10 +19,11 @@ def row(now, reals, reading, finite):
     It holds the step's figures, the game's `reading`, and: `grad_norm_d`, `grad_norm_g`;
     `update_d`, `update_g`, the length of Adam's last update over that of the weights; for 64 fakes
     from fixed noise their `diversity` (standard deviation of a pixel over the fakes, mean over
-    pixels), `variety` (mean distance of a fake to its nearest neighbour among them) and `forms`
-    (the same for what is drawn, in whatever colours, see `_forms`); and `real_diversity`,
-    `real_variety`, `real_forms`, the same for as many images of the data. With several GANs each
-    name begins with the GAN's: "there.grad_norm_d".
+    pixels), `variety` (mean distance of a fake to its nearest neighbour among them), `forms` (the
+    same for what is drawn, in whatever colours, see `_forms`) and `between` (the share of values
+    that are not at an end of the range); and `real_diversity`, `real_variety`, `real_forms`,
+    `real_between`, the same for as many images of the data. With several GANs each name begins with
+    the GAN's: "there.grad_norm_d".
     """
     figures = dict(now.stats)
     for name, gan in now.gan.gans.items():
@@ -47,11 +48,14 @@ def row(now, reals, reading, finite):
 
 
 def _various(images, prefix):
-    """Return diversity, variety and, of images, forms, see `row`."""
+    """Return diversity, variety and, of images, forms and between, see `row`."""
     flat = images.flatten(1).float()
     apart = torch.cdist(flat, flat).fill_diagonal_(torch.inf).amin(1)
     figures = {f"{prefix}diversity": images.std(0).mean(), f"{prefix}variety": apart.mean()}
-    return figures | ({f"{prefix}forms": _forms(images)} if images.ndim == 4 else {})
+    if images.ndim != 4:
+        return figures
+    between = (images.abs() < 0.99).float().mean()
+    return figures | {f"{prefix}forms": _forms(images), f"{prefix}between": between}
 
 
 def _forms(images):
