@@ -144,7 +144,7 @@ def test_ctrl_c_saves_and_exits_cleanly(tmp_path):
     [
         (["train", "--data", "mnits"], "did you mean 'mnist'"),
         (["train", "--recipe", "clasic"], "did you mean 'classic'"),
-        (["train", "--recipe", "classic", "--conditional"], "has no conditional nets"),
+        (["train", "--recipe", "classic", "--conditional"], "was given classes="),
         (["train", "--precision", "half"], "precision='half'"),
         (["train", "--steps", "-5"], "until=-5"),
         (["train", "--until", "tomorrow"], "until='tomorrow'"),

@@ -1,13 +1,115 @@
-"""The game as plain functions, and a plain function as a game."""
+"""Other games than the usual: one that begins without D; the game as plain functions, and a plain
+function as a game.
+"""
 
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
+import torch
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
+
+from ..machine.randomness import some_of
 from . import losses
 from .game import Game
 from .moves import d_move, g_move
+from .player import play
+
+CODED = 2_000  # images of a set, and 16 x 16 pixels of each, that codes are fitted to at most
+
+
+@dataclass(frozen=True)
+class WarmStart(Game):
+    """A game in which G first learns alone: for the first `warm` images it reconstructs the
+    training images from codes of them; then it is `Game`.
+
+    A code is the first `latent_dim` principal components of an image, scaled to variance 1, with
+    noise, and as long as normal noise is, so that G knows what lies between the images, too. The
+    loss is the mean absolute difference of the pixels, plus that of 4 x 4 means. A step is `MOVES`
+    such moves of G, about as dear as one of the game. As in Bojanowski et al. 2018 (GLO), with
+    codes that are computed, not learned. Without `train` there are no codes: a step raises
+    ValueError.
+    """
+
+    warm: int = 0
+    MOVES = 5
+
+    def check(self, gan, data):
+        super().check(gan, data)
+        if self.warm:
+            gan.codes = _codes(data, gan.latent_dim, gan.device)
+
+    def step(self, gan, batches):
+        if not self.warming(gan):
+            return super().step(gan, batches)
+        if not hasattr(gan, "codes"):
+            raise ValueError(
+                "a warm start needs codes of the data, which `train` makes; give it this game, or "
+                "use dataclasses.replace(game, warm=0)"
+            )
+        images, labels = batches.images, batches.labels
+        n = images.shape[1]
+        for move in range(self.MOVES):
+            real = images[move % len(images)]
+            label = None if labels is None else labels[move % len(images)]
+            z = disturbed(codes(gan.codes, real), gan.draws(f"codes/{move}"))
+
+            def part(rows, mark, real=real, label=label, z=z, move=move):
+                fake = gan.fake(n, f"warm/{move}", label, rows, mark, z).to(gan.dtype)
+                apart = fake - real[rows]
+                loss = apart.abs().mean() + avg_pool2d(apart, 4).abs().mean()
+                return loss, {"g_loss": loss.detach()}
+
+            figures = play([gan], "G", n, part)
+            gan.average(n * gan.world)
+        gan.step += 1
+        gan.images_seen += n * gan.world
+        return figures
+
+    __call__ = step
+
+    def warming(self, gan):
+        """Whether G is still alone."""
+        return gan.images_seen < self.warm
+
+    def describe(self):
+        return super().describe() | ({"warm": self.warm} if self.warm else {})
+
+
+def codes(basis, images):
+    """Return the codes `(N, latent_dim)` of images `(N, C, H, W)`; their length is its root."""
+    mean, directions = basis
+    z = ((_small(images) - mean) @ directions).to(images.dtype)
+    return z * z.shape[1] ** 0.5 / torch.linalg.vector_norm(z, dim=1, keepdim=True).clamp(min=1e-6)
+
+
+def disturbed(z, draws):
+    """Return codes turned by noise, some hardly, some by half their length, as long as noise is."""
+    noise = torch.randn(z.shape, generator=draws, device=z.device, dtype=z.dtype)
+    share = torch.rand(len(z), 1, generator=draws, device=z.device, dtype=z.dtype) * 0.5**0.5
+    z = z + share * noise
+    lengths = (torch.linalg.vector_norm(x, dim=1, keepdim=True) for x in (noise, z))
+    return z * next(lengths) / next(lengths)
+
+
+def _small(images):
+    sides = [min(16, side) for side in images.shape[2:]]
+    return adaptive_avg_pool2d(images.float(), sides).flatten(1)
+
+
+def _codes(data, dim, device):
+    """Return (mean `(P,)`, directions `(P, dim)`): the principal components of small images, each
+    divided by its standard deviation; 0 where a set has fewer.
+    """
+    index = some_of(len(data), CODED).to(data.images.device)
+    x = _small(data.floats(index, device)).double().cpu()
+    mean = x.mean(0)
+    _, spread, directions = torch.linalg.svd(x - mean, full_matrices=False)
+    kept = int((spread[:dim] > 1e-6 * len(x) ** 0.5).sum())
+    basis = torch.zeros(x.shape[1], dim, dtype=torch.float64)
+    basis[:, :kept] = directions[:kept].T * (len(x) ** 0.5 / spread[:kept])
+    return mean.float().to(device), basis.float().to(device)
 
 
 @dataclass(frozen=True)

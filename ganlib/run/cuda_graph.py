@@ -42,6 +42,7 @@ def compile_step(step, gan, data, batch_size=100):
         data, game = data.near(gan.device), as_game(step)
         compiled, start = Compiled(game), time.monotonic()
         try:
+            game.check(gan, data)  # notes what the game needs of the data, as `train` does
             batches = data.batches(gan.seed, gan.step, game.batches, batch_size, gan.dtype)
             compiled.capture(gan, batches.to(gan.device))
         except Exception as error:  # of any kind, raised by the step; the state is restored
@@ -113,6 +114,7 @@ class Compiled:
             self.gan is not gan
             or self.generation != gan.generation
             or self.shapes != _shapes(batches)
+            or self.warming != _warming(self.eager, gan)
         ):
             self.capture(gan, batches)
         return self._replay(batches)
@@ -144,6 +146,7 @@ class Compiled:
         restored.
         """
         self.gan, self.graph, self.shapes, self.generators = gan, None, _shapes(batches), {}
+        self.warming = _warming(self.eager, gan)
         self.given = batches.map(torch.clone)
         saved = copy.deepcopy(gan.state_dict())
         try:
@@ -225,6 +228,11 @@ class Compiled:
                 f"replayed and eager steps disagree: {gap:.3g} apart after a way of {path:.3g}, "
                 f"first figures {figures[0].tolist()} and {figures[1].tolist()}"
             )
+
+
+def _warming(game, gan):
+    """Whether the game begins in another way, see `WarmStart`, and is still at it."""
+    return hasattr(game, "warming") and game.warming(gan)
 
 
 def _shapes(batches):

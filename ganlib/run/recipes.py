@@ -12,9 +12,9 @@ from dataclasses import dataclass, fields
 from .. import nets
 from ..data import augment
 from ..game import losses
-from ..game.game import Game
 from ..game.gan import GAN
 from ..game.schedules import Cosine, Linear
+from ..game.steps import WarmStart
 from ..game.terms import Penalty, Question
 from ..machine.choices import as_whole, one_of
 
@@ -40,8 +40,8 @@ class Net:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(Game):
-    """A `Game`, and all else that a run needs besides data, seed and length. Print it; change it
+class Recipe(WarmStart):
+    """A game, and all else that a run needs besides data, seed and length. Print it; change it
     with `dataclasses.replace(recipe, lr=...)`.
 
     name, source: what it is called, and the papers that it follows.
@@ -60,7 +60,7 @@ class Recipe(Game):
     G: Callable
     D: Callable
     batch_size: int = 100
-    lr: float | Callable = 2e-4
+    lr: float | Callable | tuple = 2e-4
     betas: tuple = (0.9, 0.999)
     ema: float | Callable | None = None
     images: int | None = None
@@ -74,11 +74,13 @@ class Recipe(Game):
 
     def __str__(self):
         """Return a line per setting in use: name, source and nets, then the game, then the rest."""
-        game = [field.name for field in fields(Game)]
+        game = [field.name for field in fields(WarmStart)]
         others = [field.name for field in fields(self) if field.name not in game]
         values = {name: getattr(self, name) for name in (*others[:4], *game, *others[4:])}
         return "\n".join(
-            f"{name:>10}  {x}" for name, x in values.items() if x is not None and x is not False
+            f"{name:>10}  {x}"
+            for name, x in values.items()
+            if x is not None and x is not False and x != 0
         )
 
 
@@ -88,9 +90,7 @@ def recipe(name, shape=(1, 28, 28), classes=0, images=None):
     """
     one_of("recipe", name, list(RECIPES))
     if images is not None and (as_whole(images) or 0) < 10:
-        raise ValueError(
-            f"images={images!r} was given; the length of the plan, 10 or more, is expected"
-        )
+        raise ValueError(f"images={images!r} was given; a plan of 10 images or more is expected")
     images = as_whole(images)
     settings = RECIPES[name](tuple(shape), {"classes": classes} if classes else {}, images)
     chosen = Recipe(name=name, **settings)
@@ -98,9 +98,7 @@ def recipe(name, shape=(1, 28, 28), classes=0, images=None):
         net = getattr(chosen, player)
         if classes and "classes" not in net.keywords and not (name == "acgan" and player == "D"):
             have = ", ".join(other for other in RECIPES if other not in UNCONDITIONAL)
-            raise ValueError(
-                f"classes={classes} was given, and {name!r} has no conditional nets; {have} have"
-            )
+            raise ValueError(f"{name!r} was given classes={classes}, and takes none; {have} do")
         if name != "classic":
             nets.scale(net.keywords["shape"], at_least=1)
     return chosen
@@ -164,8 +162,7 @@ def _wgan_gp(shape, classes, images):
 
 def _sngan(shape, classes, images):
     return _plain(shape, classes, norm="spectral") | {
-        "source": "Miyato et al. 2018, section 4: hinge and spectral norm; conditional: Miyato & "
-        "Koyama 2018",
+        "source": "Miyato et al. 2018, section 4; conditional: Miyato & Koyama 2018",
         "objective": losses.hinge,
         "n_critic": 5,
         "betas": (0.0, 0.9),
@@ -189,16 +186,12 @@ def _r3gan(shape, classes, images):
 
 
 def _small(shape, classes, images):
-    """Return a recipe for two CPU cores, planned for as many images as they train on in a minute or
-    two. Settings: benchmarks/LOG.md.
-
-    Longer plans have larger batches: there the noise of small batches, not the number of steps,
-    keeps the Frechet distance up.
+    """Return a recipe for a minute or two of two CPU cores; settings: benchmarks/LOG.md. In longer
+    plans the noise of small batches, not the number of steps, keeps the Frechet distance up.
     """
     images = images or 120_000
     return {
-        "source": "Huang et al. 2024 with the approximate R1 + R2 of Lin et al. 2025, on nets "
-        "made for a CPU",
+        "source": "Huang et al. 2024 with R1 + R2 as in Lin et al. 2025, on nets made for a CPU",
         "G": Net(nets.CompactGenerator, shape=shape, **classes),
         "D": Net(nets.CompactDiscriminator, shape=shape, **classes),
         "objective": losses.relativistic,
@@ -212,25 +205,33 @@ def _small(shape, classes, images):
 
 
 def _pictures(shape, classes, images):
-    """Return the recipe for colour pictures. Settings: benchmarks/LOG.md, 2026-11-29."""
+    """G is alone for 40 % of the images, then D learns first; settings: benchmarks/LOG.md."""
     images = images or 150_000
+
+    def planned(*points):
+        return Linear(tuple((share * images / 100, value) for share, value in points))
+
+    alone = (0, 1e-4), (2, 2e-3), (24, 2e-3), (40, 1e-4)
     return _small(shape, classes, images) | {
-        "source": "the game of `small`; G adds up pictures of each size as in Karras et al. 2020",
-        "G": Net(nets.PictureGenerator, shape=shape, **classes),
+        "source": "GLO (Bojanowski et al. 2018) first, then the game of `small`",
+        "G": Net(nets.PictureGenerator, latent_dim=16, shape=shape, **classes),
         "D": Net(nets.PictureDiscriminator, shape=shape, **classes),
         "penalty": losses.approximate_r1_r2(0.1, 0.05),
         "batch_size": 32,
-        "lr": Linear(((0, 1e-4), (images // 10, 1e-3), (images // 2, 1e-3), (images, 2e-5))),
+        "lr": (
+            planned(*alone, (41, 1e-6), (46, 1e-6), (52, 1.5e-4), (70, 1.5e-4), (100, 3e-6)),
+            planned((40, 1e-4), (43, 1e-3), (70, 1e-3), (100, 2e-5)),
+        ),
         "ema": Linear(((0, 0), (60_000, 10_000))),
+        "warm": images * 2 // 5,
     }
 
 
 def _infogan(shape, classes, images):
-    """Return `small` with a question for D; the noise has 10 + 2 numbers of codes, and 62 more."""
+    """Return `small` with a question for D; the noise is 10 + 2 numbers of codes, and 62 more."""
     small = _small(shape, {}, images)
     return small | {
-        "source": "Chen et al. 2016, ten classes and two continuous codes found without labels, "
-        "in the game of `small`",
+        "source": "Chen et al. 2016, ten classes and two continuous codes, in the game of `small`",
         "G": small["G"].but(latent_dim=74, categorical=10),
         "D": small["D"].but(answers=12),
         "penalty": losses.approximate_r1_r2(1.0, 0.05),
@@ -241,8 +242,7 @@ def _infogan(shape, classes, images):
 def _acgan(shape, classes, images):
     if not classes:
         raise ValueError(
-            'recipe("acgan") asks D for the class: give it classes=..., as many as the labels have '
-            "(on the command line: --conditional)"
+            'recipe("acgan") asks D for the class: give it classes=... (as a command: --conditional)'
         )
     return _plain(shape, {}) | {
         "source": "Odena et al. 2017",
@@ -271,7 +271,7 @@ RECIPES = {
 
 def _by_its_text(value):
     """Pickle an objective, a penalty, ... of ganlib as its text, "losses.r1(1.0)", since functions
-    within functions have no name to find them by; one of the user's own as any object.
+    in functions have no name to find them by; one of the user's own as any object.
     """
     try:
         again = _of_text(repr(value))

@@ -1,0 +1,190 @@
+"""A game that begins without D: its codes, its moves written out, and that it can be cut anywhere."""
+
+import copy
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+from conftest import same
+from test_compiled import captured  # noqa: F401
+from torch.nn.functional import interpolate
+
+import ganlib
+from ganlib import losses, nets
+from ganlib.game import steps
+from ganlib.game.steps import WarmStart
+
+
+def pictures(n=40, size=8, labels=None):
+    draws = torch.Generator().manual_seed(3)
+    coarse = torch.rand(n, 3, 2, 2, generator=draws) * 255
+    smooth = interpolate(coarse, size=size, mode="bilinear").to(torch.uint8)
+    return ganlib.Images(smooth, labels, () if labels is None else tuple("abcd"), "smooth")
+
+
+def pair(seed=0, classes=0, dtype=None, **settings):
+    torch.manual_seed(seed)
+    G = nets.PictureGenerator(6, (3, 8, 8), (12, 8), classes=classes)
+    D = nets.PictureDiscriminator((3, 8, 8), (8,), classes=classes)
+    settings = {"lr": (2e-3, 1e-3), "betas": (0.0, 0.99), "ema": 50} | settings
+    return ganlib.GAN(G, D, seed=seed, **settings).to(dtype=dtype)
+
+
+GAME = WarmStart(
+    losses.relativistic, penalty=losses.approximate_r1_r2(0.1, 0.05), augment=None, warm=24
+)
+
+
+def play(gan, data, game=GAME, until=6, **settings):
+    return [
+        {name: value.clone() for name, value in now.stats.items()}
+        for now in ganlib.train(gan, data, game, until=until, batch_size=8, **settings)
+    ]
+
+
+def test_codes_are_principal_components_of_variance_1():
+    """Against the eigenvectors of the covariance, in numpy's float64."""
+    import numpy
+
+    data = pictures(60)
+    mean, directions = steps._codes(data, 6, "cpu")
+    x = (data.images.numpy().reshape(60, -1) / 127.5 - 1).astype(numpy.float64)
+    values, vectors = numpy.linalg.eigh(numpy.cov(x.T, bias=True))
+    best = x - x.mean(0)
+    best = best @ vectors[:, ::-1][:, :6] / numpy.sqrt(values[::-1][:6])
+    ours = ((torch.from_numpy(x).float() - mean) @ directions).double().numpy()
+    signs = numpy.sign((best * ours).sum(0))
+    assert numpy.allclose(ours, best * signs, atol=1e-3)
+    assert numpy.allclose(ours.T @ ours / 60, numpy.eye(6), atol=1e-3)
+    z = steps.codes((mean, directions), data.floats(torch.arange(60)))
+    assert torch.allclose(z.norm(dim=1), torch.full((60,), 6**0.5))
+
+
+def test_large_images_are_coded_by_16_by_16_means():
+    data = pictures(20, 64)
+    small = data.floats(torch.arange(20)).unflatten(3, (16, 4)).unflatten(2, (16, 4)).mean((3, 5))
+    mean, directions = steps._codes(data, 5, "cpu")
+    assert mean.shape == (3 * 16 * 16,) and torch.allclose(
+        mean, small.flatten(1).mean(0), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_few_images_have_fewer_components(n):
+    _, directions = steps._codes(pictures(n), 6, "cpu")
+    assert (directions.norm(dim=0) > 0).tolist() == [True] * (n - 1) + [False] * (7 - n)
+
+
+def test_images_all_alike_still_train():
+    data = ganlib.Images(torch.full((10, 3, 8, 8), 200, dtype=torch.uint8), name="grey")
+    gan = pair()
+    assert all(value.isfinite() for row in play(gan, data) for value in row.values())
+    assert (gan.sample(4) - (200 / 127.5 - 1)).abs().mean() < 1
+
+
+def test_noise_turns_codes_and_leaves_the_length_of_noise():
+    z = torch.randn(4000, 16, dtype=torch.float64)
+    z = 4 * z / z.norm(dim=1, keepdim=True)
+    turned = steps.disturbed(z, torch.Generator().manual_seed(0))
+    again = torch.Generator().manual_seed(0)
+    noise = torch.randn(z.shape, generator=again, dtype=z.dtype)
+    share = torch.rand(4000, 1, generator=again, dtype=z.dtype) / 2**0.5
+    assert torch.allclose(turned.norm(dim=1), noise.norm(dim=1))
+    there = z + share * noise
+    assert torch.allclose(turned, there * (noise.norm(dim=1) / there.norm(dim=1))[:, None])
+    cosine = torch.cosine_similarity(z, turned)
+    assert (
+        cosine[share[:, 0] < 0.05].min() > 0.98 and 0.75 < cosine[share[:, 0] > 0.65].mean() < 0.9
+    )
+
+
+def test_a_step_is_five_moves_of_g_written_out():
+    """In float64, against Adam written out on a loss written out; D and its moments stay."""
+    data, gan = pictures(), pair(dtype=torch.float64)
+    twin, D = copy.deepcopy(gan.G), copy.deepcopy(gan.D.state_dict())
+    game = replace(GAME, warm=8)
+    game.check(gan, data)
+    batches = data.batches(gan.seed, 0, game.batches, 8, torch.float64)
+    draws = [gan.draws(f"codes/{move}") for move in range(5)]
+    figures = game.step(gan, batches)
+    weights = list(twin.parameters())
+    squares = [torch.zeros_like(weight) for weight in weights]
+    for move in range(5):
+        real = batches.images[move % 2]
+        fake = twin(steps.disturbed(steps.codes(gan.codes, real), draws[move]))
+        means = (fake - real).unflatten(3, (2, 4)).unflatten(2, (2, 4)).mean((3, 5))
+        loss = (fake - real).abs().mean() + means.abs().mean()
+        for weight, square, slope in zip(
+            weights, squares, torch.autograd.grad(loss, weights), strict=True
+        ):
+            square.mul_(0.99).add_(slope**2, alpha=0.01)
+            size = (square / (1 - 0.99 ** (move + 1))).sqrt() + 1e-8
+            weight.data.sub_(2e-3 * slope / size)
+    assert figures["g_loss"].item() == pytest.approx(loss.item(), abs=1e-10)
+    for ours, theirs in zip(gan.G.parameters(), weights, strict=True):
+        assert torch.allclose(ours, theirs, rtol=0, atol=1e-9)
+    assert same(gan.D.state_dict(), D) and not gan.opt_D.state
+    assert (gan.step, gan.images_seen) == (1, 8)
+
+
+def test_then_it_is_the_game():
+    """After `warm` images: the very step that `Game` plays."""
+    data, gan, twin = pictures(), pair(), pair()
+    figures = play(gan, data)
+    assert ["d_loss" in row for row in figures] == [False] * 3 + [True] * 3
+    assert figures[0]["g_loss"] > figures[2]["g_loss"]
+    play(twin, data, until=3)
+    usual = ganlib.Game(losses.relativistic, penalty=GAME.penalty)
+    batches = data.batches(twin.seed, 3, 2, 8)
+    theirs = usual.step(twin, batches)
+    assert same(theirs, figures[3])
+    assert len(ganlib.diagnose(gan.history).evidence) > 0
+
+
+@pytest.mark.parametrize("cut", [2, 3, 5])
+def test_a_run_cut_anywhere_goes_on_bit_for_bit(cut, tmp_path):
+    data, whole, first, second = pictures(), pair(), pair(), pair()
+    play(whole, data)
+    play(first, data, until=cut, folder=tmp_path)
+    assert ganlib.resume(tmp_path, second)
+    play(second, data, folder=tmp_path)
+    here, there = second.state_dict(), whole.state_dict()
+    assert same({**here, "trained_on": 0, "history": 0}, {**there, "trained_on": 0, "history": 0})
+    with pytest.raises(ValueError, match="warm = 24.*given.*warm = 16"):
+        play(second, data, replace(GAME, warm=16), until=8)
+
+
+def test_labels_reach_g():
+    data, gan = pictures(labels=torch.arange(40) % 4), pair(classes=4)
+    before = gan.G.latent.embedding.weight.clone()
+    play(gan, data, until=2)
+    assert not torch.equal(gan.G.latent.embedding.weight, before)
+
+
+def test_without_train_there_are_no_codes():
+    gan, data = pair(), pictures()
+    with pytest.raises(ValueError, match="needs codes of the data.*warm=0"):
+        GAME.step(gan, data.batches(0, 0, 2, 8))
+    replace(GAME, warm=0).step(gan, data.batches(0, 0, 2, 8))
+
+
+def test_a_batch_in_parts_is_the_same_step(monkeypatch):
+    data, gan, twin = pictures(), pair(dtype=torch.float64), pair(dtype=torch.float64)
+    twin.parts = 4
+    for one in (gan, twin):
+        play(one, data, until=3)
+    for ours, theirs in zip(gan.G.parameters(), twin.G.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, rtol=0, atol=1e-10)
+
+
+def test_a_captured_step_is_captured_anew_when_d_enters(captured):  # noqa: F811
+    data, game = pictures(), replace(GAME, warm=8 * 12)
+    eager, replayed = pair(dtype=torch.float64), pair(dtype=torch.float64)
+    with_rows = partial(play, data=data, until=20, record_every=5)
+    theirs = with_rows(eager, game=game)
+    ours = with_rows(replayed, game=captured(game, replayed, data, 8))
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.keys() == b.keys() and all(abs(a[key] - b[key]) < 1e-8 for key in a)
+    for a, b in zip(eager.G.parameters(), replayed.G.parameters(), strict=True):
+        assert torch.allclose(a, b, rtol=0, atol=1e-8)
