@@ -1,7 +1,7 @@
 """Is the doctor right? What `ganlib.diagnose` says of the labelled runs of doctor_runs.py.
 
     python -m benchmarks.doctor play [--only TEXT] [--pictures FOLDER]
-    python -m benchmarks.doctor judge [--half a | b | c | colour-a | colour-b]
+    python -m benchmarks.doctor judge [--half a | b | c | colour-a | colour-b | colour-c]
 
 The runs on colour sets are those of doctor_colour.py. `play` trains all runs and writes
 doctor_histories.json.gz; `judge` prints the confusion matrix, with intervals.
@@ -172,7 +172,7 @@ def judge(half):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["play", "judge"])
-    parser.add_argument("--half", choices=["a", "b", "c", "colour-a", "colour-b"])
+    parser.add_argument("--half", choices=["a", "b", "c", "colour-a", "colour-b", "colour-c"])
     parser.add_argument("--only", default="", help="runs whose name holds this text")
     parser.add_argument("--pictures", help="a folder for the last picture of each run")
     parser.add_argument("--processes", type=int, default=2)

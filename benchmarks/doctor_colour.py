@@ -144,14 +144,24 @@ UNLIKE = ("unlike",)  # the fakes do not look like the data: what a failed evalu
 
 
 def runs():
-    """Return all runs, in a fixed order: halves "colour-a" and "colour-b" take turns in a kind."""
-    made = []
+    """Return all runs, in a fixed order: halves "colour-a" and "colour-b" take turns in a kind; and
+    "colour-c", other seeds and sets, played after rules were changed for what a and b had shown.
+    """
+    return [*_runs(SETS), *_runs((*SETS[2:], *SETS[:2]), third=True)]
+
+
+def _runs(SETS, third=False):
+    made, fresh = [], 1000 * third
 
     def add(kind, answers, name, data, make, steps=350, judged=0):
         count = sum(run.kind == kind for run in made)
         half = ("colour-a", "colour-b")[(count + count // 6) % 2]  # there are six sets
+        if third:  # of the same kinds, every second
+            half = "colour-c" if half == "colour-a" else "none"
+            name += f"-{len(made)}"
         every = steps // judged if judged else None
-        run = Run(f"colour {kind}/{name}-{data}", kind, tuple(answers), make, steps, every, half)
+        title = f"{'third ' * third}colour {kind}/{name}-{data}"
+        run = Run(title, kind, tuple(answers), make, steps, every, half)
         made.append(replace(run, data=data))
 
     # healthy: known to go on getting better; half of them judged. Within a minute most have recall
@@ -163,76 +173,85 @@ def runs():
     ):
         if i >= 6 and (i + i // 6) % 2:
             continue
-        make = partial(GAMES[game], seed=400 + i)
+        make = partial(GAMES[game], seed=fresh + 400 + i)
         add("healthy", (*FINE, *UNLIKE), game, f"{data}-32", make, judged=2 * (i % 4 < 2))
     for i, game in enumerate(("pictures-aug", "pictures", "small", "dcgan")):
-        make = partial(GAMES[game], seed=440 + i, size=64, batch=8)
+        make = partial(GAMES[game], seed=fresh + 440 + i, size=64, batch=8)
         add("healthy", (*FINE, *UNLIKE), game, f"{SETS[i]}-64", make, 250, 2 * (i % 2))
     for i, data in enumerate(("shapes-32", "planets-32")):
-        make = partial(GAMES["mlp"], seed=450 + i)
+        make = partial(GAMES["mlp"], seed=fresh + 450 + i)
         add("healthy", (*FINE, *UNLIKE), "mlp", data, make, 600, 2 * i)
     # undertrained: hardly begun
     for i, game in enumerate(
         ("pictures-aug", "small", "dcgan", "pictures", "hinge", "small-aug", "mlp", "pictures-aug")
     ):
         data = f"{SETS[i % 6]}-32"
-        add("undertrained", (*FINE, *UNLIKE), game, data, partial(GAMES[game], seed=460 + i), 80)
+        add(
+            "undertrained",
+            (*FINE, *UNLIKE),
+            game,
+            data,
+            partial(GAMES[game], seed=fresh + 460 + i),
+            80,
+        )
     # done: the learning rate has gone to nothing
     for i, game in enumerate(("small", "pictures-aug", "dcgan", "small-aug", "pictures", "hinge")):
         images = 32 if game == "dcgan" else 16
         lr = schedules.Linear(((0, 1e-3), (180 * images, 1e-3), (240 * images, 1e-6)))
-        make = partial(GAMES[game], seed=470 + i, lr=lr)
+        make = partial(GAMES[game], seed=fresh + 470 + i, lr=lr)
         add("done", ("done", *UNLIKE), game, f"{SETS[i]}-32", make, 560, 7)
     # D wins: G hardly moves, or D moves eight times; no penalty
     for i, game in enumerate(("small", "pictures", "mlp", "small", "dcgan", "pictures")):
-        make = partial(GAMES[game], seed=480 + i, lr_G=2e-6, penalty=None)
+        make = partial(GAMES[game], seed=fresh + 480 + i, lr_G=2e-6, penalty=None)
         add("d_wins", ("d_wins",), f"slow-G-{game}", f"{SETS[i]}-32", make, 300)
     for i, game in enumerate(("pictures", "small", "mlp", "small")):
         weak = {"penalty": None, "n_critic": 8, "lr_G": 1e-5, "lr_D": 3e-3}
-        make = partial(GAMES[game], seed=490 + i, **weak)
+        make = partial(GAMES[game], seed=fresh + 490 + i, **weak)
         add("d_wins", ("d_wins",), f"fast-D-{game}", f"{SETS[-1 - i]}-32", make, 100)
     # G wins, or D cannot learn: D hardly moves, or sees hardly anything
     for i, game in enumerate(("small", "pictures", "dcgan", "mlp", "hinge", "pictures-aug")):
-        make = partial(GAMES[game], seed=500 + i, lr_D=1e-7)
+        make = partial(GAMES[game], seed=fresh + 500 + i, lr_D=1e-7)
         add("g_wins", ("g_wins",), f"slow-D-{game}", f"{SETS[i]}-32", make, 250)
     for i, game in enumerate(("small", "pictures", "mlp", "dcgan")):
         blind = {"wrap_D": partial(Noisy, sigma=20.0), "penalty": None}
-        make = partial(GAMES[game], seed=510 + i, **blind)
+        make = partial(GAMES[game], seed=fresh + 510 + i, **blind)
         add("g_wins", ("g_wins",), f"blind-D-{game}", f"{SETS[-1 - i]}-32", make, 250)
     # total collapse: G cannot hear its noise
     for i, game in enumerate(
         ("small", "pictures", "dcgan", "mlp", "hinge", "pictures-aug", "small-aug", "pictures")
     ):
         share = 0.002 if game == "mlp" else 0.0
-        make = partial(GAMES[game], seed=520 + i, wrap_G=partial(Deaf, share=share))
+        make = partial(GAMES[game], seed=fresh + 520 + i, wrap_G=partial(Deaf, share=share))
         data = f"{SETS[(i + i // 6) % 6]}-32"
         add("total_collapse", ("total_collapse",), f"deaf-G-{game}", data, make, 300)
     # partial collapse: G can draw only so many pictures, as they are or in any colour
     for i, game in enumerate(("small", "pictures", "dcgan", "small-aug", "pictures-aug", "hinge")):
         for modes, few in ((3 + i, Few), (4 + 2 * i, Tinted)):
-            make = partial(GAMES[game], seed=530 + 3 * i, wrap_G=partial(few, modes=modes))
+            make = partial(GAMES[game], seed=fresh + 530 + 3 * i, wrap_G=partial(few, modes=modes))
             name = f"{modes}-{'tinted-' * (few is Tinted)}modes-{game}-{i}"
             data = f"{SETS[(i + modes) % 6]}-32"
             add("partial_collapse", ("partial_collapse",), name, data, make, 300)
     # vanishing gradients: a saturated last layer
     for i, game in enumerate(("dcgan", "small", "mlp", "hinge")):
-        make = partial(GAMES[game], seed=560 + i, wrap_G=loud_G)
+        make = partial(GAMES[game], seed=fresh + 560 + i, wrap_G=loud_G)
         add("vanishing_gradients", ("vanishing_gradients",), game, f"{SETS[i]}-32", make, 200)
     # learning rate too high
     for i, game in enumerate(("pictures", "small", "dcgan", "mlp", "hinge", "pictures-aug")):
-        make = partial(GAMES[game], seed=570 + i, lr=(0.3, 1.0)[i % 2])
+        make = partial(GAMES[game], seed=fresh + 570 + i, lr=(0.3, 1.0)[i % 2])
         add("lr_too_high", ("lr_too_high", "not_finite"), game, f"{SETS[i]}-32", make, 200)
     # not finite: a layer divides 0 by 0 after so many calls
     for i, (game, player) in enumerate(
         (("pictures", "G"), ("dcgan", "D"), ("small", "G"), ("mlp", "D"))
     ):
         failing = {f"wrap_{player}": partial(Failing, calls=150 + 20 * i)}
-        make = partial(GAMES[game], seed=580 + i, **failing)
+        make = partial(GAMES[game], seed=fresh + 580 + i, **failing)
         add("not_finite", ("not_finite",), game, f"{SETS[i]}-32", make, 250)
-    # memorising: a few images, again and again, without augmentation
+    # memorising: a few images, again and again, without augmentation; of 8 and 16 nets had not
+    # learned any by heart after 900 steps
     for i, (game, only) in enumerate(
         (("pictures", 8), ("small", 8), ("dcgan", 8), ("mlp", 8), ("pictures", 16), ("small", 16))
     ):
-        make = partial(GAMES[game], seed=590 + i, only=only, batch=8)
-        add("memorising", ("memorising",), f"{only}-images-{game}", f"{SETS[i]}-32", make, 900, 2)
-    return made
+        only, steps = (only // 4 + 1, 2000) if third else (only, 900)
+        make = partial(GAMES[game], seed=fresh + 590 + i, only=only, batch=8)
+        add("memorising", ("memorising",), f"{only}-images-{game}", f"{SETS[i]}-32", make, steps, 2)
+    return [run for run in made if run.half != "none"]
