@@ -17,7 +17,7 @@ NETS = {  # each net that `rebuild` can build from its settings, and its file
     "PictureGenerator": "pictures",
     "PictureDiscriminator": "pictures",
 }
-LAYERS = {"Dropout": "dropout", "Verdict": "layers", "scale": "layers", "ResizeConv2d": "compact"}
+LAYERS = {"Dropout": "mlp", "Verdict": "layers", "scale": "layers", "ResizeConv2d": "compact"}
 
 
 def __getattr__(name):
