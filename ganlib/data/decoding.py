@@ -7,7 +7,7 @@ import io
 from collections import Counter
 from typing import NamedTuple
 
-from .source import Unreadable, no_image
+from .source import Unreadable, is_grey, no_image
 from .sources import picture
 
 PIXELS = 80_000_000  # most pixels of one image: more is a mistake, or meant to fill the memory
@@ -165,7 +165,8 @@ def decode(source, size, fit="crop", alone=True, background=None):
     pixels are put on `background`, by default white: `Values` says how. Where `alone` is false this
     is left to the caller, who has the whole set, and `late` holds what it needs. The image becomes
     a square of `size` pixels: its middle is cut out (`fit="crop"`), or the whole is put on a square
-    of the background ("pad") or stretched to one ("stretch"). Raises `Unreadable`.
+    of the background ("pad") or stretched to one ("stretch"); with None it keeps its size. Raises
+    `Unreadable`.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -185,7 +186,8 @@ def decode(source, size, fit="crop", alone=True, background=None):
                 raise Unreadable("ganlib drew it; saved anew without its comment, it is read")
             if image.format not in (None, "MPO", "JPEG") and getattr(image, "n_frames", 1) > 1:
                 notes.append("first frame of an animation or of several pages")
-            image.draft(None, (2 * size, 2 * size))  # a JPEG is read faster at a half to an eighth
+            if size:
+                image.draft(None, (2 * size, 2 * size))  # a JPEG is read faster at a half, ...
             turned = ImageOps.exif_transpose(image)
             if image.getexif().get(0x0112, 1) != 1:
                 notes.append("turned as EXIF says")
@@ -201,7 +203,7 @@ def decode(source, size, fit="crop", alone=True, background=None):
         known = no_image(source) if isinstance(source, bytes) else ""
         text = f"broken: {str(error)[:100] or type(error).__name__}"
         raise Unreadable(known if ":" in known else text) from error
-    if (max if fit == "pad" else min)(width, height) < size:
+    if (max if fit == "pad" else min)(width, height) < (size or 0):
         notes.append("enlarged")
     if alone:
         values = Values(background)
@@ -254,7 +256,8 @@ def _squares(image, size, fit):
         planes = numpy.moveaxis(numpy.atleast_3d(numpy.asarray(square)), 2, 0)
         if clear:
             return None, Late(planes[:3], planes[3], "bytes", 0, 255, True, True), None
-        return numpy.ascontiguousarray(numpy.broadcast_to(planes, (3, size, size))), None, frame
+        whole = numpy.broadcast_to(planes, (3, *planes.shape[1:]))
+        return numpy.ascontiguousarray(whole), None, frame
     values, cover, kind = image
     low, high = values.min().item(), values.max().item()
     if not -1e30 < low <= high < 1e30:
@@ -286,6 +289,8 @@ def _square(image, size, fit, frame, ground=0):
     """Return one plane as a square of `size` pixels, with `ground` around its `frame`."""
     from PIL import Image, ImageOps
 
+    if size is None:
+        return image
     if fit == "crop":
         return ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
     if fit == "stretch":
@@ -293,8 +298,3 @@ def _square(image, size, fit, frame, ground=0):
     square = Image.new(image.mode, (size, size), ground)
     square.paste(image.resize(frame[2:], Image.Resampling.LANCZOS), frame[:2])
     return square
-
-
-def is_grey(pixels):
-    """Whether an image (3, H, W) has no colours."""
-    return bool((pixels[:1] == pixels).all())

@@ -286,3 +286,8 @@ def openers():
     Image.init()
     settings = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
     return __version__, plugins, sorted(Image.OPEN), settings, str(GifImagePlugin.LOADING_STRATEGY)
+
+
+def is_grey(pixels):
+    """Whether an image (3, H, W) has no colours."""
+    return bool((pixels[:1] == pixels).all())

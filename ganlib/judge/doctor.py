@@ -105,13 +105,11 @@ def _not_finite(signs, history):
 
 
 def _unread(signs, history):
-    if axes := history[-1].get("axes"):
-        return Diagnosis(
-            "unread",
-            f"these are no images, but have {axes} axes each; the doctor's thresholds were set on "
-            "images alone",
-            "look at the pictures and the curves",
-        )
+    axes, why = history[-1].get("axes"), history[-1].get("unread")
+    if axes:
+        why = f"these are no images, but have {axes} axes each; its thresholds are for images alone"
+    if why:
+        return Diagnosis("unread", why, "look at the pictures and the curves")
 
 
 def _too_early(signs, history):

@@ -16,6 +16,7 @@ NETS = {  # each net that `rebuild` can build from its settings, and its file
     "CompactDiscriminator": "compact",
     "PictureGenerator": "pictures",
     "PictureDiscriminator": "pictures",
+    "EnlargingGenerator": "enlarging",
 }
 LAYERS = {"Dropout": "mlp", "Verdict": "layers", "scale": "layers", "ResizeConv2d": "compact"}
 

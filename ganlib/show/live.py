@@ -25,6 +25,7 @@ STATUS = {
     "p_fake": "D(fake) {:.2f}",
     "d_loss": "loss D {:.3f}",
     "g_loss": "loss G {:.3f}",
+    "tie": "tie {:.4f}",
 }
 
 
@@ -102,7 +103,8 @@ class LiveView:
             self._recent.popleft()
         picture = self.draw(now.gan) if self.draw else drawn(now.look())
         self.frames += [picture] if self.draw else []
-        ask_doctor = not self.draw and len(now.history) > ROWS and "axes" not in now.history[-1]
+        read = now.history and not {"axes", "unread"} & now.history[-1].keys()
+        ask_doctor = not self.draw and len(now.history) > ROWS and read
         verdict = diagnose(now.history).line if ask_doctor else ""
         self.screen.draw(picture, self._status(now, clock), now.progress or 0.0, verdict)
         if self.folder:

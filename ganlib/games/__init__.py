@@ -1,0 +1,1 @@
+"""Games whose G is fed pictures: super-resolution."""
