@@ -12,16 +12,17 @@ from ..data.images import as_float, as_uint8
 from ..judge import features
 from ..judge.metrics import frechet_distance
 from ..machine.randomness import some_of
+from ..nets.enlarging import divided
 from .enlarging import net_of
 
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03  # of SSIM
-PLAIN = ("nearest", "bilinear", "bicubic")
-COLUMNS = {  # name: what is better, digits behind the point, and what it is
-    "psnr": ("higher", 2, "dB"),
-    "ssim": ("higher", 3, ""),
-    "floors": ("lower", 1, "Frechet distance, in those of real pictures"),
-    "read": ("higher", 3, "share that the classifier reads right"),
-    "shrunk": ("lower", 4, "error of the result shrunk again, 0 to 1"),
+MOST = 60  # dB of an image, in a mean
+COLUMNS = {  # figure: its head in the table, and digits behind the point
+    "psnr": ("PSNR, dB ↑", 2),
+    "ssim": ("SSIM ↑", 3),
+    "floors": ("distance, floors ↓", 1),
+    "read": ("read right ↑", 3),
+    "shrunk": ("shrunk again ↓", 4),
 }
 
 
@@ -30,7 +31,7 @@ def psnr(images, true):
     squared error), for images `(N, C, H, W)` in [-1, 1], whose range is 2. Equal ones have inf.
     """
     _same_shape(images, true)
-    error = (images.double() - true.double()).square().flatten(1).mean(1)
+    error = (images.cpu().double() - true.cpu().double()).square().flatten(1).mean(1)
     return 10 * (4 / error).log10()
 
 
@@ -47,7 +48,7 @@ def ssim(images, true):
             f"images of {tuple(images.shape)} were given; at least {WINDOW} x {WINDOW} pixels are "
             "expected, the window of SSIM"
         )
-    places = torch.arange(WINDOW, dtype=torch.float64, device=images.device) - WINDOW // 2
+    places = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
     line = torch.exp(-(places**2) / (2 * SIGMA**2))
     line = line / line.sum()
     return torch.cat(
@@ -56,7 +57,7 @@ def ssim(images, true):
 
 
 def _ssim(images, true, line):
-    x, y = ((image.double() + 1) / 2 for image in (images, true))  # the range is 1
+    x, y = ((image.cpu().double() + 1) / 2 for image in (images, true))  # the range is 1
 
     def mean(image):  # in each window: along the columns, then along the rows
         image = image.flatten(0, 1)[:, None]
@@ -82,7 +83,12 @@ class Fidelity(dict):
     def __str__(self):
         """Return a table in Markdown, with values +- 1.96 standard errors."""
         names = [name for name in COLUMNS if any(name in row for row in self.values())]
-        lines = [self.about, "", f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+        lines = [
+            self.about,
+            "",
+            f"| | {' | '.join(COLUMNS[name][0] for name in names)} |",
+            "|---" * (len(names) + 1) + "|",
+        ]
         for title, row in self.items():
             cells = [_cell(row, name) for name in names]
             lines.append(f"| {title} | {' | '.join(cells)} |")
@@ -97,7 +103,7 @@ def _cell(row, name):
 
 
 @torch.no_grad()
-def judge_enlarging(enlargers, held_out, others, scale=None, n=2000, extractor=None):
+def judge_enlarging(enlargers, held_out, others=None, scale=None, n=2000, extractor=None):
     """Shrink true pictures, enlarge them in several ways, and compare: return a `Fidelity`.
 
     enlargers: `{title: what enlarges}`: a GAN, a net, a run's folder, or a function from small
@@ -105,18 +111,24 @@ def judge_enlarging(enlargers, held_out, others, scale=None, n=2000, extractor=N
         true pictures themselves, are added.
     held_out: the true pictures, an `Images` that no enlarger was trained on; the first `n` of a
         random order are used.
-    others: other real pictures, such as the training data: what the distribution of the results is
-        compared with.
+    others: other real pictures of the same kind, such as the training data: what the distribution
+        of the results is compared with. By default the held-out ones are halved for it.
     scale: by default that of the first enlarger that is a net.
     extractor: as for `evaluate`; by default chosen for the images.
 
-    All results are rounded to 8 bits, which also clamps them. Figures, means over the images with
-    1.96 standard errors: `psnr` in dB, `ssim`, `read` (the share whose class the classifier reads
-    right, where it is one and there are labels), `shrunk` (mean absolute difference of what is
-    shrunk again from the small picture, in a range of 0 to 1); and `floors`: the Frechet distance
-    to the others, over that of the true pictures to them. Raises ValueError where the scale is
-    unknown or does not divide the pictures, and for sets of different shapes.
+    All results are rounded to 8 bits, which also clamps them. Figures: means over the images, with
+    1.96 standard errors, of `psnr` in dB (of an image 60 at most: of a flat one it can be
+    infinite), of `ssim`, of `read` (whether the classifier reads the right class, where the
+    extractor is one and there are labels), and of `shrunk` (the mean absolute difference of the
+    result, shrunk again, from the small picture, in a range of 0 to 1); and `floors`: the Frechet
+    distance to the others, over that of the true pictures to them. Raises ValueError where the
+    scale is unknown or does not divide the pictures, and for sets of different shapes.
     """
+    order = some_of(len(held_out))
+    if others is None:
+        half = len(held_out) // 2
+        order, rest = order[:half], order[half:].to(held_out.images.device)
+        others = held_out.subset(rest, f"{held_out.name}, the other half")
     if held_out.shape != others.shape:
         raise ValueError(
             f"pictures of {held_out.shape} and others of {others.shape} were given; sets of one "
@@ -127,12 +139,13 @@ def judge_enlarging(enlargers, held_out, others, scale=None, n=2000, extractor=N
     if scale is None and len(found) != 1:
         raise ValueError(f"scales {sorted(found)} were found; give scale=..., one for all rows")
     scale = found.pop() if scale is None else scale
+    divided(held_out.shape, scale)
     extractor, why, _ = features.choose(held_out, extractor)
-    order = some_of(len(held_out))[:n]
-    true, m = held_out.floats(order.to(held_out.images.device)).cpu(), min(n, len(others))
-    others = others.floats(some_of(len(others))[:m].to(others.images.device)).cpu()
+    order, other = order[:n], some_of(len(others), n).to(others.images.device)
+    true = held_out.floats(order.to(held_out.images.device)).cpu()
     small = shrunk(true, scale)
-    seen_others, seen_true = (features.read(extractor, x) for x in (others, true))
+    seen_true = features.read(extractor, true)
+    seen_others = features.of_set(extractor, others, other, others.images.device)
     floor = frechet_distance(seen_others, seen_true)
     labels = held_out.labels if hasattr(extractor, "logits") else None
     labels = None if labels is None or labels.ndim > 1 else labels[order.to(labels.device)].cpu()
@@ -140,7 +153,7 @@ def judge_enlarging(enlargers, held_out, others, scale=None, n=2000, extractor=N
     table = Fidelity()
     for title, way in (plain | ways | {"true": None}).items():
         large = true if way is None else _enlarged(way, small, true.shape)
-        row = {} if way is None else means(psnr=psnr(large, true))
+        row = {} if way is None else means(psnr=psnr(large, true).clamp(max=MOST))
         row |= means(ssim=ssim(large, true), shrunk=_far(shrunk(large, scale), small))
         seen = features.read(extractor, large)
         row["floors"] = frechet_distance(seen_others, seen) / floor
@@ -151,7 +164,7 @@ def judge_enlarging(enlargers, held_out, others, scale=None, n=2000, extractor=N
     table.about = (
         f"{len(true):,} pictures of {held_out.name!r}, {true.shape[3]} x {true.shape[2]}, shrunk "
         f"{scale} times; read by {getattr(extractor, 'name', 'an extractor')} ({why}); a floor is "
-        f"{floor:.4g}, of {m:,} others"
+        f"{floor:.4g}, to {len(other):,} of {others.name!r}"
     )
     return table
 

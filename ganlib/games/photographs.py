@@ -42,9 +42,9 @@ def patches(photographs, size=64, n=4000, seed=0, held_out=0.25):
         the path of a picture, a folder or an archive. They keep their resolution.
     size: pixels a side. n: patches to train on, as many from each photograph, half of them
         mirrored; `held_out` times as many are held out.
-    held_out: the share of each photograph, at the end of its longer side, from which the held-out
-        patches come; no pixel is in both sets. A photograph that is too small for that is all
-        trained on, one smaller than a patch is left out.
+    held_out: the share of each photograph, at its right, from which the held-out patches come; no
+        pixel is in both sets. A photograph that is too narrow for that is all trained on, one
+        smaller than a patch is left out.
 
     The patches are grey if all photographs are. Raises OSError where nothing can be read,
     ImportError, with the pip command, where the package is missing, ValueError where no photograph
@@ -66,8 +66,8 @@ def patches(photographs, size=64, n=4000, seed=0, held_out=0.25):
     if not all(cut):
         raise ValueError(
             f"{name}: no photograph is large enough for patches of {size} x {size} to be "
-            f"{'held out' if cut[0] else 'trained on'}: it needs {size} pixels a side, and "
-            f"{math.ceil(size / held_out)} on the longer one; give a smaller size"
+            f"{'held out' if cut[0] else 'trained on'}: it needs a height of {size} pixels, and a "
+            f"width of {math.ceil(size / held_out)}; give a smaller size"
         )
     colours = max(len(patches[0]) for patches in cut[0] + cut[1])
     sets = []
@@ -82,9 +82,8 @@ def _parts(picture, size, held_out):
     """Return the parts of a picture (C, H, W) to train on and to hold out; what is too small for
     both is all trained on, or not at all.
     """
-    longer = 1 if picture.shape[1] >= picture.shape[2] else 2
-    end = round(picture.shape[longer] * (1 - held_out))
-    parts = picture.split([end, picture.shape[longer] - end], longer)
+    end = round(picture.shape[2] * (1 - held_out))
+    parts = picture.split([end, picture.shape[2] - end], 2)
     if all(min(part.shape[1:]) >= size for part in parts):
         return parts
     return (picture,) * (min(picture.shape[1:]) >= size)

@@ -1,0 +1,112 @@
+"""Super-resolution: fidelity against look, of L1 alone, of content without D, and of the game.
+
+    python -m benchmarks.enlarging [--data digits | grace_hopper | PATH] [--scale 4] [--seeds 1]
+                                   [--l1 60000] [--more 30000] [--adversarial 0.1] [--threads 1]
+                                   [--out FOLDER]
+
+For each seed L1 alone is trained for `--l1` images (its PSNR at each quarter says whether it is at
+its plateau), then, each from there and for `--more` images: L1 further, content without D, and the
+game. A table for each seed, with network interpolation between L1 and the game, and one of medians.
+"""
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+import torch
+
+import ganlib
+from ganlib.games import enlarging, photographs
+from ganlib.games.fidelity import COLUMNS, Fidelity, judge_enlarging
+
+ALPHAS = (0.2, 0.4, 0.6, 0.8)
+
+
+def played(made, data, seed, start=None, marks=(), judged=None):
+    """Train a recipe to its planned length; return the GAN, and a line on how it went."""
+    torch.manual_seed(seed)
+    gan, said, clock, spent = made.gan(seed, start=start), [], time.monotonic(), 0.0
+    for now in ganlib.train(gan, data, made, until=f"{made.images} images", batch_size=32):
+        if marks and now.images >= marks[0]:
+            paused = time.monotonic()
+            said.append(f"{judged(gan):.2f} dB at {now.images:,}")
+            marks = marks[1:]
+            spent += time.monotonic() - paused
+    seconds = time.monotonic() - clock - spent
+    line = f"{made.name}: {gan.images_seen:,} images in {seconds:.0f} s"
+    return gan, ", ".join([line, *said])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--scale", type=int, default=4)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--l1", type=int, default=60_000)
+    parser.add_argument("--more", type=int, default=30_000)
+    parser.add_argument("--adversarial", type=float, default=0.1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", help="a folder for pictures")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.data == "digits":
+        train, held_out = photographs.split(ganlib.load("digits"))
+        others = train
+    else:
+        (train, held_out), others = photographs.patches(options.data), None
+    net = enlarging.feature_net(train)
+    tables = []
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
+
+        def make(stage, images):
+            return enlarging.recipe(
+                stage, train, options.scale, images, net, adversarial=options.adversarial
+            )
+
+        def decibels(gan):
+            return judge_enlarging({"G": gan}, held_out, others, n=500)["G"]["psnr"]
+
+        marks = [options.l1 * i // 4 for i in (1, 2, 3, 4)]
+        first, line = played(make("l1", options.l1), train, seed, None, marks, decibels)
+        print(line, flush=True)
+        rows = {"L1": first}
+        later = {"L1, longer": "l1", "content, no D": "content", "game": "gan"}
+        for title, stage in later.items():
+            rows[title], line = played(make(stage, options.more), train, seed, first)
+            print(line, flush=True)
+        game = rows.pop("game")
+        for alpha in ALPHAS:
+            rows[f"alpha {alpha}"] = enlarging.between(first, game, alpha)
+        table = judge_enlarging(rows | {"game": game}, held_out, others)
+        print(f"\nseed {seed}: {table}\n", flush=True)
+        tables.append(table)
+        if options.out:
+            folder = Path(options.out)
+            folder.mkdir(parents=True, exist_ok=True)
+            true = held_out.floats(slice(0, 10))
+            small = first.G.shrink(true)
+            nets = [
+                enlarging.net_of(rows["L1"]),
+                enlarging.net_of(rows["content, no D"]),
+                game.net(),
+            ]
+            with torch.no_grad():
+                seen = [first.G.plainly(small), *(one.enlarge(small) for one in nets), true]
+            names = ("bilinear", "L1", "content, no D", "game", "true")
+            picture = ganlib.show(torch.cat(seen).clamp(-1, 1), 10, 3, True, names)
+            picture.save(folder / f"{train.name.split()[0]}-{seed}.png")
+    medians = Fidelity()
+    for title, row in tables[0].items():
+        medians[title] = {
+            name: statistics.median(table[title][name] for table in tables)
+            for name in COLUMNS
+            if name in row
+        }
+    medians.about = f"Medians of {len(tables)} seeds; {tables[0].about}"
+    print(medians)
+
+
+if __name__ == "__main__":
+    main()
