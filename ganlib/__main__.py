@@ -1,6 +1,7 @@
-"""The command line: python -m ganlib train | sample | evaluate | export | bench.
+"""The command line: python -m ganlib train | sample | evaluate | export | upscale | bench.
 
-`main` reads the options; run/commands.py does the work. The exit status is 0 only if it worked.
+`main` reads the options; run/commands.py, or a file of the game in games/, does the work. The exit
+status is 0 only if it worked.
 """
 
 import argparse
@@ -10,10 +11,14 @@ from pathlib import Path
 
 from .data.decoding import FITS
 from .data.loading import LOADERS
+from .games import enlarging_commands
 from .judge.features import EXTRACTORS
 from .machine.progress import Tolerant
+from .nets.enlarging import INVENTED
 from .run import commands
 from .run.recipes import RECIPES
+
+GAMES = {"enlarge": enlarging_commands}  # other games than that of a G that draws from noise
 
 
 def main(arguments=None):
@@ -29,6 +34,14 @@ def main(arguments=None):
         "--data", default="digits", help=f"{', '.join(LOADERS)}; a folder, .zip or .tar of images"
     )
     add.add_argument("--size", type=int, help="pixels, for images of your own: 64, say")
+    add.add_argument(
+        "--game",
+        choices=GAMES,
+        help="another game than that of a G that draws from noise: enlarge (super-resolution): L1 "
+        "alone, to --until, in FOLDER/l1; then, as long, the game with D. Images of your own are "
+        "cut into patches of --size (64) at random places",
+    )
+    add.add_argument("--scale", type=int, default=4, help="of the game enlarge: 2, 4 or 8")
     add.add_argument("--fit", default="crop", choices=FITS, help="how they become squares")
     add.add_argument(
         "--augment",
@@ -124,6 +137,23 @@ def main(arguments=None):
     add.add_argument("--hub", metavar="USER/NAME", help="upload it to the Hugging Face Hub as well")
     add.set_defaults(run=commands.export)
     add = parts.add_parser(
+        "upscale",
+        help="enlarge all pictures of a folder with a run of train --game enlarge",
+        description=f"Enlarge pictures of any size. Beware: {INVENTED}.",
+        **defaults,
+    )
+    add.add_argument("pictures", help="a folder, .zip or .tar of pictures, or one picture")
+    add.add_argument("folder", metavar="RUN", help="the run's folder")
+    add.add_argument("--to", metavar="FOLDER", help="where to; PICTURES-x4 by default")
+    add.add_argument(
+        "--interpolate",
+        type=float,
+        metavar="A",
+        help="between the weights of L1 alone (0: nearer to the truth) and those of the game (1: "
+        "more detail); 1 by default",
+    )
+    add.set_defaults(run=enlarging_commands.upscale)
+    add = parts.add_parser(
         "bench", help="how fast this machine trains: a table and a plot", **defaults
     )
     add.add_argument(
@@ -152,11 +182,22 @@ def main(arguments=None):
         return _run(options)
 
 
+def _command(options):
+    """Return the function that does what the options ask for, with the run's own game."""
+    if options.command == "train" and options.game:
+        return GAMES[options.game].train
+    if options.command in ("sample", "evaluate", "export"):
+        for game in GAMES.values():
+            if game.plays(options.folder):
+                return getattr(game, options.command)
+    return options.run
+
+
 def _run(options):
     """Run the command of the parsed options; return the exit status. An error becomes a line."""
     try:
         commands.check(options)
-        return options.run(options)
+        return _command(options)(options)
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -16,7 +16,7 @@ from test_parallel import torchrun
 import ganlib
 from ganlib import losses, nets
 
-NAMES = ("cycle", "images", "clips", "words")
+NAMES = ("cycle", "images", "clips", "words", "enlarging")
 GAMES = [importlib.import_module(f"games.{name}") for name in NAMES]
 games = pytest.mark.parametrize("kind", GAMES, ids=NAMES)
 

@@ -283,11 +283,10 @@ def bilinear_to(**how):
 @pytest.mark.parametrize(
     "layer, message",
     [
-        (bilinear_to(scale_factor=2, align_corners=True), "upsample_bilinear2d other than a doubl"),
-        (bilinear_to(scale_factor=3), "upsample_bilinear2d other than a doubling"),
-        (bilinear_to(scale_factor=(2, 1)), "upsample_bilinear2d other than a doubling"),
-        (bilinear_to(scale_factor=2.1), "upsample_bilinear2d other than a doubling"),  # 4 to 8 too
-        (bilinear_to(size=(7, 7)), "upsample_bilinear2d other than a doubling"),
+        (bilinear_to(scale_factor=2, align_corners=True), "upsample_bilinear2d other than by a wh"),
+        (bilinear_to(scale_factor=(2, 1)), "upsample_bilinear2d other than by a whole"),
+        (bilinear_to(scale_factor=2.1), "upsample_bilinear2d other than by a whole"),  # 4 to 8 too
+        (bilinear_to(size=(7, 7)), "upsample_bilinear2d other than by a whole"),
         (nn.Upsample(scale_factor=2, mode="bicubic"), "upsample_bicubic2d.* is unknown"),
         (nn.RMSNorm((4, 4), elementwise_affine=False), "rms_norm over more than the last axis"),
         (nn.RMSNorm(4), "rms_norm over more than the last axis, or with weights"),
@@ -306,6 +305,8 @@ def test_the_page_says_what_it_does_not_know(layer, message):
         nn.RMSNorm(4, eps=1e-6, elementwise_affine=False),
         nn.RMSNorm(4, eps=0.5, elementwise_affine=False),
         bilinear_to(scale_factor=2),
+        bilinear_to(scale_factor=3),
+        bilinear_to(scale_factor=4),
         bilinear_to(size=(8, 8)),
         bilinear_to(scale_factor=2, recompute_scale_factor=True),
     ],

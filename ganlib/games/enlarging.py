@@ -89,11 +89,7 @@ class Enlarging(Recipe):
 
     def look(self, gan):
         """Return rows of small pictures, of what G makes of them, and of the true ones."""
-        true = gan.noise(3 * SHOWN if gan.G.shape[1] <= 32 else SHOWN)
-        small = interpolate(gan.G.shrink(true), true.shape[2:], mode="nearest")
-        rows = [x.unflatten(0, (-1, SHOWN)) for x in (small, gan.sample(noise=true), true)]
-        names = ("small", "enlarged", "true") * len(rows[0])
-        return Look(generated(torch.stack(rows, 1).flatten(0, 2)), SHOWN, rows=names)
+        return looked(gan)
 
     def describe(self):
         """Return the settings that a run stores; without D none of those that concern it."""
@@ -104,6 +100,15 @@ class Enlarging(Recipe):
         """Return what each row says of this game: also why the doctor has nothing to say."""
         read = super().reading() if self.adversary else {"objective": "G alone"}
         return read | {"unread": UNREAD}
+
+
+def looked(gan):
+    """Return the `Look` of a GAN that enlarges: small pictures, large ones, and the true ones."""
+    true = gan.noise(3 * SHOWN if gan.G.shape[1] <= 32 else SHOWN)
+    small = interpolate(gan.G.shrink(true), true.shape[2:], mode="nearest")
+    rows = [x.unflatten(0, (-1, SHOWN)) for x in (small, gan.sample(noise=true), true)]
+    names = ("small", "enlarged", "true") * len(rows[0])
+    return Look(generated(torch.stack(rows, 1).flatten(0, 2)), SHOWN, rows=names)
 
 
 def recipe(stage, data, scale=4, images=None, extractor=None, adversarial=0.1, width=64, blocks=3):

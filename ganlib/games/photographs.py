@@ -53,7 +53,7 @@ def patches(photographs, size=64, n=4000, seed=0, held_out=0.25):
     size, n = whole("size", size), whole("n", n, 2)
     if not 0 < held_out < 1:
         raise ValueError(f"held_out={held_out} was given; a share above 0 and below 1 is expected")
-    name, count, found = pictures(photographs)
+    name, count, found = pictures(photographs, "train")
     wanted = n, max(1, round(held_out * n))
     cut, small = ([], []), []
     for title, picture in found:
@@ -102,10 +102,11 @@ def _patches(part, size, count, draws, mirrored):
     return images
 
 
-def pictures(given):
+def pictures(given, split=None, quiet=False):
     """Return (a name, a count, an iterator of (name, picture)) of a photograph that comes with a
     package, or the path of a picture, folder or archive; pictures are uint8 (1 or 3, H, W), in
-    their own size. What cannot be read is named in a line. Raises OSError if nothing can.
+    their own size. Of folders train, test, ... those of `split` are read, all by default. What
+    cannot be read is named in a line at the end, unless `quiet`. Raises OSError if nothing can.
     """
     if isinstance(given, str) and given in PACKAGES:
         package, inside = PACKAGES[given]
@@ -124,11 +125,11 @@ def pictures(given):
     if path.is_file() and path.suffix.lower() not in (".zip", ".tar", ".tgz", ".gz"):
         return path.stem, 1, iter([(path.name, of_file(path.read_bytes()))])
     source = open_source(path)
-    names = layout(source.names, "train", source.name)[0]
-    return readable(source.name), max(1, len(names)), _readable(source, names)
+    names = source.names if split is None else layout(source.names, split, source.name)[0]
+    return readable(source.name), max(1, len(names)), _readable(source, names, quiet)
 
 
-def _readable(source, names):
+def _readable(source, names, quiet):
     """Yield (name, picture) of those files that can be read; OSError at the end if none can."""
     found, why = 0, dict(source.skipped)
     for name, content in source.items(set(names)):
@@ -144,10 +145,9 @@ def _readable(source, names):
     lines = [f"{readable(name)}: {reason}" for name, reason in why.items()]
     if not found:
         raise OSError(f"{source.name} holds no picture that can be read ({named(lines) or 'none'})")
-    for line in lines[:5]:
-        say(f"left out: {line}")
-    if len(lines) > 5:
-        say(f"left out: {len(lines) - 5:,} more")
+    if lines and not quiet:
+        say(*(f"left out: {line}" for line in lines[:5]))
+        say(*[f"left out: {len(lines) - 5:,} more"] * (len(lines) > 5))
 
 
 def of_file(content):

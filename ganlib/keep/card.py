@@ -97,8 +97,17 @@ def card(config, metrics, history, files):
     settings = ", ".join(
         f"{key}={plain(value)}" for key, value in config["generator"].items() if key != "net"
     )
+    pictures = config["input"].get("pictures")
     argument = ", labels" if config["input"]["labels"] else ""
     labels = f"labels = torch.arange(64) % {config['input']['labels']}\n" if argument else ""
+    use = (
+        f"small = torch.zeros(1, {pictures[0]}, 20, 30)  # in [-1, 1], of any size\n"
+        'ganlib.show(G.enlarge(small), generated=True).save("large.png")'
+        if pictures
+        else "z = torch.randn(64, G.latent_dim)\n"
+        f'{labels}ganlib.show(G(z{argument}), generated=True).save("samples.png")'
+    )
+    by_hand = "Or open `index.html`, which draws in the browser. " * ("index.html" in files)
     length = f"{config['steps']:,} steps, {config['images_seen']:,} images seen"
     return f"""---
 license: {yaml(config["license"])}
@@ -118,11 +127,10 @@ them; do not use them to deceive or to imitate a person.
 ```python
 import torch, ganlib
 G = ganlib.load_generator(".")
-z = torch.randn(64, G.latent_dim)
-{labels}ganlib.show(G(z{argument}), generated=True).save("samples.png")
+{use}
 ```
 
-Or open `index.html`, which draws in the browser. Files: {", ".join(files)}.
+{by_hand}Files: {", ".join(files)}.
 
 ## Training
 

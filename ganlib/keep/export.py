@@ -30,9 +30,9 @@ NOTICE = (
 )
 
 
-def rebuild(folder):
+def rebuild(folder, source=None):
     """Return the GAN of the run in `folder`, on the CPU, its nets built from the settings in the
-    checkpoint.
+    checkpoint. `source` is what G is fed, where that is not noise: a checkpoint does not hold it.
 
     Only nets of ganlib store their settings. No code in the file is run, and no more memory is
     taken than a few times its size. Raises OSError if there is no run or it cannot be read,
@@ -45,7 +45,7 @@ def rebuild(folder):
         raise ValueError(
             f"the run in {folder} has several GANs; build them, then resume(folder, Several(...))"
         )
-    if "source" in config:
+    if "source" in config and source is None:
         raise ValueError(
             f"G of the run in {folder} is fed {config['source']}, which a checkpoint does not "
             f"hold; {how}"
@@ -56,7 +56,7 @@ def rebuild(folder):
     state = content["state"]
     try:
         built = [build(config[name], name, state[name]) for name in ("G", "D")]
-        gan = GAN(*built, ema=0.0 if "G_ema" in state else None)
+        gan = GAN(*built, ema=0.0 if "G_ema" in state else None, source=source)
         gan.load_state_dict(state)
     except Exception as error:  # of any kind: the file may be a stranger's
         raise ValueError(
@@ -66,7 +66,9 @@ def rebuild(folder):
     return gan
 
 
-def export(run_folder, to, name=None, metrics=None, license="unknown", hub=None):
+def export(
+    run_folder, to, name=None, metrics=None, license="unknown", hub=None, source=None, look=None
+):
     """Write the generator of the run in `run_folder` to the folder `to`, for others; return the
     list of its files.
 
@@ -81,12 +83,15 @@ def export(run_folder, to, name=None, metrics=None, license="unknown", hub=None)
     license: the licence under which you share it; think of the images that it was trained on.
     hub: "user/name" also uploads the folder to the Hugging Face Hub, if `huggingface_hub` is
         installed and logged in.
+    source, look: for a G that is fed pictures: such pictures, and a function of the GAN that
+        returns the `Look` of samples.png.
 
     Raises OSError if there is no run or `to` cannot be written, ValueError for the user's own nets,
     RuntimeError if the ONNX file draws other images than G.
     """
-    gan, to = rebuild(run_folder), path_of(to)
+    gan, to = rebuild(run_folder, source), path_of(to)
     G = copy.deepcopy(gan.net()).eval()
+    alone = G.alone() if hasattr(G, "alone") else G
     config = _config(gan, readable(name or path_of(run_folder).resolve().name), license)
     from safetensors.torch import save as packed
 
@@ -94,18 +99,18 @@ def export(run_folder, to, name=None, metrics=None, license="unknown", hub=None)
     files = {
         "generator.safetensors": packed(tensors, metadata={"format": "pt", "ganlib": "generator"})
     }
-    onnx, message = onnx_file(G)
+    onnx, message = onnx_file(alone)
     if onnx is not None:
         files["generator.onnx"] = onnx
     config["onnx"] = message
     config["sha256"] = hashlib.sha256(files["generator.safetensors"]).hexdigest()
     classes = config["class_names"] or list(range(gan.classes))
     try:
-        files["index.html"] = page(G, config["name"], NOTICE, classes).encode()
+        files["index.html"] = page(alone, config["name"], config["notice"], classes).encode()
         config["page"] = "index.html"
     except NoPage as error:
         config["page"] = f"none: {error}"
-    files["samples.png"] = drawn(gan.look()).data
+    files["samples.png"] = drawn((look or type(gan).look)(gan)).data
     files["config.json"] = json.dumps(config, indent=2).encode()
     files["README.md"] = card(config, metrics, gan.history, sorted([*files, "README.md"])).encode()
     for file in {"generator.onnx", "index.html"} - set(files):  # of an earlier export
@@ -192,7 +197,7 @@ def _config(gan, name, license):
         "library": f"ganlib {version}, torch {torch.__version__.split('+')[0]}",
         "name": name,
         "license": license,
-        "notice": NOTICE,
+        "notice": getattr(gan.G, "notice", NOTICE),
         "generator": settings_of(gan.G),
         "class_names": names if gan.classes else [],
         "trained_on": trained,
@@ -201,7 +206,9 @@ def _config(gan, name, license):
         "seed": gan.seed,
         "precision": gan.precision,
         "weights": "average of G (EMA)" if gan.G_ema is not None else "G",
-        "input": {"z": [gan.latent_dim], "labels": gan.classes or None},
+        "input": {"z": [gan.latent_dim], "labels": gan.classes or None}
+        if gan.latent_dim
+        else {"pictures": list(gan.G.alone().fed), "labels": None},
         "output": {"images": list(gan.G.shape), "range": [-1, 1]},
     }
 

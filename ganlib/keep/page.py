@@ -33,6 +33,7 @@ def page(G, title, notice, class_names=(), bits=16, plain=False):
     packed = base64.b64encode(b"".join(pack(weight, bits) for weight in weights)).decode()
     content = {
         "latent_dim": G.latent_dim,
+        "fed": list(getattr(G, "fed", ())),  # the shape of a picture, for a G that is given one
         "shape": list(G.shape),
         "classes": list(map(readable, class_names)),
         "operations": operations,
@@ -77,8 +78,11 @@ def pack(weight, bits):
 
 
 def example(G, n=1):
-    """Return `n` example inputs for G: (z,), or (z, labels) if it is conditional."""
-    z = torch.randn(n, G.latent_dim, generator=torch.Generator().manual_seed(0))
+    """Return `n` example inputs for G: (z,), (z, labels) if it is conditional, or (pictures,)."""
+    draws = torch.Generator().manual_seed(0)
+    if G.latent_dim is None:
+        return (2 * torch.rand(n, *G.fed, generator=draws) - 1,)
+    z = torch.randn(n, G.latent_dim, generator=draws)
     return (z, torch.arange(n) % G.classes) if getattr(G, "classes", 0) else (z,)
 
 
@@ -205,15 +209,16 @@ def _translate(node, constants, values, emit, weight):
             raise NoPage(f"{name} over more than the last axis, or with weights")
         emit(node, name, args[:1], eps=arguments["eps"])
     elif name == "upsample_bilinear2d":
-        twice = [2 * size for size in args[0].meta["val"].shape[2:]]
+        before, after = (x.meta["val"].shape[2:] for x in (args[0], node))
+        times = after[0] // before[0]
         factors = arguments.get("scale_factors", ())  # used as they are, None: what the sizes say
         if (
             arguments["align_corners"]
-            or list(node.meta["val"].shape[2:]) != twice
-            or factors not in (None, [2, 2])
+            or list(after) != [times * size for size in before]
+            or factors not in (None, [times, times])
         ):
-            raise NoPage(f"{name} other than a doubling with align_corners=False")
-        emit(node, name, args[:1])
+            raise NoPage(f"{name} other than by a whole number with align_corners=False")
+        emit(node, name, args[:1], times=times)
     elif name in ("relu", "tanh", "argmax", "sigmoid"):
         emit(node, name, args[:1])
     elif name == "leaky_relu":

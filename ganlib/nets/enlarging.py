@@ -15,6 +15,10 @@ from .layers import as_he
 
 SCALES = (2, 4, 8)
 PLAIN = ("bilinear", "bicubic")
+INVENTED = (
+    "details that are not in a small picture are invented, in the manner of the training pictures: "
+    "a digit can become another digit, a face another face. An enlarged picture proves nothing"
+)
 SMALL = 0.1  # what residual blocks, and the last layer, begin with: this part of He's scale
 
 
@@ -34,6 +38,7 @@ class EnlargingGenerator(nn.Module):
     """
 
     player, latent_dim, classes = "G", None, 0
+    notice = f"Enlarged by a generative adversarial network: {INVENTED}."
 
     def __init__(self, shape=(1, 28, 28), scale=4, width=64, blocks=3, plain="bilinear"):
         super().__init__()
@@ -102,6 +107,24 @@ class EnlargingGenerator(nn.Module):
 
     def forward(self, large, labels=None):
         return self.enlarge(self.shrink(large))
+
+    def alone(self):
+        """Return a net from small pictures to large ones with these weights, for an export."""
+        return Enlarges(self)
+
+
+class Enlarges(nn.Module):
+    """The way from small pictures `(N, *fed)`, or of other sizes, to large ones alone."""
+
+    latent_dim, classes = None, 0
+
+    def __init__(self, net):
+        super().__init__()
+        self.net, self.shape = net, net.shape
+        self.fed = (net.shape[0], *(size // net.scale for size in net.shape[1:]))
+
+    def forward(self, small):
+        return self.net.enlarge(small)
 
 
 def divided(shape, scale):

@@ -1,1 +1,1 @@
-"""Four games of other kinds: `make(seed)` returns (run, data, game), `misfit()` what is refused."""
+"""Five games of other kinds: `make(seed)` returns (run, data, game), `misfit()` what is refused."""

@@ -1,0 +1,550 @@
+"""Super-resolution: the net, its two games, fidelity against look, and the command line."""
+
+import io
+import math
+import subprocess
+import sys
+
+import numpy
+import pytest
+import torch
+from conftest import ROOT, same
+from PIL import Image
+from player import drawn_by
+from test_parallel import torchrun
+from torch.nn.functional import avg_pool2d, interpolate
+
+import ganlib
+from ganlib import losses, nets
+from ganlib.__main__ import main
+from ganlib.games import enlarging, fidelity, photographs, upscaling
+from ganlib.nets.rebuild import build, settings
+
+random = torch.Generator().manual_seed
+
+
+@pytest.fixture(scope="module")
+def parts():
+    train, held_out = photographs.split(ganlib.load("digits"))
+    return train.subset(slice(0, 500)), held_out.subset(slice(0, 400))
+
+
+def made(stage, data, seed=0, start=None, images=400, **changes):
+    torch.manual_seed(1)
+    recipe = enlarging.recipe(stage, data, images=images, width=8, blocks=1, **changes)
+    return recipe.gan(seed, start), recipe
+
+
+def play(gan, data, recipe, until, **more):
+    for _ in ganlib.train(gan, data, recipe, until=until, batch_size=8, record_every=5, **more):
+        pass
+    return gan
+
+
+# the net
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("plain", ["bilinear", "bicubic"])
+def test_it_begins_as_the_plain_enlargement(scale, plain):
+    """Without the last layer it is that; and what the last layer adds at first is small."""
+    torch.manual_seed(0)
+    G = nets.EnlargingGenerator((3, 32, 32), scale, width=16, blocks=2, plain=plain)
+    large = torch.rand(4, 3, 32, 32, generator=random(0)) * 2 - 1
+    small = avg_pool2d(large, scale)
+    expected = interpolate(small, scale_factor=scale, mode=plain, align_corners=False)
+    drawn = G(large)
+    assert drawn.shape == large.shape and torch.equal(drawn, G.enlarge(small))
+    assert 0 < (drawn - expected).square().mean().sqrt() < 0.15
+    torch.nn.init.zeros_(G.last.weight)
+    assert torch.equal(G(large), expected)
+
+
+def test_it_enlarges_any_size_and_is_built_again_from_its_settings():
+    torch.manual_seed(0)
+    G = nets.EnlargingGenerator((1, 28, 28), 2, width=8, blocks=1)
+    again = build(settings(G), "G", G.state_dict())
+    again.load_state_dict(G.state_dict())
+    small = torch.rand(2, 1, 5, 9, generator=random(0))
+    assert G.enlarge(small).shape == (2, 1, 10, 18)
+    assert torch.equal(G.enlarge(small), again.enlarge(small)) and again.scale == 2
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_tiles_give_what_the_whole_gives(scale):
+    """Pixels of the large picture depend on no more small ones than `margin` says."""
+    torch.manual_seed(0)
+    G = nets.EnlargingGenerator((1, 32, 32), scale, width=8, blocks=2).double()
+    picture = torch.randint(0, 256, (1, 37, 23), generator=random(0), dtype=torch.uint8)
+    small = picture.double().div(127.5).sub(1)[None].requires_grad_()
+    middle = G.enlarge(small)[0, 0, 18 * scale : 19 * scale, 11 * scale : 12 * scale].sum()
+    (reach,) = torch.autograd.grad(middle, small)
+    rows, columns = (reach[0, 0].abs().sum(axis).nonzero() for axis in (1, 0))
+    assert max(abs(rows - 18).max(), abs(columns - 11).max()) <= G.margin
+    whole, tiles = (upscaling.enlarged(G.float(), picture, tile) for tile in (99, 7))
+    assert whole.shape == (1, 37 * scale, 23 * scale)
+    assert (whole.int() - tiles.int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"scale": 3}, "scale=3 .* 2, 4, 8"),
+        ({"plain": "lanczos"}, "'bilinear', 'bicubic'"),
+        ({"width": 6}, "a multiple of the scale, 4"),
+        ({"shape": (1, 30, 28)}, "pictures of 28 x 30 were given, and a scale of 4"),
+    ],
+)
+def test_settings_that_are_none(given, said):
+    with pytest.raises(ValueError, match=said):
+        nets.EnlargingGenerator(**given)
+
+
+def test_other_pictures_are_refused():
+    G = nets.EnlargingGenerator(width=8, blocks=1)
+    with pytest.raises(ValueError, match="scale of 4, which does not divide"):
+        G(torch.zeros(1, 1, 27, 28))
+    with pytest.raises(ValueError, match=r"\(N, 1, h, w\) is expected"):
+        G.enlarge(torch.zeros(1, 3, 7, 7))
+
+
+# the games
+
+
+def test_without_d_g_takes_a_step_on_the_tie_alone(parts):
+    """By hand, in float64, with plain gradient descent; D stays as it is."""
+    torch.manual_seed(0)
+    recipe = enlarging.recipe("l1", parts[0], width=8, blocks=1)
+    G = ganlib.Player(recipe.G(), optimizer=lambda weights: torch.optim.SGD(weights, lr=0.1))
+    gan = ganlib.GAN(G, recipe.D(), source=parts[0], seed=0).to(dtype=torch.float64)
+    hand = nets.EnlargingGenerator(width=8, blocks=1).double()
+    hand.load_state_dict(gan.G.state_dict())
+    D = {name: x.clone() for name, x in gan.D.state_dict().items()}
+    true = gan.noise(8, "G", step=0)
+    loss = (hand(true) - true).abs().mean()
+    gradients = torch.autograd.grad(loss, list(hand.parameters()))
+    figures = recipe.step(gan, parts[0].batches(0, 0, recipe.batches, 8, torch.float64))
+    assert recipe.batches == 1 and figures.keys() == {"tie"}
+    assert torch.allclose(figures["tie"], loss.detach(), rtol=0, atol=1e-12)
+    for weight, before, gradient in zip(
+        gan.G.parameters(), hand.parameters(), gradients, strict=True
+    ):
+        assert torch.allclose(weight, before - 0.1 * gradient, rtol=0, atol=1e-12)
+    assert same(gan.D.state_dict(), D) and (gan.step, gan.images_seen) == (1, 8)
+
+
+def test_the_content_is_that_of_pixels_and_of_features(parts):
+    net = ganlib.features.extractor("digits")
+    a, b = parts[0].floats(slice(0, 6)), parts[0].floats(slice(6, 12))
+    tie = enlarging.content(net, weight=3.0, of_features=0.5)
+    maps = [net.layers(x).flatten(1) for x in (a, b)]
+    by_hand = (a - b).abs().flatten(1).mean(1) + 0.5 * (maps[0] - maps[1]).abs().mean(1)
+    assert torch.allclose(tie.loss(a, b), by_hand) and tie.weight == 3.0
+    assert torch.equal(tie.loss(a, a), torch.zeros(6)) and net.sha256[:12] in tie.name
+    assert enlarging.recipe("gan", parts[0], adversarial=0.2).tie.weight == 5.0
+
+
+def test_feature_net_of_other_images_learns_how_they_are_turned(capsys):
+    """Half of each picture is dark: its side says by how many quarters it was turned."""
+    images = torch.randint(150, 256, (60, 1, 16, 16), generator=random(0), dtype=torch.uint8)
+    images[:, :, :8] = 0
+    net = enlarging.feature_net(ganlib.Images(images, name="halves"), epochs=3)
+    assert net.accuracy > 0.9 and len(net.classes) == 4
+    assert not any(weight.requires_grad for weight in net.parameters())
+
+
+@pytest.mark.parametrize("stage", ["l1", "content", "gan"])
+def test_it_resumes_bit_for_bit(stage, parts, tmp_path):
+    start = made("l1", parts[0])[0]
+    whole = play(*_with(parts[0], *made(stage, parts[0], start=start)), 9)
+    cut = made(stage, parts[0], start=start)
+    play(*_with(parts[0], *cut), 4, folder=tmp_path)
+    other = made(stage, parts[0])
+    assert ganlib.resume(tmp_path, other[0])
+    play(*_with(parts[0], *other), 9)
+    assert same(other[0].state_dict(), whole.state_dict())
+    assert not same(whole.G.state_dict(), start.G.state_dict())
+    assert ("d_loss" in whole.history[-1]) == (stage == "gan") and "tie" in whole.history[-1]
+
+
+def _with(data, gan, recipe):
+    return gan, data, recipe
+
+
+def test_history_doctor_and_look(parts, tmp_path):
+    gan, recipe = made("l1", parts[0])
+    view = ganlib.LiveView(folder=tmp_path, every=0, picture_every=5)
+    play(gan, parts[0], recipe, 60, view=view)
+    row = gan.history[-1]
+    assert row["objective"] == "G alone" and row["tie"] < gan.history[0]["tie"]
+    assert not {"d_loss", "grad_norm_d"} & row.keys() and row["grad_norm_g"] > 0
+    verdict = ganlib.diagnose(gan.history)
+    assert verdict.name == "unread" and "tie" in verdict.evidence
+    assert ganlib.curves(gan.history).data and ganlib.timeline(tmp_path).data
+    look = recipe.look(gan)
+    small, drawn, true = look.images.unflatten(0, (-1, 3, 8)).transpose(0, 1).flatten(1, 2)
+    assert look.rows[:3] == ("small", "enlarged", "true")
+    assert torch.equal(true, gan.noise(24)) and look.images.generated
+    assert torch.equal(avg_pool2d(true, 4), avg_pool2d(small, 4)[..., ::1])
+    assert torch.equal(drawn, gan.sample(noise=true))
+    assert "penalty" not in str(recipe) and "penalty" in str(made("gan", parts[0])[1])
+
+
+def test_two_processes_give_the_same_as_one_without_d(tmp_path):
+    code = """
+import sys, torch, ganlib
+from ganlib.games import enlarging
+from ganlib.machine import launch, processes
+launch.start()
+torch.set_num_threads(1)
+rank, world = processes.place()
+torch.manual_seed(rank)
+data = ganlib.load("digits").subset(slice(0, 100))
+recipe = enlarging.recipe("l1", data, images=400, width=8, blocks=1)
+gan = recipe.gan(0).to(dtype=torch.float64)
+if world == 1:
+    draw = gan.noise
+    gan.noise_now = lambda n, stream: torch.cat(
+        [draw(n // 2, stream, gan.step, rank) for rank in (0, 1)])
+for now in ganlib.train(gan, data, recipe, until=3, batch_size=16 // world):
+    pass
+torch.save((gan.images_seen, list(gan.G.parameters())), f"{sys.argv[1]}/{world}-{rank}.pt")
+launch.end()
+"""
+    (tmp_path / "worker.py").write_text(code)
+    for n in (2, 1):
+        done = torchrun(n, tmp_path / "worker.py", tmp_path, PYTHONPATH=str(ROOT))
+        assert done.returncode == 0, done.stderr[-3000:]
+    (seen, first), (_, second), (alone, one) = (
+        torch.load(tmp_path / f"{which}.pt") for which in ("2-0", "2-1", "1-0")
+    )
+    assert seen == alone == 48 and same(first, second)
+    assert all(torch.allclose(a, b, rtol=0, atol=1e-10) for a, b in zip(first, one, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"stage": "l2"}, "unknown stage 'l2'.*'l1'"),
+        ({"scale": 8}, "28 x 28 were given, and a scale of 8"),
+        ({"adversarial": 0}, "a weight above 0"),
+    ],
+)
+def test_recipes_that_are_none(given, said, parts):
+    with pytest.raises(ValueError, match=said):
+        enlarging.recipe(**{"stage": "l1", "data": parts[0]} | given)
+
+
+def test_pictures_of_other_channels_are_refused_at_the_call(parts):
+    gan, recipe = made("l1", parts[0])
+    colours = ganlib.Images(parts[0].images.expand(-1, 3, -1, -1), name="colours")
+    with pytest.raises(ValueError, match=r"\(2, 3, 28, 28\), the shape of"):
+        ganlib.train(gan, colours, recipe, until=1)
+    assert gan.step == 0
+
+
+# network interpolation
+
+
+def test_between_two_nets(parts):
+    first = made("l1", parts[0])[0]
+    second, recipe = made("gan", parts[0], start=first)
+    assert same(second.G.state_dict(), first.G.state_dict())
+    assert same(second.G_ema.state_dict(), first.G.state_dict())
+    play(second, parts[0], recipe, 5)
+    true = parts[1].floats(slice(0, 5))
+    ends = [enlarging.between(first, second, alpha) for alpha in (0, 1)]
+    for net, gan in zip(ends, (first, second), strict=True):
+        assert same(net.state_dict(), gan.net().state_dict())
+        assert torch.equal(net(true), gan.sample(noise=true))
+    half = enlarging.between(ends[0], ends[1], 0.5)
+    for a, b, c in zip(*(net.parameters() for net in (*ends, half)), strict=True):
+        assert torch.allclose((a + b) / 2, c, atol=1e-7)
+    with pytest.raises(ValueError, match="alpha=1.5"):
+        enlarging.between(first, second, 1.5)
+    with pytest.raises(ValueError, match="nets of other settings"):
+        enlarging.between(first, nets.EnlargingGenerator(width=16, blocks=1), 0.5)
+    with pytest.raises(ValueError, match="does not enlarge: its G is a MLPGenerator"):
+        enlarging.between(first, nets.MLPGenerator(), 0.5)
+
+
+# fidelity
+
+
+def test_psnr_in_closed_form():
+    true = torch.rand(3, 1, 12, 12, generator=random(0)) - 0.5
+    shift = torch.tensor([0.02, 0.2, 0.0]).view(3, 1, 1, 1)
+    expected = [20 * math.log10(2 / 0.02), 20.0, math.inf]
+    assert fidelity.psnr(true + shift, true).tolist() == pytest.approx(expected, abs=1e-4)
+    with pytest.raises(ValueError, match="of one shape"):
+        fidelity.psnr(true, true[:2])
+
+
+def ssim_by_definition(x, y):
+    """Wang et al. 2004, equations 13 to 16, window by window, of two grey images in 0 .. 1."""
+    at = numpy.arange(11) - 5
+    weights = numpy.exp(-(at[:, None] ** 2 + at[None] ** 2) / (2 * 1.5**2))
+    weights /= weights.sum()
+    found = []
+    for i in range(x.shape[0] - 10):
+        for j in range(x.shape[1] - 10):
+            a, b = (z[i : i + 11, j : j + 11] for z in (x, y))
+            ma, mb = (weights * a).sum(), (weights * b).sum()
+            va, vb = (weights * (a - ma) ** 2).sum(), (weights * (b - mb) ** 2).sum()
+            both = (weights * (a - ma) * (b - mb)).sum()
+            light = (2 * ma * mb + 0.01**2) / (ma**2 + mb**2 + 0.01**2)
+            found.append(light * (2 * both + 0.03**2) / (va + vb + 0.03**2))
+    return numpy.mean(found)
+
+
+def test_ssim_by_its_definition(parts):
+    draws = random(0)
+    pictures = torch.cat([parts[1].floats(slice(0, 3)), torch.rand(2, 1, 28, 28, generator=draws)])
+    others = pictures + 0.3 * torch.randn(pictures.shape, generator=draws)
+    found = fidelity.ssim(pictures, others)
+    for one, a, b in zip(found, pictures.double(), others.double(), strict=True):
+        expected = ssim_by_definition((a[0].numpy() + 1) / 2, (b[0].numpy() + 1) / 2)
+        assert abs(one.item() - expected) < 1e-9
+    assert torch.allclose(fidelity.ssim(pictures, pictures), torch.ones(5, dtype=torch.float64))
+    colours = torch.cat([pictures, pictures.flip(3), pictures], 1), torch.cat([others] * 3, 1)
+    each = [fidelity.ssim(colours[0][:, [c]], colours[1][:, [c]]) for c in range(3)]
+    assert torch.allclose(fidelity.ssim(*colours), torch.stack(each).mean(0))
+    with pytest.raises(ValueError, match="at least 11 x 11"):
+        fidelity.ssim(torch.zeros(1, 1, 10, 28), torch.zeros(1, 1, 10, 28))
+
+
+def test_ssim_against_scikit_image(parts):
+    measure = pytest.importorskip("skimage.metrics")
+    a, b = parts[1].floats(slice(0, 1)), parts[1].floats(slice(1, 2))
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    x, y = (image[0, 0].double().numpy() for image in (a, b))
+    expected = measure.structural_similarity(x, y, data_range=2, **settings)
+    assert abs(fidelity.ssim(a, b).item() - expected) < 1e-9
+
+
+def test_the_table_of_fidelity(parts):
+    """Of nets and functions; nearest neighbours keep what is shrunk, the truth is one floor."""
+    gan, recipe = made("l1", parts[0])
+    play(gan, parts[0], recipe, 20)
+    rows = {"G": gan, "blank": lambda small: torch.zeros(len(small), 1, 28, 28)}
+    table = fidelity.judge_enlarging(rows, parts[1], parts[0], n=300)
+    assert list(table) == ["nearest", "bicubic", "G", "blank", "true"]
+    true = parts[1].floats(torch.randperm(400, generator=random(0))[:300])
+    drawn = interpolate(avg_pool2d(true, 4), scale_factor=4)
+    drawn = ganlib.data.as_float(ganlib.data.as_uint8(drawn))
+    values = fidelity.psnr(drawn, true)
+    assert table["nearest"]["psnr"] == pytest.approx(values.mean().item())
+    error = 1.96 * values.std().item() / 300**0.5
+    assert table["nearest"]["psnr error"] == pytest.approx(error)
+    assert table["nearest"]["shrunk"] < 1 / 255
+    assert table["true"]["floors"] == pytest.approx(1) and table["true"]["ssim"] == 1
+    assert table["true"]["read"] > 0.98 > table["G"]["read"] and table["G"]["psnr"] > 13
+    assert table["blank"]["floors"] > table["G"]["floors"] > 1 and "psnr" not in table["true"]
+    text = str(table)
+    assert "300 pictures" in text and f"| G | {table['G']['psnr']:.2f} ±" in text
+    halves = fidelity.judge_enlarging({"G": gan}, parts[1])
+    assert "the other half" in halves.about and "200 pictures" in halves.about
+    row = fidelity.judging(*parts[::-1], n=100)(gan, parts[0])
+    assert {"psnr", "ssim", "floors", "read", "shrunk"} <= row.keys()
+    with pytest.raises(ValueError, match="give scale"):
+        fidelity.judge_enlarging({}, *parts[::-1])
+    with pytest.raises(ValueError, match="made for another scale"):
+        fidelity.judge_enlarging({"G": gan}, *parts[::-1], scale=2)
+
+
+# photographs
+
+
+def test_patches_share_no_pixel(tmp_path):
+    """Each pixel holds its column: those to train on lie left of the held-out ones, or mirrored."""
+    Image.fromarray(numpy.tile(numpy.arange(200, dtype=numpy.uint8), (60, 1))).save(
+        tmp_path / "columns.png"
+    )
+    train, held_out = photographs.patches(tmp_path, size=32, n=50)
+    assert train.shape == (1, 32, 32) and (len(train), len(held_out)) == (50, 12)
+    assert train.images.max() < 150 <= held_out.images.min()
+    first = train.images[:, 0, 0].int()
+    assert {one.item() for one in (first[:, 1] - first[:, 0])} == {1, -1}  # half are mirrored
+    again = photographs.patches(tmp_path / "columns.png", size=32, n=50)
+    assert torch.equal(again[0].images, train.images)
+    with pytest.raises(ValueError, match="a height of 64 pixels, and a width of 256"):
+        photographs.patches(tmp_path, size=64)
+
+
+def test_the_photograph_of_matplotlib():
+    train, held_out = photographs.patches("grace_hopper", 64, n=20)
+    assert train.shape == (3, 64, 64) and len(held_out) == 5
+    with pytest.raises(ValueError, match="did you mean 'grace_hopper'"):
+        photographs.patches("gracehopper")
+
+
+def test_small_digits_of_scikit_learn():
+    try:
+        import sklearn  # noqa: F401
+    except ImportError:
+        with pytest.raises(ImportError, match="pip install scikit-learn"):
+            photographs.small_digits()
+        return
+    digits = photographs.small_digits()
+    assert digits.shape == (1, 8, 8) and len(digits) == 1797 and digits.images.max() == 255
+
+
+# the command line
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "enlarge"
+    options = [
+        "train",
+        "--game",
+        "enlarge",
+        "--steps",
+        "4",
+        "--batch-size",
+        "8",
+        "--device",
+        "cpu",
+        "--out",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "ganlib", *options, out], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "enlarge-l1" in done.stdout and "enlarge-gan" in done.stdout
+    assert done.stdout.count("saved at step 4") == 2 and "invented" in done.stdout
+    return out
+
+
+def test_upscale_a_folder(run, tmp_path, capsys):
+    folder, to = tmp_path / "small", tmp_path / "large"
+    (folder / "inside").mkdir(parents=True)
+    grey = numpy.arange(5 * 9, dtype=numpy.uint8).reshape(5, 9)
+    Image.fromarray(grey).save(folder / "a.png")
+    Image.fromarray(grey).save(folder / "a.bmp")
+    turned = Image.Exif()
+    turned[0x0112] = 6  # a quarter to the right
+    Image.fromarray(grey).save(folder / "inside" / "turned.jpg", exif=turned)
+    clear = Image.fromarray(numpy.stack([grey, grey], 2))
+    clear.save(folder / "clear.png")
+    Image.fromarray(grey.astype(numpy.uint16) * 1000).save(folder / "deep.png")
+    (folder / "notes.txt").write_text("no picture")
+    assert main(["upscale", str(folder), str(run), "--to", str(to)]) == 0
+    said = capsys.readouterr().out
+    assert "invented" in said and "5 pictures, 4 times as large" in said and "notes.txt" in said
+    sizes = {}
+    for file in to.rglob("*.png"):
+        with Image.open(file) as picture:
+            sizes[file.relative_to(to).as_posix()] = picture.size
+            assert picture.mode == "L" and picture.info["Comment"].startswith("generated")
+    assert sizes == {
+        "a.png": (36, 20),
+        "a.png.png": (36, 20),
+        "inside/turned.png": (20, 36),
+        "clear.png": (36, 20),
+        "deep.png": (36, 20),
+    }
+    net = enlarging.net_of(run)
+    expected = upscaling.enlarged(net, torch.from_numpy(grey)[None])
+    with Image.open(to / "a.png.png") as picture:
+        assert numpy.array_equal(numpy.asarray(picture), expected[0].numpy())
+    at = {alpha: tmp_path / f"at{alpha}" for alpha in (0, 1)}
+    for alpha, place in at.items():
+        options = ["--to", str(place), "--interpolate", str(alpha)]
+        assert main(["upscale", str(folder / "a.png"), str(run), *options]) == 0
+    first = upscaling.enlarged(enlarging.net_of(run / "l1"), torch.from_numpy(grey)[None])
+    for place, wanted in ((at[0], first), (at[1], expected)):
+        with Image.open(place / "a.png") as picture:
+            assert numpy.array_equal(numpy.asarray(picture), wanted[0].numpy())
+
+
+def test_what_upscale_refuses_before_it_writes(run, tmp_path, capsys):
+    folder, to = tmp_path / "small", tmp_path / "large"
+    folder.mkdir()
+
+    def refused(*options):
+        assert main(["upscale", *map(str, options), "--to", str(to)]) == 1
+        assert not to.exists()
+        return capsys.readouterr().err
+
+    assert "holds no picture" in refused(folder, run)
+    assert "there is no folder" in refused(tmp_path / "nothing", run)
+    Image.new("RGB", (8, 8), "red").save(folder / "red.png")
+    assert "these are in colour: red.png" in refused(folder, run)
+    assert "holds no run" in refused(folder, tmp_path)
+    assert "alpha=2.0 was given" in refused(folder, run, "--interpolate", 2)
+    assert "has no folder l1" in refused(folder, run / "l1", "--interpolate", 0.5)
+    other = tmp_path / "other"
+    gan = ganlib.GAN(nets.MLPGenerator(8, widths=(8,)), nets.MLPDiscriminator(widths=(8,)))
+    ganlib.save(other, gan)
+    assert "its G is MLPGenerator" in refused(folder, other)
+
+
+def test_what_train_refuses_before_it_writes(tmp_path, capsys):
+    out = tmp_path / "run"
+    for options, said in (
+        (["--scale", "8"], "28 x 28 were given, and a scale of 8"),
+        (["--scale", "3"], "scale"),
+        (["--recipe", "small"], "--recipe was given with --game enlarge"),
+        (["--data", str(tmp_path)], "no"),
+    ):
+        command = ["train", "--game", "enlarge", "--steps", "1", "--out", str(out), *options]
+        assert main(command) == 1, options
+        assert said in capsys.readouterr().err
+        assert not out.exists()
+
+
+def test_evaluate_and_sample_of_such_a_run(run, capsys):
+    assert main(["evaluate", str(run), "--n", "200"]) == 0
+    table = capsys.readouterr().out
+    assert "| L1 alone |" in table and "| 0.5 between |" in table and "| bicubic |" in table
+    assert main(["sample", str(run)]) == 1
+    assert "upscale PICTURES" in capsys.readouterr().err
+
+
+def test_export_for_others(run, tmp_path):
+    """The page and ONNX (which `export` compares) enlarge as the net does; others load it."""
+    to = tmp_path / "exported"
+    assert main(["export", str(run), "--to", str(to)]) == 0
+    G, small = ganlib.load_generator(to), torch.rand(2, 1, 7, 7, generator=random(0)) * 2 - 1
+    net = enlarging.net_of(run)
+    assert torch.equal(G.enlarge(small), net.enlarge(small)) and (to / "generator.onnx").exists()
+    assert G.config["input"] == {"pictures": [1, 7, 7], "labels": None}
+    assert (
+        "invented" in (to / "README.md").read_text()
+        and "G.enlarge(small)" in (to / "README.md").read_text()
+    )
+    found = drawn_by(to / "index.html", (small.flatten(1),)).view(2, 1, 28, 28)
+    assert (found - G.enlarge(small)).abs().max() < 0.01
+    with Image.open(to / "samples.png") as picture:
+        assert picture.info["Comment"].startswith("generated")
+    assert enlarging.net_of(to).settings == net.settings
+
+
+def test_a_run_on_photographs_in_colour(tmp_path, capsys):
+    """Patches of a folder; their feature net is kept with the run, which goes on with it."""
+    folder, out = tmp_path / "photographs", str(tmp_path / "run")
+    folder.mkdir()
+    draws = numpy.random.default_rng(0)
+    Image.fromarray(draws.integers(0, 256, (40, 80, 3), numpy.uint8)).save(folder / "a.png")
+    options = ["train", "--game", "enlarge", "--data", str(folder), "--size", "16"]
+    options += ["--batch-size", "4", "--device", "cpu", "--scale", "2", "--out", out]
+    assert main([*options, "--steps", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "turned" in said and said.count("saved at step 2") == 2
+    assert main([*options, "--steps", "3"]) == 0
+    said = capsys.readouterr().out
+    assert "right of" not in said and said.count("going on from step 2") == 2
+    assert main(["upscale", str(folder), out, "--to", str(tmp_path / "large")]) == 0
+    with Image.open(tmp_path / "large" / "a.png") as picture:
+        assert picture.size == (160, 80) and picture.mode == "RGB"
+    grey = io.BytesIO()
+    Image.new("L", (7, 5), 90).save(grey, "png")
+    (folder / "a.png").write_bytes(grey.getvalue())
+    assert main(["upscale", str(folder), out, "--to", str(tmp_path / "grey")]) == 0
+    with Image.open(tmp_path / "grey" / "a.png") as picture:
+        assert picture.size == (14, 10) and picture.mode == "L"
+
+
+def test_the_tie_of_l1_is_near(parts):
+    assert made("l1", parts[0])[1].tie.name == losses.near().name
