@@ -1,22 +1,15 @@
-"""Super-resolution: the net, its two games, fidelity against look, and the command line."""
+"""Super-resolution: the net, its two games, network interpolation, fidelity against look."""
 
-import io
 import math
-import subprocess
-import sys
 
 import numpy
 import pytest
 import torch
-from conftest import ROOT, same
-from PIL import Image
-from player import drawn_by
-from test_parallel import torchrun
+from conftest import same
 from torch.nn.functional import avg_pool2d, interpolate
 
 import ganlib
 from ganlib import losses, nets
-from ganlib.__main__ import main
 from ganlib.games import enlarging, fidelity, photographs, upscaling
 from ganlib.nets.rebuild import build, settings
 
@@ -173,10 +166,13 @@ def _with(data, gan, recipe):
 
 def test_history_doctor_and_look(parts, tmp_path):
     gan, recipe = made("l1", parts[0])
-    view = ganlib.LiveView(folder=tmp_path, every=0, picture_every=5)
+    view = ganlib.LiveView(folder=tmp_path, every=0, picture_every=20)
+    true = parts[1].floats(slice(None))
+    before = recipe.tie.loss(gan.sample(noise=true), true).mean()
     play(gan, parts[0], recipe, 60, view=view)
+    assert recipe.tie.loss(gan.sample(noise=true), true).mean() < 0.95 * before
     row = gan.history[-1]
-    assert row["objective"] == "G alone" and row["tie"] < gan.history[0]["tie"]
+    assert row["objective"] == "G alone" and {"tie", "variety", "real_variety"} <= row.keys()
     assert not {"d_loss", "grad_norm_d"} & row.keys() and row["grad_norm_g"] > 0
     verdict = ganlib.diagnose(gan.history)
     assert verdict.name == "unread" and "tie" in verdict.evidence
@@ -185,41 +181,9 @@ def test_history_doctor_and_look(parts, tmp_path):
     small, drawn, true = look.images.unflatten(0, (-1, 3, 8)).transpose(0, 1).flatten(1, 2)
     assert look.rows[:3] == ("small", "enlarged", "true")
     assert torch.equal(true, gan.noise(24)) and look.images.generated
-    assert torch.equal(avg_pool2d(true, 4), avg_pool2d(small, 4)[..., ::1])
+    assert torch.allclose(avg_pool2d(true, 4), small[..., ::4, ::4], atol=1e-6)
     assert torch.equal(drawn, gan.sample(noise=true))
     assert "penalty" not in str(recipe) and "penalty" in str(made("gan", parts[0])[1])
-
-
-def test_two_processes_give_the_same_as_one_without_d(tmp_path):
-    code = """
-import sys, torch, ganlib
-from ganlib.games import enlarging
-from ganlib.machine import launch, processes
-launch.start()
-torch.set_num_threads(1)
-rank, world = processes.place()
-torch.manual_seed(rank)
-data = ganlib.load("digits").subset(slice(0, 100))
-recipe = enlarging.recipe("l1", data, images=400, width=8, blocks=1)
-gan = recipe.gan(0).to(dtype=torch.float64)
-if world == 1:
-    draw = gan.noise
-    gan.noise_now = lambda n, stream: torch.cat(
-        [draw(n // 2, stream, gan.step, rank) for rank in (0, 1)])
-for now in ganlib.train(gan, data, recipe, until=3, batch_size=16 // world):
-    pass
-torch.save((gan.images_seen, list(gan.G.parameters())), f"{sys.argv[1]}/{world}-{rank}.pt")
-launch.end()
-"""
-    (tmp_path / "worker.py").write_text(code)
-    for n in (2, 1):
-        done = torchrun(n, tmp_path / "worker.py", tmp_path, PYTHONPATH=str(ROOT))
-        assert done.returncode == 0, done.stderr[-3000:]
-    (seen, first), (_, second), (alone, one) = (
-        torch.load(tmp_path / f"{which}.pt") for which in ("2-0", "2-1", "1-0")
-    )
-    assert seen == alone == 48 and same(first, second)
-    assert all(torch.allclose(a, b, rtol=0, atol=1e-10) for a, b in zip(first, one, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -350,200 +314,6 @@ def test_the_table_of_fidelity(parts):
         fidelity.judge_enlarging({}, *parts[::-1])
     with pytest.raises(ValueError, match="made for another scale"):
         fidelity.judge_enlarging({"G": gan}, *parts[::-1], scale=2)
-
-
-# photographs
-
-
-def test_patches_share_no_pixel(tmp_path):
-    """Each pixel holds its column: those to train on lie left of the held-out ones, or mirrored."""
-    Image.fromarray(numpy.tile(numpy.arange(200, dtype=numpy.uint8), (60, 1))).save(
-        tmp_path / "columns.png"
-    )
-    train, held_out = photographs.patches(tmp_path, size=32, n=50)
-    assert train.shape == (1, 32, 32) and (len(train), len(held_out)) == (50, 12)
-    assert train.images.max() < 150 <= held_out.images.min()
-    first = train.images[:, 0, 0].int()
-    assert {one.item() for one in (first[:, 1] - first[:, 0])} == {1, -1}  # half are mirrored
-    again = photographs.patches(tmp_path / "columns.png", size=32, n=50)
-    assert torch.equal(again[0].images, train.images)
-    with pytest.raises(ValueError, match="a height of 64 pixels, and a width of 256"):
-        photographs.patches(tmp_path, size=64)
-
-
-def test_the_photograph_of_matplotlib():
-    train, held_out = photographs.patches("grace_hopper", 64, n=20)
-    assert train.shape == (3, 64, 64) and len(held_out) == 5
-    with pytest.raises(ValueError, match="did you mean 'grace_hopper'"):
-        photographs.patches("gracehopper")
-
-
-def test_small_digits_of_scikit_learn():
-    try:
-        import sklearn  # noqa: F401
-    except ImportError:
-        with pytest.raises(ImportError, match="pip install scikit-learn"):
-            photographs.small_digits()
-        return
-    digits = photographs.small_digits()
-    assert digits.shape == (1, 8, 8) and len(digits) == 1797 and digits.images.max() == 255
-
-
-# the command line
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs") / "enlarge"
-    options = [
-        "train",
-        "--game",
-        "enlarge",
-        "--steps",
-        "4",
-        "--batch-size",
-        "8",
-        "--device",
-        "cpu",
-        "--out",
-    ]
-    done = subprocess.run(
-        [sys.executable, "-m", "ganlib", *options, out], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert "enlarge-l1" in done.stdout and "enlarge-gan" in done.stdout
-    assert done.stdout.count("saved at step 4") == 2 and "invented" in done.stdout
-    return out
-
-
-def test_upscale_a_folder(run, tmp_path, capsys):
-    folder, to = tmp_path / "small", tmp_path / "large"
-    (folder / "inside").mkdir(parents=True)
-    grey = numpy.arange(5 * 9, dtype=numpy.uint8).reshape(5, 9)
-    Image.fromarray(grey).save(folder / "a.png")
-    Image.fromarray(grey).save(folder / "a.bmp")
-    turned = Image.Exif()
-    turned[0x0112] = 6  # a quarter to the right
-    Image.fromarray(grey).save(folder / "inside" / "turned.jpg", exif=turned)
-    clear = Image.fromarray(numpy.stack([grey, grey], 2))
-    clear.save(folder / "clear.png")
-    Image.fromarray(grey.astype(numpy.uint16) * 1000).save(folder / "deep.png")
-    (folder / "notes.txt").write_text("no picture")
-    assert main(["upscale", str(folder), str(run), "--to", str(to)]) == 0
-    said = capsys.readouterr().out
-    assert "invented" in said and "5 pictures, 4 times as large" in said and "notes.txt" in said
-    sizes = {}
-    for file in to.rglob("*.png"):
-        with Image.open(file) as picture:
-            sizes[file.relative_to(to).as_posix()] = picture.size
-            assert picture.mode == "L" and picture.info["Comment"].startswith("generated")
-    assert sizes == {
-        "a.png": (36, 20),
-        "a.png.png": (36, 20),
-        "inside/turned.png": (20, 36),
-        "clear.png": (36, 20),
-        "deep.png": (36, 20),
-    }
-    net = enlarging.net_of(run)
-    expected = upscaling.enlarged(net, torch.from_numpy(grey)[None])
-    with Image.open(to / "a.png.png") as picture:
-        assert numpy.array_equal(numpy.asarray(picture), expected[0].numpy())
-    at = {alpha: tmp_path / f"at{alpha}" for alpha in (0, 1)}
-    for alpha, place in at.items():
-        options = ["--to", str(place), "--interpolate", str(alpha)]
-        assert main(["upscale", str(folder / "a.png"), str(run), *options]) == 0
-    first = upscaling.enlarged(enlarging.net_of(run / "l1"), torch.from_numpy(grey)[None])
-    for place, wanted in ((at[0], first), (at[1], expected)):
-        with Image.open(place / "a.png") as picture:
-            assert numpy.array_equal(numpy.asarray(picture), wanted[0].numpy())
-
-
-def test_what_upscale_refuses_before_it_writes(run, tmp_path, capsys):
-    folder, to = tmp_path / "small", tmp_path / "large"
-    folder.mkdir()
-
-    def refused(*options):
-        assert main(["upscale", *map(str, options), "--to", str(to)]) == 1
-        assert not to.exists()
-        return capsys.readouterr().err
-
-    assert "holds no picture" in refused(folder, run)
-    assert "there is no folder" in refused(tmp_path / "nothing", run)
-    Image.new("RGB", (8, 8), "red").save(folder / "red.png")
-    assert "these are in colour: red.png" in refused(folder, run)
-    assert "holds no run" in refused(folder, tmp_path)
-    assert "alpha=2.0 was given" in refused(folder, run, "--interpolate", 2)
-    assert "has no folder l1" in refused(folder, run / "l1", "--interpolate", 0.5)
-    other = tmp_path / "other"
-    gan = ganlib.GAN(nets.MLPGenerator(8, widths=(8,)), nets.MLPDiscriminator(widths=(8,)))
-    ganlib.save(other, gan)
-    assert "its G is MLPGenerator" in refused(folder, other)
-
-
-def test_what_train_refuses_before_it_writes(tmp_path, capsys):
-    out = tmp_path / "run"
-    for options, said in (
-        (["--scale", "8"], "28 x 28 were given, and a scale of 8"),
-        (["--scale", "3"], "scale"),
-        (["--recipe", "small"], "--recipe was given with --game enlarge"),
-        (["--data", str(tmp_path)], "no"),
-    ):
-        command = ["train", "--game", "enlarge", "--steps", "1", "--out", str(out), *options]
-        assert main(command) == 1, options
-        assert said in capsys.readouterr().err
-        assert not out.exists()
-
-
-def test_evaluate_and_sample_of_such_a_run(run, capsys):
-    assert main(["evaluate", str(run), "--n", "200"]) == 0
-    table = capsys.readouterr().out
-    assert "| L1 alone |" in table and "| 0.5 between |" in table and "| bicubic |" in table
-    assert main(["sample", str(run)]) == 1
-    assert "upscale PICTURES" in capsys.readouterr().err
-
-
-def test_export_for_others(run, tmp_path):
-    """The page and ONNX (which `export` compares) enlarge as the net does; others load it."""
-    to = tmp_path / "exported"
-    assert main(["export", str(run), "--to", str(to)]) == 0
-    G, small = ganlib.load_generator(to), torch.rand(2, 1, 7, 7, generator=random(0)) * 2 - 1
-    net = enlarging.net_of(run)
-    assert torch.equal(G.enlarge(small), net.enlarge(small)) and (to / "generator.onnx").exists()
-    assert G.config["input"] == {"pictures": [1, 7, 7], "labels": None}
-    assert (
-        "invented" in (to / "README.md").read_text()
-        and "G.enlarge(small)" in (to / "README.md").read_text()
-    )
-    found = drawn_by(to / "index.html", (small.flatten(1),)).view(2, 1, 28, 28)
-    assert (found - G.enlarge(small)).abs().max() < 0.01
-    with Image.open(to / "samples.png") as picture:
-        assert picture.info["Comment"].startswith("generated")
-    assert enlarging.net_of(to).settings == net.settings
-
-
-def test_a_run_on_photographs_in_colour(tmp_path, capsys):
-    """Patches of a folder; their feature net is kept with the run, which goes on with it."""
-    folder, out = tmp_path / "photographs", str(tmp_path / "run")
-    folder.mkdir()
-    draws = numpy.random.default_rng(0)
-    Image.fromarray(draws.integers(0, 256, (40, 80, 3), numpy.uint8)).save(folder / "a.png")
-    options = ["train", "--game", "enlarge", "--data", str(folder), "--size", "16"]
-    options += ["--batch-size", "4", "--device", "cpu", "--scale", "2", "--out", out]
-    assert main([*options, "--steps", "2"]) == 0
-    said = capsys.readouterr().out
-    assert "turned" in said and said.count("saved at step 2") == 2
-    assert main([*options, "--steps", "3"]) == 0
-    said = capsys.readouterr().out
-    assert "right of" not in said and said.count("going on from step 2") == 2
-    assert main(["upscale", str(folder), out, "--to", str(tmp_path / "large")]) == 0
-    with Image.open(tmp_path / "large" / "a.png") as picture:
-        assert picture.size == (160, 80) and picture.mode == "RGB"
-    grey = io.BytesIO()
-    Image.new("L", (7, 5), 90).save(grey, "png")
-    (folder / "a.png").write_bytes(grey.getvalue())
-    assert main(["upscale", str(folder), out, "--to", str(tmp_path / "grey")]) == 0
-    with Image.open(tmp_path / "grey" / "a.png") as picture:
-        assert picture.size == (14, 10) and picture.mode == "L"
 
 
 def test_the_tie_of_l1_is_near(parts):

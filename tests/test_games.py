@@ -201,12 +201,13 @@ launch.end()
 def test_two_processes_give_the_same_as_one(tmp_path):
     """Each game, in one start of two processes and one of a single one: starts take the time."""
     (tmp_path / "worker.py").write_text(WORKER)
+    names = (*NAMES, "alone")
     for n in (2, 1):
         done = torchrun(
-            n, tmp_path / "worker.py", tmp_path, *NAMES, PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}"
+            n, tmp_path / "worker.py", tmp_path, *names, PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}"
         )
         assert done.returncode == 0, done.stderr[-3000:]
-    for name in NAMES:
+    for name in names:
         found = [torch.load(tmp_path / f"{name}-{which}.pt") for which in ("2-0", "2-1", "1-0")]
         (seen, first), (_, second), (alone, one) = found
         assert seen == alone == 4 * 16 and same(first, second), name
