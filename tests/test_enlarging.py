@@ -316,5 +316,26 @@ def test_the_table_of_fidelity(parts):
         fidelity.judge_enlarging({"G": gan}, *parts[::-1], scale=2)
 
 
+def test_small_digits_are_read_in_the_frame_of_mnist():
+    """MNIST's own, cut to 20 x 20 and shrunk to 5 x 5, as digits that somebody else made small."""
+    digits = ganlib.load("digits").subset(slice(0, 300))
+    small = avg_pool2d(digits.images[:, :, 4:24, 4:24].float(), 4).round().byte()
+    small = ganlib.Images(small, digits.labels, name="small")
+
+    def truth(x):  # in the parts in which it is asked
+        at = next(i for i in range(0, 300, 100) if torch.equal(x, small.floats(slice(i, i + 100))))
+        return digits.floats(slice(at, at + 100))[:, :, 4:24, 4:24]
+
+    table = fidelity.read_small({"true": truth}, small, scale=4)
+    assert table["true"]["read"] > 0.98 and table["nearest"]["read"] < 0.6
+    assert "read right" in str(table) and "PSNR" not in str(table)
+
+
+def test_digits_that_are_read_as_others(parts):
+    gan, _ = made("l1", parts[0])
+    places, read = fidelity.misread(gan, parts[1])
+    assert 0 < len(places) < 400 and (parts[1].labels[places] != read).all()
+
+
 def test_the_tie_of_l1_is_near(parts):
     assert made("l1", parts[0])[1].tie.name == losses.near().name

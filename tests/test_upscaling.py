@@ -135,6 +135,8 @@ def test_what_upscale_refuses_before_it_writes(run, tmp_path, capsys):
         return capsys.readouterr().err
 
     assert "holds no picture" in refused(folder, run)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    assert "no image that Pillow knows" in refused(tmp_path / "broken.png", run)
     assert "there is no folder" in refused(tmp_path / "nothing", run)
     Image.new("RGB", (8, 8), "red").save(folder / "red.png")
     assert "these are in colour: red.png" in refused(folder, run)

@@ -121,7 +121,10 @@ def upscale(options):
 
 def plays(folder):
     """Whether the run in `folder` is one of this game; False where there is none."""
-    return str((kept(folder) or {}).get("recipe")).startswith("enlarge-")
+    try:
+        return str((kept(folder) or {}).get("recipe")).startswith("enlarge-")
+    except ValueError:  # whoever reads it says what is wrong with it
+        return False
 
 
 def sample(options):

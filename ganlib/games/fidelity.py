@@ -6,7 +6,7 @@ perception-distortion tradeoff").
 import math
 
 import torch
-from torch.nn.functional import conv2d, interpolate
+from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
 
 from ..data.images import as_float, as_uint8
 from ..judge import features
@@ -134,11 +134,7 @@ def judge_enlarging(enlargers, held_out, others=None, scale=None, n=2000, extrac
             f"pictures of {held_out.shape} and others of {others.shape} were given; sets of one "
             "shape are expected"
         )
-    ways = {title: x if _is_function(x) else net_of(x) for title, x in enlargers.items()}
-    found = {net.scale for net in ways.values() if hasattr(net, "scale")}
-    if scale is None and len(found) != 1:
-        raise ValueError(f"scales {sorted(found)} were found; give scale=..., one for all rows")
-    scale = found.pop() if scale is None else scale
+    ways, scale = _ways(enlargers, scale)
     divided(held_out.shape, scale)
     extractor, why, _ = features.choose(held_out, extractor)
     order, other = order[:n], some_of(len(others), n).to(others.images.device)
@@ -149,9 +145,8 @@ def judge_enlarging(enlargers, held_out, others=None, scale=None, n=2000, extrac
     floor = frechet_distance(seen_others, seen_true)
     labels = held_out.labels if hasattr(extractor, "logits") else None
     labels = None if labels is None or labels.ndim > 1 else labels[order.to(labels.device)].cpu()
-    plain = {name: _plainly(name, scale) for name in ("nearest", "bicubic")}
     table = Fidelity()
-    for title, way in (plain | ways | {"true": None}).items():
+    for title, way in (ways | {"true": None}).items():
         large = true if way is None else _enlarged(way, small, true.shape)
         row = {} if way is None else means(psnr=psnr(large, true).clamp(max=MOST))
         row |= means(ssim=ssim(large, true), shrunk=_far(shrunk(large, scale), small))
@@ -169,9 +164,47 @@ def judge_enlarging(enlargers, held_out, others=None, scale=None, n=2000, extrac
     return table
 
 
+@torch.no_grad()
+def read_small(enlargers, digits, scale=None):
+    """Enlarge digits that were small from the beginning, and let the digit classifier read them:
+    return a `Fidelity` of `read` alone, since nobody knows the large ones.
+
+    digits: `Images` (N, 1, h, w) with labels, that fill their frame, as `small_digits` does. The
+    classifier knows MNIST's frame: each result is brought to 20 x 20 pixels, with 4 black ones on
+    each side.
+    """
+    ways, scale = _ways(enlargers, scale)
+    small, net = digits.floats(slice(None)).cpu(), features.digit_classifier()
+    shape = (len(small), 1, scale * digits.shape[1], scale * digits.shape[2])
+    table = Fidelity()
+    for title, way in ways.items():
+        large = _enlarged(way, small, shape)
+        seen = pad(interpolate(large, (20, 20), mode="bilinear", antialias=True), [4] * 4, value=-1)
+        right = features.logits_of(net, features.read(net, seen)).argmax(1) == digits.labels.cpu()
+        table[title] = means(read=right.double())
+    table.about = f"{len(small):,} pictures of {digits.name!r}, enlarged {scale} times"
+    return table
+
+
+@torch.no_grad()
+def misread(enlarger, held_out, extractor=None):
+    """Return (places in `held_out`, what is read there), int64 each: the pictures whose class the
+    classifier reads right, and takes for another once they were shrunk and enlarged.
+    """
+    net, (extractor, *_) = net_of(enlarger), features.choose(held_out, extractor)
+    true = held_out.floats(slice(None)).cpu()
+    large = _enlarged(net, shrunk(true, net.scale), true.shape)
+    before, after = (
+        features.logits_of(extractor, features.read(extractor, x)).argmax(1) for x in (true, large)
+    )
+    labels = held_out.labels.cpu()
+    places = ((before == labels) & (after != labels)).nonzero().flatten()
+    return places, after[places]
+
+
 def shrunk(large, scale):
     """Return pictures `(N, C, H, W)` 1 / `scale` as large: the mean of each square."""
-    return torch.nn.functional.avg_pool2d(large, scale)
+    return avg_pool2d(large, scale)
 
 
 def means(**figures):
@@ -195,8 +228,19 @@ def judging(held_out, others, n=500, extractor=None):
     return evaluate
 
 
-def _is_function(x):
-    return callable(x) and not isinstance(x, torch.nn.Module) and not hasattr(x, "players")
+def _ways(enlargers, scale=None):
+    """Return ({title: net or function} with the plain ways first, the scale)."""
+
+    def way(x):
+        function = callable(x) and not isinstance(x, torch.nn.Module) and not hasattr(x, "players")
+        return x if function else net_of(x)
+
+    ways = {title: way(x) for title, x in enlargers.items()}
+    found = {net.scale for net in ways.values() if hasattr(net, "scale")}
+    if scale is None and len(found) != 1:
+        raise ValueError(f"scales {sorted(found)} were found; give scale=..., one for all rows")
+    scale = found.pop() if scale is None else scale
+    return {name: _plainly(name, scale) for name in ("nearest", "bicubic")} | ways, scale
 
 
 def _plainly(name, scale):

@@ -117,16 +117,24 @@ def pictures(given, split=None, quiet=False):
             raise ImportError(
                 f"the photograph {given!r} comes with {install}: pip install {install}"
             ) from None
-        return given, 1, iter([(given, of_file((folder / inside).read_bytes()))])
+        return given, 1, _one(given, folder / inside)
     if isinstance(given, str) and not Path(given).expanduser().exists() and "/" not in given:
         one_of("photograph", given, list(PACKAGES), ", or the path of a picture or a folder")
     path = path_of(given)
     openers()  # Pillow's plugins
     if path.is_file() and path.suffix.lower() not in (".zip", ".tar", ".tgz", ".gz"):
-        return path.stem, 1, iter([(path.name, of_file(path.read_bytes()))])
+        return path.stem, 1, _one(path.name, path)
     source = open_source(path)
     names = source.names if split is None else layout(source.names, split, source.name)[0]
     return readable(source.name), max(1, len(names)), _readable(source, names, quiet)
+
+
+def _one(name, path):
+    """Return an iterator of (name, picture) of one file; OSError where it is no picture."""
+    try:
+        return iter([(name, of_file(path.read_bytes()))])
+    except Unreadable as error:
+        raise OSError(f"{path} cannot be read: {error}") from None
 
 
 def _readable(source, names, quiet):

@@ -66,9 +66,9 @@ def upscale(given, run, to=None, interpolate=None):
                 "python -m ganlib train --game enlarge keeps the net of L1 alone; leave it out"
             )
         net = between(first, run, interpolate)
-    path = path_of(given)
+    path = path_of(given).resolve()
     to = path.with_name(f"{path.stem}-x{net.scale}") if to is None else path_of(to)
-    if path.is_dir() and to.resolve() == path.resolve():
+    if path.is_dir() and to.resolve() == path:
         raise ValueError(f"{to} holds the small pictures; give another folder for the large ones")
     colours, large, count = [], [], 0
     for name, picture in pictures(given)[2]:  # a first pass: nothing is written for nothing
