@@ -187,7 +187,11 @@ def test_export_for_others(run, tmp_path):
     assert (found - G.enlarge(small)).abs().max() < 0.01
     with Image.open(to / "samples.png") as picture:
         assert picture.info["Comment"].startswith("generated")
-    assert enlarging.net_of(to).settings == net.settings
+    Image.fromarray(numpy.zeros((5, 6), numpy.uint8)).save(tmp_path / "black.png")
+    large = str(tmp_path / "large")
+    assert main(["upscale", str(tmp_path / "black.png"), str(to), "--to", large]) == 0
+    with Image.open(tmp_path / "large" / "black.png") as picture:
+        assert picture.size == (24, 20)
 
 
 def test_the_page_takes_a_picture_in_a_browser(run, tmp_path, browser):

@@ -21,9 +21,7 @@ from ..game.schedules import Linear
 from ..game.terms import Tie
 from ..judge import features
 from ..keep.checkpoint import newest
-from ..keep.export import load_generator
 from ..machine.choices import one_of
-from ..machine.folder import path_of
 from ..machine.randomness import some_of
 from ..nets.enlarging import divided
 from ..nets.rebuild import build
@@ -163,7 +161,16 @@ def content(extractor, weight=1.0, of_features=0.1):
     extractor: a `Classifier`, whose maps before the mean over places are compared, or any module
         from images to features. It is the VGG of Wang et al. 2018 (ESRGAN), equation 3, in small.
     """
-    maps = getattr(extractor, "layers", extractor)
+    copies = {}  # by the device and type of the images
+
+    def maps(images):
+        place = images.device, images.dtype
+        if place not in copies:
+            module = isinstance(extractor, torch.nn.Module)
+            net = copy.deepcopy(extractor).to(*place) if module else extractor
+            copies[place] = getattr(net, "layers", net)
+        return copies[place](images)
+
     name = f"{getattr(extractor, 'name', type(extractor).__name__)}"
     sha256 = getattr(extractor, "sha256", None) or "of its own"
 
@@ -197,8 +204,8 @@ def feature_net(data, seed=0, epochs=None):
 
 
 def net_of(enlarger):
-    """Return the net of a GAN (its average, if it has one), of a run's folder or an exported one,
-    or the net itself, where it is an `EnlargingGenerator`; else raise ValueError.
+    """Return the net of a GAN (its average, if it has one), or of a run's folder, or the net
+    itself, where it is an `EnlargingGenerator`; else raise ValueError.
     """
     net = enlarger
     if isinstance(enlarger, str) or hasattr(enlarger, "__fspath__"):
@@ -215,9 +222,7 @@ def net_of(enlarger):
 
 
 def _of_folder(folder):
-    """Return G of a run, its average if it has one, or of an exported run."""
-    if (path_of(folder) / "generator.safetensors").exists():
-        return load_generator(folder)
+    """Return G of the run in a folder, its average if it has one."""
     content = newest(folder)
     settings = content["config"].get("G")
     if not isinstance(settings, dict) or settings.get("net") != "EnlargingGenerator":

@@ -15,7 +15,7 @@ from ..machine.folder import path_of
 from ..machine.progress import say
 from ..nets.enlarging import INVENTED
 from ..run import training
-from ..run.commands import ENDS
+from ..run.interrupt import ENDS
 from ..run.plans import kept, planned
 from ..show.live import LiveView
 from . import enlarging, upscaling
@@ -115,7 +115,10 @@ def _features(data, out, device, first):
 
 def upscale(options):
     """Enlarge all pictures of a folder."""
-    upscaling.upscale(options.pictures, options.folder, options.to, options.interpolate)
+    run = path_of(options.folder)
+    if options.interpolate is None and (run / "generator.safetensors").exists():
+        run = exporting.load_generator(run)
+    upscaling.upscale(options.pictures, run, options.to, options.interpolate)
     return 0
 
 

@@ -48,7 +48,8 @@ def upscale(given, run, to=None, interpolate=None):
     given: the pictures, of any size and format. They are turned as EXIF says; transparent pixels
         are put on a ground; grey ones stay grey. What cannot be read, or would have more than 80
         million pixels, is left out, and a line says so.
-    run: the folder of a run of `python -m ganlib train --game enlarge`, or of an exported one.
+    run: the folder of a run of `python -m ganlib train --game enlarge`, a GAN, or a net, such as
+        `load_generator` returns.
     to: by default the name of `given` with "-x4" (the scale) behind it.
     interpolate: 0 (the weights that L1 alone found, in the folder l1 of the run) to 1 (those of the
         game): network interpolation, see `between`. By default 1.
