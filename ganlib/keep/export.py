@@ -20,7 +20,7 @@ from ..show.looks import drawn
 from .card import card
 from .checkpoint import newest
 from .onnx import onnx_file
-from .page import NoPage, page
+from .page import NoPage, fed, page
 
 FORMAT = 1
 CONFIG = 2**22  # most bytes of config.json
@@ -208,7 +208,7 @@ def _config(gan, name, license):
         "weights": "average of G (EMA)" if gan.G_ema is not None else "G",
         "input": {"z": [gan.latent_dim], "labels": gan.classes or None}
         if gan.latent_dim
-        else {"pictures": list(gan.G.alone().fed), "labels": None},
+        else {"pictures": list(fed(gan.G)), "labels": None},
         "output": {"images": list(gan.G.shape), "range": [-1, 1]},
     }
 

@@ -33,7 +33,7 @@ def page(G, title, notice, class_names=(), bits=16, plain=False):
     packed = base64.b64encode(b"".join(pack(weight, bits) for weight in weights)).decode()
     content = {
         "latent_dim": G.latent_dim,
-        "fed": list(getattr(G, "fed", ())),  # the shape of a picture, for a G that is given one
+        "fed": list(fed(G)),
         "shape": list(G.shape),
         "classes": list(map(readable, class_names)),
         "operations": operations,
@@ -81,9 +81,15 @@ def example(G, n=1):
     """Return `n` example inputs for G: (z,), (z, labels) if it is conditional, or (pictures,)."""
     draws = torch.Generator().manual_seed(0)
     if G.latent_dim is None:
-        return (2 * torch.rand(n, *G.fed, generator=draws) - 1,)
+        return (2 * torch.rand(n, *fed(G), generator=draws) - 1,)
     z = torch.randn(n, G.latent_dim, generator=draws)
     return (z, torch.arange(n) % G.classes) if getattr(G, "classes", 0) else (z,)
+
+
+def fed(G):
+    """Return the shape (C, H, W) of the pictures that G is given, () if it draws from noise."""
+    alone = G.alone() if hasattr(G, "alone") else G
+    return () if G.latent_dim is not None else getattr(alone, "fed", G.shape)
 
 
 @torch.no_grad()
