@@ -16,6 +16,8 @@ NETS = {  # each net that `rebuild` can build from its settings, and its file
     "CompactDiscriminator": "compact",
     "PictureGenerator": "pictures",
     "PictureDiscriminator": "pictures",
+    "TranslationGenerator": "translation",
+    "PatchDiscriminator": "translation",
 }
 LAYERS = {"Dropout": "dropout", "Verdict": "layers", "scale": "layers", "ResizeConv2d": "compact"}
 
