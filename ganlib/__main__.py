@@ -10,6 +10,9 @@ from pathlib import Path
 
 from .data.decoding import FITS
 from .data.loading import LOADERS
+from .games import commands as of_games
+from .games.printed import DRAWN
+from .games.translation import KINDS
 from .judge.features import EXTRACTORS
 from .machine.progress import Tolerant
 from .run import commands
@@ -27,6 +30,22 @@ def main(arguments=None):
     )
     add.add_argument(
         "--data", default="digits", help=f"{', '.join(LOADERS)}; a folder, .zip or .tar of images"
+    )
+    add.add_argument(
+        "--game",
+        choices=KINDS,
+        help="translate the images of --data to the look of those of --to, tied in this way",
+    )
+    add.add_argument(
+        "--to",
+        metavar="DATA",
+        help=f"the target domain of --game; also (as --data): {', '.join(DRAWN)}",
+    )
+    add.add_argument(
+        "--objective",
+        default="relativistic",
+        choices=["relativistic", "least_squares", "non_saturating", "hinge"],
+        help="of the two players of --game",
     )
     add.add_argument("--size", type=int, help="pixels, for images of your own: 64, say")
     add.add_argument("--fit", default="crop", choices=FITS, help="how they become squares")
@@ -81,7 +100,7 @@ def main(arguments=None):
     )
     add.add_argument("--device", help="cuda, mps or cpu; the fastest there is by default")
     add.add_argument("--out", default="runs/first", metavar="FOLDER", help="the run's folder")
-    add.set_defaults(run=commands.train)
+    add.set_defaults(run=of_games.train)
     add = parts.add_parser("sample", help="draw images from a trained run", **defaults)
     add.add_argument("folder", help="the run's folder")
     add.add_argument("--n", type=int, default=64, help="how many images")
@@ -91,7 +110,7 @@ def main(arguments=None):
     add.add_argument(
         "--out", default="grid.png", help="grid.png, or samples.npy: uint8 (N, C, H, W)"
     )
-    add.set_defaults(run=commands.sample)
+    add.set_defaults(run=of_games.sample)
     add = parts.add_parser(
         "evaluate", help="judge a trained run: one table, and a diagnosis", **defaults
     )
@@ -113,7 +132,7 @@ def main(arguments=None):
     add.add_argument(
         "--extractor", help=f"{', '.join(EXTRACTORS)}; chosen for the images by default"
     )
-    add.set_defaults(run=commands.evaluate)
+    add.set_defaults(run=of_games.evaluate)
     add = parts.add_parser(
         "export", help="write a trained run's generator for others, with a page", **defaults
     )
@@ -122,7 +141,7 @@ def main(arguments=None):
     add.add_argument("--name", help="what it is called; the run's folder by default")
     add.add_argument("--license", default="unknown", help="under which you share it")
     add.add_argument("--hub", metavar="USER/NAME", help="upload it to the Hugging Face Hub as well")
-    add.set_defaults(run=commands.export)
+    add.set_defaults(run=of_games.export)
     add = parts.add_parser(
         "bench", help="how fast this machine trains: a table and a plot", **defaults
     )

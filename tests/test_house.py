@@ -27,6 +27,7 @@ FLOORS = {
     "keep": 5,
     "lab": 5,
     "run": 6,
+    "games": 7,
 }
 FILES = {
     ".".join(file.relative_to(HOUSE).with_suffix("").parts): file

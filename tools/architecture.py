@@ -16,19 +16,21 @@ ROOT = Path(__file__).parents[1]
 HOUSE = ROOT / "ganlib"
 PLACES = {  # floor, counted from the top, and the left edge of the box
     "front door": (0, 395),
-    "run": (1, 395),
-    "keep": (2, 60),
-    "lab": (2, 760),
-    "show": (3, 230),
-    "judge": (4, 510),
-    "game": (5, 160),
-    "data": (5, 700),
-    "lessons": (6, 20),
-    "nets": (6, 270),
-    "machine": (6, 600),
+    "games": (1, 60),
+    "run": (2, 395),
+    "keep": (3, 60),
+    "lab": (3, 760),
+    "show": (4, 230),
+    "judge": (5, 510),
+    "game": (6, 160),
+    "data": (6, 700),
+    "lessons": (7, 20),
+    "nets": (7, 270),
+    "machine": (7, 600),
 }
 COLOURS = {
     "front door": "#9aa5b1",
+    "games": "#5b6c2a",
     "run": "#c2541b",
     "keep": "#7a5195",
     "lab": "#2f8f5b",
@@ -39,6 +41,7 @@ COLOURS = {
 }
 ABOUT = {
     "front door": "the public names, the command line",
+    "games": "pictures from pictures",
     "run": "the loop, train, history, recipes",
     "keep": "checkpoints, export",
     "lab": "explorer, stepper, latent space",

@@ -1,6 +1,16 @@
 """Games that are no GAN from noise: pictures from pictures."""
 
+from .kept import judge_translation, swaps
 from .printed import printed, scenes
 from .translation import KINDS, Kind, source_classifier, translation
 
-__all__ = ["KINDS", "Kind", "printed", "scenes", "source_classifier", "translation"]
+__all__ = [
+    "KINDS",
+    "Kind",
+    "judge_translation",
+    "printed",
+    "scenes",
+    "source_classifier",
+    "swaps",
+    "translation",
+]

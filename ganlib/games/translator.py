@@ -59,13 +59,16 @@ class Translator(GAN):
         """Return what a picture of the run shows: 16 sources, their fakes below them, and below
         these the way back, where there is one.
         """
-        source = self.noise(16)
+        return self.shown(self.noise(16))
+
+    def shown(self, source):
+        """Return the `Look` of images `source (8 k, C, H, W)` of the source domain."""
         rows = {"source": source, "fake": self.sample(noise=source)}
         if self.partner is not None:
             rows["back"] = self.partner.sample(noise=rows["fake"])
-        channels = max(x.shape[1] for x in rows.values())
-        blocks = [x.expand(-1, channels, -1, -1).unflatten(0, (2, 8)) for x in rows.values()]
-        return Look(generated(torch.stack(blocks, 1).flatten(0, 2)), 8, rows=tuple(rows) * 2)
+        blocks = [x.unflatten(0, (-1, 8)) for x in rows.values()]
+        images = generated(torch.stack(blocks, 1).flatten(0, 2))
+        return Look(images, 8, rows=tuple(rows) * (len(source) // 8))
 
     def _parts(self):
         parts = super()._parts() | {"pool": self.pool}

@@ -99,6 +99,12 @@ def card(config, metrics, history, files):
     )
     argument = ", labels" if config["input"]["labels"] else ""
     labels = f"labels = torch.arange(64) % {config['input']['labels']}\n" if argument else ""
+    call = f"z = torch.randn(64, G.latent_dim)\n{labels}images = G(z{argument})"
+    page = "which draws in the browser"
+    if shape := config["input"].get("images"):
+        call = f"photos = torch.rand(64, *{tuple(shape)}) * 2 - 1  # yours, in -1 .. 1\n"
+        call += "images = G(photos)"
+        page = "which translates what you draw or drop there, in the browser"
     length = f"{config['steps']:,} steps, {config['images_seen']:,} images seen"
     return f"""---
 license: {yaml(config["license"])}
@@ -118,11 +124,11 @@ them; do not use them to deceive or to imitate a person.
 ```python
 import torch, ganlib
 G = ganlib.load_generator(".")
-z = torch.randn(64, G.latent_dim)
-{labels}ganlib.show(G(z{argument}), generated=True).save("samples.png")
+{call}
+ganlib.show(images, generated=True).save("samples.png")
 ```
 
-Or open `index.html`, which draws in the browser. Files: {", ".join(files)}.
+Or open `index.html`, {page}. Files: {", ".join(files)}.
 
 ## Training
 
