@@ -97,11 +97,9 @@ def judge_translation(gan, sources, targets, classifier=None, source_classifier=
             wrong = features.logits_of(reader, features.read(reader, fakes)).argmax(1) != labels
             judged["back_kept"] = right.double().mean().item()
             judged["hidden"] = (wrong & right).double().mean().item()
-    return judged | {
-        "source": sources.name,
-        "target": targets.name,
-        "extractor": getattr(reader, "name", type(reader).__name__),
-    }
+    judged |= {"source": sources.name, "target": targets.name}
+    judged["extractor"] = getattr(reader, "name", type(reader).__name__)
+    return judged
 
 
 def swaps(there, back):
