@@ -100,7 +100,7 @@ def main(arguments=None):
     )
     add.add_argument("--device", help="cuda, mps or cpu; the fastest there is by default")
     add.add_argument("--out", default="runs/first", metavar="FOLDER", help="the run's folder")
-    add.set_defaults(run=of_games.train)
+    add.set_defaults(run=commands.train)
     add = parts.add_parser("sample", help="draw images from a trained run", **defaults)
     add.add_argument("folder", help="the run's folder")
     add.add_argument("--n", type=int, default=64, help="how many images")
@@ -110,7 +110,7 @@ def main(arguments=None):
     add.add_argument(
         "--out", default="grid.png", help="grid.png, or samples.npy: uint8 (N, C, H, W)"
     )
-    add.set_defaults(run=of_games.sample)
+    add.set_defaults(run=commands.sample)
     add = parts.add_parser(
         "evaluate", help="judge a trained run: one table, and a diagnosis", **defaults
     )
@@ -132,7 +132,7 @@ def main(arguments=None):
     add.add_argument(
         "--extractor", help=f"{', '.join(EXTRACTORS)}; chosen for the images by default"
     )
-    add.set_defaults(run=of_games.evaluate)
+    add.set_defaults(run=commands.evaluate)
     add = parts.add_parser(
         "export", help="write a trained run's generator for others, with a page", **defaults
     )
@@ -141,7 +141,7 @@ def main(arguments=None):
     add.add_argument("--name", help="what it is called; the run's folder by default")
     add.add_argument("--license", default="unknown", help="under which you share it")
     add.add_argument("--hub", metavar="USER/NAME", help="upload it to the Hugging Face Hub as well")
-    add.set_defaults(run=of_games.export)
+    add.set_defaults(run=commands.export)
     add = parts.add_parser(
         "bench", help="how fast this machine trains: a table and a plot", **defaults
     )
@@ -175,6 +175,8 @@ def _run(options):
     """Run the command of the parsed options; return the exit status. An error becomes a line."""
     try:
         commands.check(options)
+        if of_games.meant(options):
+            return getattr(of_games, options.command)(options)
         return options.run(options)
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,5 +1,5 @@
 """The commands of the command line for translations: `train --game cycle --data A --to B`, and what
-one does with such a run. Runs of other games are passed on to run/commands.py.
+one does with such a run. `meant` says whether a command is meant for them.
 """
 
 import time
@@ -18,7 +18,8 @@ from ..machine.device import setup
 from ..machine.folder import path_of
 from ..machine.progress import say
 from ..machine.randomness import some_of
-from ..run import commands, training
+from ..run import training
+from ..run.interrupt import ENDS
 from ..run.plans import kept
 from ..run.until import alike, length
 from ..show.live import LiveView
@@ -31,12 +32,17 @@ HELD = 2_000  # images of each domain, at most a fifth, that are never trained o
 CLASSIFIER = "classifier.safetensors"  # of the source domain, in the folder of a semantic run
 
 
+def meant(options):
+    """Whether the command of these options is for a translation, or for the run of one."""
+    if options.command == "train":
+        return options.game is not None or options.to is not None
+    return (kept(options.folder) or {}).get("recipe") in KINDS if "folder" in options else False
+
+
 def train(options):
-    """Train a translation, or go on with the one in `options.out`; without --game any recipe."""
+    """Train a translation, or go on with the one in `options.out`."""
     if options.game is None:
-        if options.to is not None:
-            raise ValueError(f"--to {options.to} was given without --game; --game cycle, say")
-        return commands.train(options)
+        raise ValueError(f"--to {options.to} was given without --game; --game cycle, say")
     given = [
         name for name in ("recipe", "augment", "conditional", "plan") if getattr(options, name)
     ]
@@ -84,15 +90,13 @@ def train(options):
         pass
     launch.wait()
     reason = now.reason if now is not None else ""
-    status = next((code for word, code in commands.ENDS.items() if word in reason), 0)
+    status = next((code for word, code in ENDS.items() if word in reason), 0)
     launch.end(status)
     return status
 
 
 def sample(options):
     """Translate held-out images: as a grid of pairs (.png) or as numbers (.npy)."""
-    if not _is_translation(options.folder):
-        return commands.sample(options)
     if not options.out.endswith((".png", ".npy")) or options.label is not None:
         raise ValueError(
             f"--out {options.out} was given; a name that ends in .png or .npy is expected, and no "
@@ -115,8 +119,6 @@ def sample(options):
 
 def evaluate(options):
     """Judge a translation on held-out images, either way, and print a diagnosis."""
-    if not _is_translation(options.folder):
-        return commands.evaluate(options)
     run, a, b = restored(options.folder)
     readers = [_reader(train) for train, _ in (a, b)]
     judged = [judge_translation(run.gans.get("there", run), a[1], b[1], readers[1], readers[0])]
@@ -130,8 +132,6 @@ def evaluate(options):
 
 def export(options):
     """Write a translation's generator, of either direction, for others."""
-    if not _is_translation(options.folder):
-        return commands.export(options)
     run, *_ = restored(options.folder)
     name = options.name or path_of(options.folder).resolve().name
     for of, gan in run.gans.items():
@@ -266,7 +266,3 @@ def _reader(data):
     if data.known in features.DigitClassifier.fits:
         return features.digit_classifier()
     return None if data.labels is None else features.train_classifier(data)
-
-
-def _is_translation(folder):
-    return (kept(folder) or {}).get("recipe") in KINDS

@@ -20,13 +20,10 @@ from ..show.live import LiveView
 from ..show.pictures import show
 from . import speed, training
 from .checks import fingerprint, other
+from .interrupt import ENDS
 from .plans import chosen, planned
 from .preflight import preflight
 from .recipes import recipe
-
-# the exit status, by a word in the reason why the run ended
-ENDS = {"interrupted": 130, "terminated": 143, "not finite": 1}
-
 
 # options that are 1 or more, and of what
 COUNTS = {"batch_size": "image", "size": "pixel", "n": "image", "evaluate_every": "step"}

@@ -6,6 +6,8 @@ import threading
 from types import FrameType
 
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+# the exit status of a command, by a word in the reason why its run ended
+ENDS = {"interrupted": 130, "terminated": 143, "not finite": 1}
 
 
 class Interrupts:
