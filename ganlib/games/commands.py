@@ -6,6 +6,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from ..data.images import as_uint8
 from ..data.loading import is_own, load
 from ..game import losses
@@ -246,7 +248,8 @@ def _planned(make, options, until, epoch, device):
 
 def _rate(make, device, seconds=4.0):
     """Return the images/s of fresh nets, over some seconds."""
-    run, data, game = make(20_000)
+    with torch.random.fork_rng(devices=[]):  # the run itself begins as if it had not been measured
+        run, data, game = make(20_000)
     run.to(device)
 
     def step():
