@@ -62,7 +62,7 @@ def play(kind, seed, options, domains, held, readers, exchanged):
     settings = {"seed": seed, "classifier": readers[0]}
     if options.until:
         seconds, until = float(options.until.rstrip("s")), options.until
-        images = round(speed(kind, domains, settings) * seconds)
+        images = round(games.rate(*games.translation(kind, *domains, **settings)) * seconds)
     run, data, game = games.translation(kind, *domains, images, **settings)
     start = time.monotonic()
     for _ in ganlib.train(run, data, game, until=until, batch_size=game.batch_size):
@@ -80,16 +80,6 @@ def play(kind, seed, options, domains, held, readers, exchanged):
     file.parent.mkdir(exist_ok=True)
     drawn(there.shown(held[0].floats(slice(0, 32)))).save(str(file))
     return judged
-
-
-def speed(kind, domains, settings, seconds=5.0):
-    """Images/s of a fresh run of this kind."""
-    run, data, game = games.translation(kind, *domains, 20_000, **settings)
-    for now in ganlib.train(  # noqa: B007
-        run, data, game, until=f"{seconds}s", batch_size=game.batch_size
-    ):
-        pass
-    return run.images_seen / now.seconds
 
 
 def row(name, seed, images, seconds, judged):

@@ -315,3 +315,11 @@ def test_two_processes_give_the_same_as_one(tmp_path):
                 torch.allclose(a, b, rtol=0, atol=1e-8)
                 for a, b in zip(weights, weights_1, strict=True)
             ), kind
+
+
+def test_a_run_that_is_planned_for_a_time_ends_where_its_schedules_end(domains):
+    images = round(games.rate(*games.translation("none", *domains, seed=0, **SMALL), 0.3) * 1.0)
+    made = games.translation("none", *domains, max(16, images), seed=0, until="1s", **SMALL)
+    run = train(made, "1s")
+    assert images > 8 and run.images_seen >= made[2].images > run.images_seen - 8
+    assert run.opt_G.param_groups[0]["lr"] < 1e-3

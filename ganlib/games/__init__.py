@@ -2,13 +2,14 @@
 
 from .kept import judge_translation, swaps
 from .printed import printed, scenes
-from .translation import KINDS, Kind, source_classifier, translation
+from .translation import KINDS, Kind, rate, source_classifier, translation
 
 __all__ = [
     "KINDS",
     "Kind",
     "judge_translation",
     "printed",
+    "rate",
     "scenes",
     "source_classifier",
     "swaps",

@@ -2,7 +2,6 @@
 one does with such a run. `meant` says whether a command is meant for them.
 """
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from ..show.live import LiveView
 from ..show.looks import drawn
 from .kept import judge_translation
 from .printed import DRAWN
-from .translation import KINDS, source_classifier, translation
+from .translation import KINDS, rate, source_classifier, translation
 
 HELD = 2_000  # images of each domain, at most a fifth, that are never trained on
 CLASSIFIER = "classifier.safetensors"  # of the source domain, in the folder of a semantic run
@@ -239,29 +238,18 @@ def _planned(make, options, until, epoch, device):
     if unit == "step":
         number *= size
     elif unit == "second":
-        rate = processes.agree(_rate(make, device)) * processes.place()[1]
-        number, speed = number * rate, f" at {rate:,.0f} images/s"
+        images = processes.agree(_rate(make, device)) * processes.place()[1]
+        number, speed = number * images, f" at {images:,.0f} images/s"
     images = max(10, round(number))
     say(f"{options.game}: {until}{speed}: its schedules are planned for {images:,} images")
     return make(images, str(until))
 
 
-def _rate(make, device, seconds=4.0):
-    """Return the images/s of fresh nets, over some seconds."""
+def _rate(make, device):
+    """Return the images/s of fresh nets."""
     with torch.random.fork_rng(devices=[]):  # the run itself begins as if it had not been measured
         run, data, game = make(20_000)
-    run.to(device)
-
-    def step():
-        batches = data.batches(0, run.step, game.batches, game.batch_size).to(device)
-        game.step(run, batches)["there.d_loss" if "there" in run.gans else "d_loss"].item()
-
-    step()
-    start, count = time.monotonic(), 0
-    while time.monotonic() - start < seconds:
-        step()
-        count += 1
-    return count * game.batch_size / (time.monotonic() - start)
+    return rate(run.to(device), data, game)
 
 
 def _reader(data):

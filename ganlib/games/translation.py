@@ -4,6 +4,7 @@ One game, with a tie of choice between a fake and its source: `translation("cycl
 kind is a row of `KINDS`.
 """
 
+import time
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,6 +13,7 @@ from ..data.together import Together
 from ..game import losses
 from ..game.schedules import Linear
 from ..game.several import Several
+from ..machine import processes
 from ..machine.choices import as_whole, one_of
 from . import ties
 from .translator import BothWays, TranslationGame, Translator
@@ -121,6 +123,25 @@ def planned(images):
         "betas": (0.0, 0.99),
         "ema": Linear(((0, 0), (150_000, 15_000))),
     }
+
+
+def rate(run, data, game, seconds=4.0):
+    """Return the images/s at which such a run is trained here, measured for some seconds: then
+    `images=rate(...) * 300` plans one of five minutes. It trains the run, which is good for nothing
+    else afterwards.
+    """
+    start, count, ended = None, 0, None
+    while ended is None:
+        batches = data.batches(run.seed, run.step, game.batches, game.batch_size, run.dtype)
+        figures = game.step(run, batches.to(run.device))
+        next(iter(figures.values())).item()  # waits for the device
+        if start is None:  # the first step warms up
+            start = time.monotonic()
+        else:
+            count += game.batch_size
+            over = time.monotonic() - start >= seconds
+            ended = processes.agree("enough" if over else None)  # clocks differ
+    return count / (time.monotonic() - start)
 
 
 def source_classifier(a):
