@@ -11,14 +11,17 @@ from pathlib import Path
 
 from .data.decoding import FITS
 from .data.loading import LOADERS
+from .games import commands as of_translations
 from .games import enlarging_commands
+from .games.printed import DRAWN
+from .games.translation import KINDS
 from .judge.features import EXTRACTORS
 from .machine.progress import Tolerant
 from .nets.enlarging import INVENTED
 from .run import commands
 from .run.recipes import RECIPES
 
-GAMES = {"enlarge": enlarging_commands}  # other games than that of a G that draws from noise
+GAMES = (*KINDS, "enlarge")  # other games than that of a G that draws from noise
 
 
 def main(arguments=None):
@@ -37,9 +40,21 @@ def main(arguments=None):
     add.add_argument(
         "--game",
         choices=GAMES,
-        help="another game than that of a G that draws from noise: enlarge (super-resolution): L1 "
-        "alone, to --until, in FOLDER/l1; then, as long, the game with D. Images of your own are "
-        "cut into patches of --size (64) at random places",
+        help="another game than that of a G that draws from noise. enlarge is super-resolution: L1 "
+        "alone, to --until, in FOLDER/l1; then, as long, the game with D; images of your own are "
+        "cut into patches of --size (64) at random places. The others translate the images of "
+        "--data to the look of those of --to, tied in this way",
+    )
+    add.add_argument(
+        "--to",
+        metavar="DATA",
+        help=f"the target domain of a translation; also (as --data): {', '.join(DRAWN)}",
+    )
+    add.add_argument(
+        "--objective",
+        default="relativistic",
+        choices=["relativistic", "least_squares", "non_saturating", "hinge"],
+        help="of the two players of a translation",
     )
     add.add_argument("--scale", type=int, default=4, help="of the game enlarge: 2, 4 or 8")
     add.add_argument("--fit", default="crop", choices=FITS, help="how they become squares")
@@ -184,13 +199,13 @@ def main(arguments=None):
 
 def _command(options):
     """Return the function that does what the options ask for, with the run's own game."""
-    if options.command == "train" and options.game:
-        return GAMES[options.game].train
+    enlarges = getattr(options, "game", None) == "enlarge"
     if options.command in ("sample", "evaluate", "export"):
-        for game in GAMES.values():
-            if game.plays(options.folder):
-                return getattr(game, options.command)
-    return options.run
+        enlarges = enlarging_commands.plays(options.folder)
+    if enlarges:
+        return getattr(enlarging_commands, options.command)
+    translates = options.command != "upscale" and of_translations.meant(options)
+    return getattr(of_translations, options.command) if translates else options.run
 
 
 def _run(options):

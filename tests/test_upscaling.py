@@ -218,7 +218,7 @@ def test_the_page_takes_a_picture_in_a_browser(run, tmp_path, browser):
     assert (large - ganlib.data.as_uint8(net(true))[0, 0].int()).abs().max() <= 2
     assert (given[::4, ::4] - ganlib.data.as_uint8(net.shrink(true))[0, 0].int()).abs().max() <= 1
     tab.click("#clear")
-    box = tab.locator("#sheet").bounding_box()
+    box = tab.locator("#pad").bounding_box()
     tab.mouse.move(box["x"] + 20, box["y"] + 20)
     tab.mouse.down()
     tab.mouse.move(box["x"] + 90, box["y"] + 90)

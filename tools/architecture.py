@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 HOUSE = ROOT / "ganlib"
 PLACES = {  # floor, counted from the top, and the left edge of the box
     "front door": (0, 395),
-    "games": (1, 395),
+    "games": (1, 60),
     "run": (2, 395),
     "keep": (3, 60),
     "lab": (3, 760),
@@ -30,7 +30,7 @@ PLACES = {  # floor, counted from the top, and the left edge of the box
 }
 COLOURS = {
     "front door": "#9aa5b1",
-    "games": "#4a5d23",
+    "games": "#5b6c2a",
     "run": "#c2541b",
     "keep": "#7a5195",
     "lab": "#2f8f5b",
@@ -41,7 +41,7 @@ COLOURS = {
 }
 ABOUT = {
     "front door": "the public names, the command line",
-    "games": "games on pictures",
+    "games": "pictures from pictures",
     "run": "the loop, train, history, recipes",
     "keep": "checkpoints, export",
     "lab": "explorer, stepper, latent space",

@@ -30,7 +30,9 @@ class Together:
 
     def near(self, device):
         """Return the sets on `device`, each where it fits there."""
-        return Together(**{name: data.near(device) for name, data in self.sets.items()})
+        near = Together(**{name: data.near(device) for name, data in self.sets.items()})
+        near.loaded = self.loaded
+        return near
 
     def floats(self, index, device=None):
         """Return the images at `index` of the first set."""

@@ -24,7 +24,12 @@ from .photographs import patches, split
 
 SIZE = 64  # pixels of a patch of one's own photographs
 FEATURES = "features.safetensors"  # in the run's folder
-OTHERS = ("recipe", "augment", "conditional")  # options of `train` that this game has no use for
+OTHERS = (
+    "recipe",
+    "augment",
+    "conditional",
+    "to",
+)  # options of `train` that this game has no use for
 
 
 def train(options):

@@ -100,14 +100,17 @@ def card(config, metrics, history, files):
     pictures = config["input"].get("pictures")
     argument = ", labels" if config["input"]["labels"] else ""
     labels = f"labels = torch.arange(64) % {config['input']['labels']}\n" if argument else ""
-    use = (
-        f"small = torch.zeros(1, {pictures[0]}, 20, 30)  # in [-1, 1], of any size\n"
-        'ganlib.show(G.enlarge(small), generated=True).save("large.png")'
-        if pictures
-        else "z = torch.randn(64, G.latent_dim)\n"
-        f'{labels}ganlib.show(G(z{argument}), generated=True).save("samples.png")'
-    )
-    by_hand = "Or open `index.html`, which draws in the browser. " * ("index.html" in files)
+    use = f"z = torch.randn(64, G.latent_dim)\n{labels}images = G(z{argument})"
+    page = "which draws in the browser"
+    if pictures and config["generator"]["net"] == "EnlargingGenerator":
+        use = f"small = torch.zeros(1, {pictures[0]}, 20, 30)  # in [-1, 1], of any size\n"
+        use += "images = G.enlarge(small)"
+    elif pictures:
+        use = f"photos = torch.rand(64, *{tuple(pictures)}) * 2 - 1  # yours, in [-1, 1]\n"
+        use += "images = G(photos)"
+    if pictures:
+        page = "which answers to what you draw or drop there, in the browser"
+    by_hand = f"Or open `index.html`, {page}. " * ("index.html" in files)
     length = f"{config['steps']:,} steps, {config['images_seen']:,} images seen"
     return f"""---
 license: {yaml(config["license"])}
@@ -128,6 +131,7 @@ them; do not use them to deceive or to imitate a person.
 import torch, ganlib
 G = ganlib.load_generator(".")
 {use}
+ganlib.show(images, generated=True).save("samples.png")
 ```
 
 {by_hand}Files: {", ".join(files)}.

@@ -89,10 +89,17 @@ def export(
     Raises OSError if there is no run or `to` cannot be written, ValueError for the user's own nets,
     RuntimeError if the ONNX file draws other images than G.
     """
-    gan, to = rebuild(run_folder, source), path_of(to)
-    G = copy.deepcopy(gan.net()).eval()
+    name = name or path_of(run_folder).resolve().name
+    return write(rebuild(run_folder, source), to, name, metrics, license, hub)
+
+
+def write(gan, to, name, metrics=None, license="unknown", hub=None):
+    """Write the generator of a `GAN`, whose nets are of ganlib, as `export` does; return the list
+    of files.
+    """
+    to, G = path_of(to), copy.deepcopy(gan.net()).eval()
     alone = G.alone() if hasattr(G, "alone") else G
-    config = _config(gan, readable(name or path_of(run_folder).resolve().name), license)
+    config = _config(gan, readable(name), license)
     from safetensors.torch import save as packed
 
     tensors = {key: value.contiguous() for key, value in G.state_dict().items()}
@@ -132,9 +139,10 @@ def load_generator(folder):
     that it is asked for, unless there is a folder of that name.
 
     Call it as `G(z)` or `G(z, labels)`; `G.latent_dim`, `G.shape` and `G.config` (a dict: name,
-    classes, training) say with what. Only safetensors and JSON are read, so nothing in the folder
-    can run code; and the net is built only if it has just the weights that are stored, so that it
-    takes no more memory than a few times their size. Raises OSError if files are missing or
+    classes, training) say with what; one that translates images takes them, `G(images)`, of the
+    shape `G.fed`. Only safetensors and JSON are read, so nothing in the folder can run code; and
+    the net is built only if it has just the weights that are stored, so that it takes no more
+    memory than a few times their size. Raises OSError if files are missing or
     damaged, ValueError if they have another format or do not fit each other.
     """
     from safetensors.torch import load
@@ -206,11 +214,15 @@ def _config(gan, name, license):
         "seed": gan.seed,
         "precision": gan.precision,
         "weights": "average of G (EMA)" if gan.G_ema is not None else "G",
-        "input": {"z": [gan.latent_dim], "labels": gan.classes or None}
-        if gan.latent_dim
-        else {"pictures": list(fed(gan.G)), "labels": None},
+        "input": _input(gan),
         "output": {"images": list(gan.G.shape), "range": [-1, 1]},
     }
+
+
+def _input(gan):
+    if pictures := fed(gan.G):
+        return {"pictures": list(pictures), "labels": None}
+    return {"z": [gan.latent_dim], "labels": gan.classes or None}
 
 
 def _upload(folder, hub):

@@ -96,9 +96,10 @@ def fed(G):
 def program(G):
     """Return (operations, weights, number of the output value) of `G` for one image.
 
-    Values are numbered: 0 is z, 1 the label, and each operation adds one. An operation is a dict:
-    `op`, its name; `out`, the number of its value; `in`, the numbers of its inputs; `shape` of the
-    value without the batch; `w`, `b`, numbers of weights; and further settings that depend on `op`.
+    Values are numbered: 0 is z (or the image that G takes), 1 the label, and each operation adds
+    one. An operation is a dict: `op`, its name; `out`, the number of its value; `in`, the numbers
+    of its inputs; `shape` of the value without the batch; `w`, `b`, numbers of weights; and further
+    settings that depend on `op`.
     """
     exported = torch.export.export(G.eval(), example(G))
     weights, operations, values = [], [], {}
@@ -235,14 +236,19 @@ def _translate(node, constants, values, emit, weight):
         emit(node, name, [arguments["indices"]], w=tensor("weight"))
     elif name == "cat" and arguments["dim"] == 1 and all(x in values for x in args[0]):
         emit(node, name, args[0])
-    elif name == "permute":
-        emit(
-            node,
-            name,
-            args[:1],
-            dims=[d - 1 for d in arguments["dims"][1:]],
-            of=list(args[0].meta["val"].shape[1:]),
-        )
+    elif name in ("permute", "transpose"):
+        of = list(args[0].meta["val"].shape)
+        dims = list(range(len(of))) if name == "transpose" else arguments["dims"]
+        if name == "transpose":
+            a, b = (arguments[which] % len(of) for which in ("dim0", "dim1"))
+            dims[a], dims[b] = b, a
+        emit(node, "permute", args[:1], dims=[d - 1 for d in dims[1:]], of=of[1:])
+    elif name == "avg_pool2d":
+        plain = not any(arguments["padding"]) and not arguments["divisor_override"]
+        steps = list(arguments["stride"] or arguments["kernel_size"])
+        if list(arguments["kernel_size"]) != [2, 2] or steps != [2, 2] or not plain:
+            raise NoPage(f"{name} other than of 2 x 2 squares")
+        emit(node, name, args[:1])
     elif name == "slice" and arguments["dim"] == 1 and args[0].meta["val"].ndim == 2:
         emit(node, name, args[:1], start=arguments["start"] or 0)
     elif name == "slice" and node.meta["val"].shape == args[0].meta["val"].shape:

@@ -17,6 +17,8 @@ NETS = {  # each net that `rebuild` can build from its settings, and its file
     "PictureGenerator": "pictures",
     "PictureDiscriminator": "pictures",
     "EnlargingGenerator": "enlarging",
+    "TranslationGenerator": "translation",
+    "PatchDiscriminator": "translation",
 }
 LAYERS = {"Dropout": "mlp", "Verdict": "layers", "scale": "layers", "ResizeConv2d": "compact"}
 

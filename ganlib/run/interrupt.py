@@ -6,7 +6,7 @@ import threading
 from types import FrameType
 
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-# the exit status, by a word in the reason why a run ended
+# the exit status of a command, by a word in the reason why its run ended
 ENDS = {"interrupted": 130, "terminated": 143, "not finite": 1}
 
 
