@@ -1,4 +1,4 @@
-"""A game that begins without D: its codes, its moves written out, and that it can be cut anywhere."""
+"""A game that begins without D: its codes, its moves written out, and cuts anywhere."""
 
 import copy
 from dataclasses import replace

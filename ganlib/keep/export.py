@@ -90,10 +90,10 @@ def export(
     RuntimeError if the ONNX file draws other images than G.
     """
     name = name or path_of(run_folder).resolve().name
-    return write(rebuild(run_folder, source), to, name, metrics, license, hub)
+    return write(rebuild(run_folder, source), to, name, metrics, license, hub, look)
 
 
-def write(gan, to, name, metrics=None, license="unknown", hub=None):
+def write(gan, to, name, metrics=None, license="unknown", hub=None, look=None):
     """Write the generator of a `GAN`, whose nets are of ganlib, as `export` does; return the list
     of files.
     """

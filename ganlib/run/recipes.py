@@ -242,7 +242,7 @@ def _infogan(shape, classes, images):
 def _acgan(shape, classes, images):
     if not classes:
         raise ValueError(
-            'recipe("acgan") asks D for the class: give it classes=... (as a command: --conditional)'
+            'recipe("acgan") asks D for the class: give classes=... (as a command: --conditional)'
         )
     return _plain(shape, {}) | {
         "source": "Odena et al. 2017",
