@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import ganlib
 from ganlib import augment, losses, nets
 from ganlib.game.player import Player
+from ganlib.game.steps import _codes
 from ganlib.judge import metrics
 from ganlib.judge.figures import Seen
 from ganlib.lab import latent
@@ -136,9 +137,13 @@ def on_cuda(run, watch):
 
 def playing(run, data, game, size=4):
     """Play two steps, and return the run."""
+    warm = getattr(game, "warm", 0)
+    codes = _codes(data, run.latent_dim, "cpu") if warm else ()  # as `train` computes them, once
     with no_gpu() as watch:
         on_cuda(run, watch)
+        run.codes = tuple(x.to(run.device) for x in codes)
         for step in range(2):
+            run.images_seen = max(run.images_seen, warm * step)  # D is there in the second
             batches = data.batches(0, step, game.batches, size).to(run.device)
             figures = game.step(run, batches)
             assert run.step == step + 1

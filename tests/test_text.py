@@ -367,7 +367,7 @@ def test_a_seed_that_is_none_is_refused_before_a_run_begins(seed):
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda d: ganlib.recipe("small", images="100000"), "images='100000' was given; the len"),
+        (lambda d: ganlib.recipe("small", images="100000"), "images='100000' was given; a plan"),
         (lambda d: ganlib.recipe("small", images=1e5 + 0.5), "images=100000.5 was given"),
         (lambda d: ganlib.recipe("small", images=float("nan")), "images=nan was given"),
         (lambda d: ganlib.load("./x", size="32"), "size='32' was given"),
