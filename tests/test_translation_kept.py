@@ -196,6 +196,7 @@ def test_train_go_on_sample_evaluate_and_export(tmp_path, capsys, monkeypatch):
     states = [ganlib.keep.checkpoint.newest(folder)["state"] for folder in (out, whole)]
     assert same(*(state["gans"] for state in states)) and states[0]["step"] == 10
     assert (out / "latest.png").exists()
+    torch.manual_seed(123)  # as another process would have it
     assert main(["sample", str(out), "--n", "20", "--out", str(tmp_path / "a.npy")]) == 0
     images = numpy.load(tmp_path / "a.npy")
     assert images.shape == (20, 3, 32, 32) and images.dtype == numpy.uint8

@@ -157,10 +157,12 @@ def restored(folder):
     """Return (the run in `folder` with its state, (source domain, its held-out part), the same of
     the target domain). Raises OSError or ValueError where one of them cannot be had.
     """
-    began = newest(folder)["state"]["trained_on"]
+    state = newest(folder)["state"]
+    began = state["trained_on"]
     parts = [_parts(_again(began["loaded"][which])) for which in "ab"]
     ways = replace(KINDS[began["loaded"]["game"]], semantic=0.0)  # ties have no state
-    run, _, _ = translation(ways, *(train for train, _ in parts), began["plan"]["images"])
+    train = (train for train, _ in parts)
+    run, _, _ = translation(ways, *train, began["plan"]["images"], seed=state["seed"])
     resume(folder, run)
     return run, *parts
 
