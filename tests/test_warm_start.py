@@ -14,6 +14,7 @@ import ganlib
 from ganlib import losses, nets
 from ganlib.game import steps
 from ganlib.game.steps import WarmStart
+from ganlib.run import speed
 
 
 def pictures(n=40, size=8, labels=None):
@@ -167,6 +168,19 @@ def test_without_train_there_are_no_codes():
     with pytest.raises(ValueError, match="needs codes of the data.*warm=0"):
         GAME.step(gan, data.batches(0, 0, 2, 8))
     replace(GAME, warm=0).step(gan, data.batches(0, 0, 2, 8))
+
+
+def test_a_speed_is_that_of_the_game_not_of_its_beginning(monkeypatch):
+    played, data = [], pictures(40, 16)
+
+    def train(gan, data, game, **settings):
+        for now in ganlib.train(gan, data, game, **settings | {"until": 4}):
+            played.append("d_loss" in now.stats)
+            yield now
+
+    monkeypatch.setattr(speed, "train", train)
+    assert speed.rate(ganlib.recipe("pictures", data.shape), data, 1.0, 4) > 0
+    assert played == [True] * 4
 
 
 def test_a_batch_in_parts_is_the_same_step(monkeypatch):

@@ -78,7 +78,8 @@ def rate(made, data, seconds=4.0, batch_size=None, device=None):
     with torch.random.fork_rng(devices=[]):
         gan = made.gan(0).to(data.images.device if device is None else device)
     size, start = batch_size or made.batch_size, (time.perf_counter(), 0)
-    unplanned = replace(made, until=None)  # else a plan of as many seconds would end it
+    # a plan of as many seconds would end it; and its steps against D are the dearer ones
+    unplanned = replace(made, until=None, warm=0)
     for now in train(gan, data, unplanned, until=f"{seconds}s", batch_size=size):
         if now.step == 3 or now.reason:
             _wait(gan.device)
