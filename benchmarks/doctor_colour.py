@@ -251,7 +251,7 @@ def _runs(SETS, third=False):
     for i, (game, only) in enumerate(
         (("pictures", 8), ("small", 8), ("dcgan", 8), ("mlp", 8), ("pictures", 16), ("small", 16))
     ):
-        only, steps = (only // 4 + 1, 2000) if third else (only, 900)
+        only, steps = (8, 2500) if third else (only, 900)
         make = partial(GAMES[game], seed=fresh + 590 + i, only=only, batch=8)
         add("memorising", ("memorising",), f"{only}-images-{game}", f"{SETS[i]}-32", make, steps, 2)
     return [run for run in made if run.half != "none"]
