@@ -489,7 +489,7 @@ def test_the_finite_difference_survives_bf16(Gen, Dis, digits):
         G, D = (net(shape=(1, 28, 28)) for net in (Gen, Dis))
         gan = ganlib.GAN(G, D, seed=0, precision=precision)
         assert gan.judge(torch.zeros(2, 1, 28, 28), "x", exact=True).dtype == torch.float32
-        real = digits.batches(0, 0).images[0]
+        real = digits.batches(0, 0, size=32).images[0]
         values.append(
             ganlib.discriminator_step(gan, real, penalty=losses.approximate_r1_r2(1.0))[
                 "penalty"
