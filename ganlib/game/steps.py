@@ -100,12 +100,15 @@ def _small(images):
 
 def _codes(data, dim, device):
     """Return (mean `(P,)`, directions `(P, dim)`): the principal components of small images, each
-    divided by its standard deviation; 0 where a set has fewer.
+    divided by its standard deviation; 0 where a set has fewer. The largest number of each is
+    positive, on every machine.
     """
     index = some_of(len(data), CODED).to(data.images.device)
     x = _small(data.floats(index, device)).double().cpu()
     mean = x.mean(0)
     _, spread, directions = torch.linalg.svd(x - mean, full_matrices=False)
+    largest = directions.gather(1, directions.abs().argmax(1, keepdim=True))
+    directions = directions * largest.sign()
     kept = int((spread[:dim] > 1e-6 * len(x) ** 0.5).sum())
     basis = torch.zeros(x.shape[1], dim, dtype=torch.float64)
     basis[:, :kept] = directions[:kept].T * (len(x) ** 0.5 / spread[:kept])
