@@ -171,6 +171,13 @@ def test_without_train_there_are_no_codes():
     replace(GAME, warm=0).step(gan, data.batches(0, 0, 2, 8))
 
 
+def test_a_g_that_is_fed_pictures_cannot_begin_with_codes():
+    data, G = pictures(), nets.EnlargingGenerator((3, 8, 8), 2, 8, 1)
+    gan = ganlib.GAN(G, nets.PictureDiscriminator((3, 8, 8), (8,)), source=data)
+    with pytest.raises(ValueError, match="G is fed something else.*warm=0"):
+        play(gan, data)
+
+
 def test_a_speed_is_that_of_the_game_not_of_its_beginning(monkeypatch):
     played, data = [], pictures(40, 16)
 

@@ -37,6 +37,11 @@ class WarmStart(Game):
 
     def check(self, gan, data):
         super().check(gan, data)
+        if self.warm and gan.latent_dim is None:
+            raise ValueError(
+                "a warm start draws from codes in place of noise, and G is fed something else; use "
+                "dataclasses.replace(game, warm=0)"
+            )
         if self.warm:
             gan.codes = _codes(data, gan.latent_dim, gan.device)
 
@@ -85,7 +90,7 @@ def codes(basis, images):
 
 
 def disturbed(z, draws):
-    """Return codes turned by noise, some hardly, some by half their length, as long as noise is."""
+    """Return codes with noise of up to 0.7 times their length, and made as long as noise is."""
     noise = torch.randn(z.shape, generator=draws, device=z.device, dtype=z.dtype)
     share = torch.rand(len(z), 1, generator=draws, device=z.device, dtype=z.dtype) * 0.5**0.5
     z = z + share * noise

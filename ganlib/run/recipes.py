@@ -78,9 +78,7 @@ class Recipe(WarmStart):
         others = [field.name for field in fields(self) if field.name not in game]
         values = {name: getattr(self, name) for name in (*others[:4], *game, *others[4:])}
         return "\n".join(
-            f"{name:>10}  {x}"
-            for name, x in values.items()
-            if x is not None and x is not False and x != 0
+            f"{name:>10}  {x}" for name, x in values.items() if x is not None and x != 0
         )
 
 
