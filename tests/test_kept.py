@@ -784,7 +784,7 @@ def test_points_and_several_sets_have_one_too(digits):
 
 
 def test_a_run_on_points_refuses_other_points(tmp_path):
-    from ganlib.lessons import two_dimensions  # noqa: F401, the plane's nets are the user's own
+    from ganlib.lessons.tasks import two_dimensions  # noqa: F401, the plane's nets are the user's own
 
     def gan():
         torch.manual_seed(0)

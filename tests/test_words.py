@@ -21,7 +21,7 @@ CHINESE = json.loads((ROOT / "ganlib" / "lessons" / "zh.json").read_text(encodin
 TRANSLATED = {
     name: task
     for lesson in catalogue.TRANSLATED
-    for name, task in import_module(f"ganlib.lessons.{lesson}").TASKS.items()
+    for name, task in import_module(f"ganlib.lessons.tasks.{lesson}").TASKS.items()
 }
 ENGLISH = re.compile(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}")
 
@@ -60,8 +60,9 @@ def test_a_catalogue_that_lacks_something_is_told_what(change, told):
 
 def test_every_message_is_a_sentence_of_the_catalogue():
     """Nothing that a learner sees is put together outside `tell`."""
+    files = {file.stem: file for file in (ROOT / "ganlib" / "lessons").rglob("*.py")}
     for name in ("check", "telling", "task", *catalogue.TRANSLATED, *catalogue.OTHERS):
-        text = (ROOT / "ganlib" / "lessons" / f"{name}.py").read_text()
+        text = files[name].read_text()
         assert not re.search(r"(Unfit|ValueError)\(\s*f?\"", text), name
         for line in re.findall(r"\bprint\((.+)\)", text):
             assert line.startswith("tell(") or line == 'f"  {remark}"', (name, line)

@@ -29,7 +29,7 @@ TRANSLATED = ("first_gan", "first_moves", "two_dimensions", "modern_gan")  # not
 def shared():
     """Return the sentences that are given to `tell` as they stand, and the meanings of errors."""
     found = [meaning for _, meaning in telling.MEANINGS]
-    for file in sorted(LESSONS.glob("*.py")):
+    for file in sorted(LESSONS.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "tell":
                 (sentence,) = node.args
@@ -43,7 +43,7 @@ def shared():
 def of_tasks(lesson):
     """Return all sentences of a lesson's exercises: hints, remarks, reasons, cases, names."""
     found = []
-    for task in import_module(f"ganlib.lessons.{lesson}").TASKS.values():
+    for task in import_module(f"ganlib.lessons.tasks.{lesson}").TASKS.values():
         found += [*task.hints, *(remark for remark, _ in task.slips)]
         if isinstance(task, Task):
             found.append(task.shape)

@@ -2,8 +2,8 @@
 a run, `answer` the number of an experiment; `hint` helps a step at a time, `language` chooses the
 language of all this.
 
-The exercises of each notebook are in a file of its name in this folder: `TASKS`, a dict from names
-to `Task`s, `Prediction`s and `Experiment`s. A new file is found without being listed here.
+The exercises of each notebook are in a file of its name in the folder tasks: `TASKS`, a dict from
+names to `Task`s, `Prediction`s and `Experiment`s. A new file is found without being listed here.
 """
 
 import contextlib
@@ -21,9 +21,8 @@ from .words import language as language
 from .words import tell
 
 TASKS = {}
-for file in sorted(Path(__file__).parent.glob("*.py")):
-    if file.stem not in ("__init__", "check", "task", "telling", "words"):
-        TASKS |= import_module(f".{file.stem}", __package__).TASKS
+for file in sorted((Path(__file__).parent / "tasks").glob("[!_]*.py")):
+    TASKS |= import_module(f".tasks.{file.stem}", __package__).TASKS
 CLOSE = 1e-4
 _hinted, _predicted = {}, {}  # of this kernel: hints seen, and guesses
 

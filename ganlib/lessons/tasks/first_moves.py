@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
-from .task import Task, normal, set_weights
+from ..task import Task, normal, set_weights
 
 
 def _moves():

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from .task import PER_PAIR, Experiment, Prediction, Task, normal, numbers
+from ..task import PER_PAIR, Experiment, Prediction, Task, normal, numbers
 
 
 def _projected():

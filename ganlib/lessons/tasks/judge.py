@@ -2,7 +2,7 @@
 
 import math
 
-from .task import Experiment, Prediction, Task, numbers
+from ..task import Experiment, Prediction, Task, numbers
 
 
 def _bells():

@@ -2,8 +2,8 @@
 
 import torch
 
-from .task import Experiment, Prediction, Task, Unfit, numbers, shape
-from .words import tell
+from ..task import Experiment, Prediction, Task, Unfit, numbers, shape
+from ..words import tell
 
 
 def _bytes():

@@ -2,7 +2,7 @@
 
 from torch.nn.functional import softplus
 
-from .task import PER_PAIR, Experiment, Prediction, Task, numbers
+from ..task import PER_PAIR, Experiment, Prediction, Task, numbers
 
 
 def _logits():

@@ -4,8 +4,18 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
-from .task import PER_PAIR, Experiment, Prediction, Task, Unfit, normal, numbers, set_weights, shape
-from .words import tell
+from ..task import (
+    PER_PAIR,
+    Experiment,
+    Prediction,
+    Task,
+    Unfit,
+    normal,
+    numbers,
+    set_weights,
+    shape,
+)
+from ..words import tell
 
 
 def _places():
