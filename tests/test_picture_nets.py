@@ -20,6 +20,11 @@ def shaken(net, seed=0):
     with torch.no_grad():
         for weight in net.parameters():
             weight += 0.1 * torch.randn(weight.shape, generator=noise, dtype=weight.dtype)
+    if getattr(net, "attraction", None) is not None:
+        anchors, classes = net.attraction.anchors, net.classes
+        codes = torch.randn(anchors.shape, generator=noise, dtype=anchors.dtype)
+        codes *= anchors.shape[1] ** 0.5 / codes.norm(dim=1, keepdim=True)
+        net.attraction.fill(codes, torch.arange(len(codes)) % classes if classes else None)
     return net.eval()
 
 
@@ -52,9 +57,31 @@ def bilinear(x):
     return x
 
 
+def attracted(z, anchors, own=None):
+    """0.4 of the mean of the anchors (of the label, `own`), by the densities of noise around each,
+    and 0.6 of the noise, all of length sqrt(d).
+    """
+    share = torch.tensor(0.4).item()  # as float32 has it
+
+    def long(x):
+        return x / ((x**2).mean(-1, keepdim=True) + 1e-6).sqrt()
+
+    z, means = long(z), []
+    for i, one in enumerate(z):
+        some = anchors if own is None else anchors[own[i]]
+        density = torch.exp(-0.5 * ((one - some) ** 2).sum(1))
+        means.append((density[:, None] * some).sum(0) / density.sum())
+    return long(share * long(torch.stack(means)) + (1 - share) * z)
+
+
 def drawn(G, z, labels=None):
     """The images of a `PictureGenerator`, from its weights in the order of their use."""
     w, base = dict(G.named_parameters()), 7 if G.shape[1] % 7 == 0 else 4
+    if G.settings["anchors"]:
+        anchors, own = G.attraction.anchors, None
+        if G.classes:
+            own = [torch.arange(len(anchors)) % G.classes == label for label in labels]
+        z = attracted(z, anchors, own)
     if k := G.settings["categorical"]:
         z = torch.cat([one_hot(z[:, :k].max(1).indices, k).to(z.dtype), z[:, k:]], 1)
     if G.classes:
@@ -111,6 +138,8 @@ GENERATORS = [
     {"shape": (1, 28, 28), "widths": (12, 10, 6), "classes": 3},
     {"shape": (3, 64, 64), "widths": (12, 10, 8, 6, 4), "categorical": 4},
     {"shape": (2, 8, 8), "widths": (8, 6), "classes": 3, "categorical": 4},
+    {"shape": (3, 8, 8), "widths": (8, 6), "anchors": 20},
+    {"shape": (3, 8, 8), "widths": (8, 6), "anchors": 21, "classes": 3},
 ]
 DISCRIMINATORS = [
     {"shape": (3, 32, 32)},
@@ -189,11 +218,11 @@ def test_channels_lie_last_in_memory(places):
 
 
 @pytest.mark.parametrize("size", [28, 32, 64])
-@pytest.mark.parametrize("own", [{}, {"classes": 5}, {"categorical": 4}])
+@pytest.mark.parametrize("own", [{}, {"classes": 5}, {"categorical": 4}, {"anchors": 9}])
 def test_the_settings_build_the_same_net(size, own):
     shape = (3, size, size)
     G = nets.PictureGenerator(12, shape, **own)
-    answers = {"answers": 4} if "categorical" in own else own
+    answers = {"answers": 4} if "categorical" in own else {} if "anchors" in own else own
     for net, player in ((G, "G"), (nets.PictureDiscriminator(shape, **answers), "D")):
         weights, settings = net.state_dict(), rebuild.settings(net)
         assert settings["net"] == type(net).__name__
@@ -223,12 +252,41 @@ def test_wrong_settings_say_what_is_expected(net, shape, count):
             rebuild.build({"net": net, "shape": shape, "latent_dim": 8, "categorical": 9})
 
 
+def test_anchors_that_are_not_there_draw_nothing():
+    """Before `fill`, with fewer codes than anchors, and for a label that has none; and noise of any
+    length is drawn alike.
+    """
+    torch.manual_seed(0)
+    z = torch.randn(5, 8)
+    plain = z * 8**0.5 / z.norm(dim=1, keepdim=True)
+    for classes in (0, 3):
+        layer = pictures.Attraction(8, 12, classes)
+        labels = torch.tensor([0, 1, 2, 0, 1]) if classes else None
+        assert torch.allclose(layer(z, labels), plain, atol=1e-5)
+        codes, own = plain[:2], torch.tensor([0, 1])
+        layer.fill(codes, own if classes else None)
+        short = pictures.Attraction(8, 2, classes)
+        short.fill(
+            torch.cat([codes, plain]), torch.tensor([0, 1, 0, 1, 0, 1, 2]) if classes else None
+        )
+        found = layer(z[:2], None if labels is None else labels[:2])
+        assert torch.allclose(
+            found, short(3 * z[:2], None if labels is None else labels[:2]), atol=1e-2
+        )
+        assert torch.allclose(found, plain[:2], atol=1e-2)  # an anchor stays where it is
+        layer.fill(codes[:1], own[:1] if classes else None)  # anew
+        assert not layer.anchors[1:].any()
+    with pytest.raises(ValueError, match="no room for codes"):
+        nets.PictureGenerator(anchors=4, categorical=4)
+
+
 # Page and ONNX
 
 drawings = pytest.mark.parametrize(
     "shape, own",
     [((c, size, size), own) for c in (1, 3) for size in (28, 32) for own in ({}, {"classes": 3})]
-    + [((3, 32, 32), {"categorical": 4})],
+    + [((3, 32, 32), {"categorical": 4}), ((3, 32, 32), {"anchors": 30})]
+    + [((3, 28, 28), {"anchors": 30, "classes": 3})],
     ids=str,
 )
 

@@ -24,9 +24,9 @@ def pictures(n=40, size=8, labels=None):
     return ganlib.Images(smooth, labels, () if labels is None else tuple("abcd"), "smooth")
 
 
-def pair(seed=0, classes=0, dtype=None, **settings):
+def pair(seed=0, classes=0, dtype=None, anchors=0, **settings):
     torch.manual_seed(seed)
-    G = nets.PictureGenerator(6, (3, 8, 8), (12, 8), classes=classes)
+    G = nets.PictureGenerator(6, (3, 8, 8), (12, 8), classes=classes, anchors=anchors)
     D = nets.PictureDiscriminator((3, 8, 8), (8,), classes=classes)
     settings = {"lr": (2e-3, 1e-3), "betas": (0.0, 0.99), "ema": 50} | settings
     return ganlib.GAN(G, D, seed=seed, **settings).to(dtype=dtype)
@@ -146,7 +146,8 @@ def test_then_it_is_the_game():
 
 @pytest.mark.parametrize("cut", [2, 3, 5])
 def test_a_run_cut_anywhere_goes_on_bit_for_bit(cut, tmp_path):
-    data, whole, first, second = pictures(), pair(), pair(), pair()
+    data = pictures()
+    whole, first, second = (pair(anchors=30) for _ in range(3))
     play(whole, data)
     play(first, data, until=cut, folder=tmp_path)
     assert ganlib.resume(tmp_path, second)
@@ -162,6 +163,26 @@ def test_labels_reach_g():
     before = gan.G.latent.embedding.weight.clone()
     play(gan, data, until=2)
     assert not torch.equal(gan.G.latent.embedding.weight, before)
+
+
+@pytest.mark.parametrize("anchors", [30, 50])
+@pytest.mark.parametrize("classes", [0, 4])
+def test_noise_is_drawn_to_codes_of_training_images(classes, anchors):
+    """G's anchors, and its average's, are codes of some of the images, each of its own label."""
+    labels = torch.arange(40) % 4 if classes else None
+    data, gan = pictures(labels=labels), pair(classes=classes, anchors=anchors)
+    play(gan, data, until=2)
+    known = steps.codes(gan.codes, data.floats(slice(0, 40)))
+    for net in (gan.G, gan.players["G"].average):
+        found = net.attraction.anchors
+        apart, nearest = torch.cdist(found[:40], known).min(1)
+        assert apart.max() < 0.01 and len(set(nearest.tolist())) == min(anchors, 40)
+        assert not found[40:].any()
+        if classes:
+            own = net.attraction.others[:, :40].eq(0)
+            assert torch.equal(own.long().argmax(0), labels[nearest]) and (own.sum(0) == 1).all()
+    plain = pair(classes=classes)
+    assert plain.G.attraction is None and "anchors" not in "".join(plain.G.state_dict())
 
 
 def test_without_train_there_are_no_codes():

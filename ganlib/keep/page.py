@@ -228,6 +228,10 @@ def _translate(node, constants, values, emit, weight):
         emit(node, name, args[:1], times=times)
     elif name in ("relu", "tanh", "argmax", "sigmoid"):
         emit(node, name, args[:1])
+    elif name == "softmax":
+        if node.meta["val"].ndim != 2 or arguments["dim"] not in (1, -1):
+            raise NoPage("softmax other than over all numbers of an image")
+        emit(node, name, args[:1])
     elif name == "leaky_relu":
         emit(node, name, args[:1], slope=arguments["negative_slope"])
     elif name == "one_hot":

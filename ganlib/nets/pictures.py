@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import torch
 from torch import nn
-from torch.nn.functional import interpolate, leaky_relu, rms_norm
+from torch.nn.functional import embedding, interpolate, leaky_relu, linear, rms_norm
 
 from .compact import Fold, Mean, Places, ResizeConv2d, same_size
 from .layers import Discriminator, Generator, Verdict, as_dcgan, as_he, scale, widths_of
@@ -25,14 +25,22 @@ class PictureGenerator(Generator):
     the last gives a picture by a 1x1 convolution, the last by its second 3x3 convolution; they are
     added, each doubled bilinearly to the next size. `widths`: the channels at each size, the
     smallest first, the image's own included: 32 = 4 * 2^3 takes four. `classes` makes G
-    conditional, `categorical` gives it InfoGAN's codes.
+    conditional, `categorical` gives it InfoGAN's codes. With `anchors` the noise first goes through
+    an `Attraction` to so many codes.
     """
 
-    def __init__(self, latent_dim=64, shape=(3, 32, 32), widths=None, classes=0, categorical=0):
+    def __init__(
+        self, latent_dim=64, shape=(3, 32, 32), widths=None, classes=0, categorical=0, anchors=0
+    ):
         base, doublings = scale(shape, at_least=1)
         default = [min(128, 16 * 2**i) for i in reversed(range(doublings + 1))]
         widths = widths_of(widths, shape, default)
-        super().__init__(latent_dim, shape, classes, categorical, widths=widths)
+        if anchors and categorical:
+            raise ValueError(
+                "noise that is drawn to anchors has no room for codes; give one of the two"
+            )
+        super().__init__(latent_dim, shape, classes, categorical, widths=widths, anchors=anchors)
+        self.attraction = Attraction(latent_dim, anchors, classes) if anchors else None
 
         def stage(conv, inputs, width):
             first, second = conv(inputs, width, bias=False), same_size(width, width, bias=False)
@@ -52,6 +60,8 @@ class PictureGenerator(Generator):
         self.apply(as_dcgan)
 
     def forward(self, z, labels=None):
+        if self.attraction is not None:
+            z = self.attraction(z, labels)
         x = self.first(self.latent(z, labels))
         picture = self.pictures[0](x)
         for stage, to_picture in zip(self.stages, self.pictures[1:], strict=True):
@@ -88,6 +98,48 @@ class PictureDiscriminator(Discriminator):
     def forward(self, images, labels=None, read=False):
         places = self.layers(images).permute(0, 2, 3, 1)  # memory order: flatten copies nothing
         return self.verdict(places.flatten(1), labels, read)
+
+
+class Attraction(nn.Module):
+    """Draws noise `(N, latent_dim)` to anchors: codes of training images, as long as noise is.
+
+    A set of a few hundred pictures is no continuum, and noise that lies between two of them is
+    drawn as both at once, one over the other. The noise is brought to length sqrt(latent_dim), and
+    so is the mean of the anchors, weighted by softmax of their scalar products with it, the
+    likelihood of normal noise of variance 1 around each: one step of mean shift (Cheng 1995). What
+    is returned is STRENGTH of that mean and the rest of the noise, of the same length. The anchors
+    are set by `fill`; before, and where `count` is more than there are, they are 0 and draw
+    nothing. With `classes` noise is drawn to the anchors of its label, where that has any.
+    """
+
+    STRENGTH = 0.4
+
+    def __init__(self, latent_dim, count, classes=0):
+        super().__init__()
+        self.register_buffer("anchors", torch.zeros(count, latent_dim))
+        self.register_buffer("others", torch.zeros(classes, count) if classes else None)
+        self.register_buffer("strength", torch.tensor([self.STRENGTH]), persistent=False)
+
+    @torch.no_grad()
+    def fill(self, codes, labels=None):
+        """Take the first of `codes (M, latent_dim)`, and their `labels (M,)`, as anchors."""
+        codes = codes[: len(self.anchors)]
+        self.anchors.zero_()[: len(codes)] = codes
+        if self.others is not None:
+            apart = (
+                labels[: len(codes)]
+                != torch.arange(len(self.others), device=labels.device)[:, None]
+            )
+            self.others.zero_()[:, : len(codes)] = -99.0 * apart
+
+    def forward(self, z, labels=None):
+        size = z.shape[1:]
+        z = rms_norm(z, size, eps=1e-6)
+        near = linear(z, self.anchors)
+        if self.others is not None:
+            near = near + embedding(labels, self.others)
+        mean = rms_norm(linear(near.softmax(1), self.anchors.T), size, eps=1e-6)
+        return rms_norm(self.strength * mean + (1 - self.strength) * z, size, eps=1e-6)
 
 
 class PixelNorm(nn.Module):

@@ -212,7 +212,7 @@ def _pictures(shape, classes, images):
     alone = (0, 1e-4), (2, 2e-3), (24, 2e-3), (40, 1e-4)
     return _small(shape, classes, images) | {
         "source": "GLO (Bojanowski et al. 2018) first, then the game of `small`",
-        "G": Net(nets.PictureGenerator, latent_dim=16, shape=shape, **classes),
+        "G": Net(nets.PictureGenerator, latent_dim=16, shape=shape, anchors=512, **classes),
         "D": Net(nets.PictureDiscriminator, shape=shape, **classes),
         "penalty": losses.approximate_r1_r2(0.1, 0.05),
         "batch_size": 32,
