@@ -128,7 +128,7 @@ def test_images_that_are_none(images, labels, message):
 @pytest.mark.parametrize("name", ["mnits", "", None, "Digits"])
 def test_an_unknown_name(name):
     with pytest.raises(
-        ValueError, match="'digits', 'mnist', 'fashion', 'kmnist', 'cifar10' are known"
+        ValueError, match="'digits', 'smileys', 'mnist', 'fashion', 'kmnist', 'cifar10' are known"
     ):
         ganlib.load(name)
 
@@ -362,3 +362,15 @@ def test_batches_have_named_fields(digits):
         batches.c  # noqa: B018
     first, again = (both.batches(seed, 0, size=6).b.images for seed in (0, 0))
     assert torch.equal(first, again) and not torch.equal(first, both.batches(1, 0, size=6).b.images)
+
+
+def test_smileys_ship_and_are_yellow_faces_on_white():
+    data = ganlib.load("smileys")
+    assert len(data) == 169 and data.shape == (3, 32, 32) and data.labels is None
+    assert len(data.images.flatten(1).unique(dim=0)) == 169
+    corners = data.images[:, :, ::31, ::31].flatten(1).float()
+    assert (corners.mean(1) > 240).float().mean() > 0.9
+    red, green, blue = data.images[:, :, 12:20, 12:20].float().mean((2, 3)).T
+    assert ((red > 180) & (green > 120) & (blue < 130)).float().mean() > 0.5  # the faces
+    with pytest.raises(ValueError, match='"smileys" has no test images; use split="train"'):
+        ganlib.load("smileys", split="test")
