@@ -17,7 +17,7 @@ from .games.printed import DRAWN
 from .games.translation import KINDS
 from .judge.features import EXTRACTORS
 from .machine.progress import Tolerant
-from .nets.enlarging import INVENTED
+from .nets.fed.enlarging import INVENTED
 from .run import commands
 from .run.recipes import RECIPES
 

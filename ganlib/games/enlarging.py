@@ -23,7 +23,7 @@ from ..judge import features
 from ..keep.checkpoint import newest
 from ..machine.choices import one_of
 from ..machine.randomness import some_of
-from ..nets.enlarging import divided
+from ..nets.fed.enlarging import divided
 from ..nets.rebuild import build
 from ..run.recipes import Net, Recipe
 

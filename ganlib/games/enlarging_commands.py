@@ -13,7 +13,7 @@ from ..machine import launch, processes
 from ..machine.device import setup
 from ..machine.folder import path_of
 from ..machine.progress import say
-from ..nets.enlarging import INVENTED
+from ..nets.fed.enlarging import INVENTED
 from ..run import training
 from ..run.interrupt import ENDS
 from ..run.plans import kept, planned

@@ -12,7 +12,7 @@ from ..data.images import as_float, as_uint8
 from ..judge import features
 from ..judge.metrics import frechet_distance
 from ..machine.randomness import some_of
-from ..nets.enlarging import divided
+from ..nets.fed.enlarging import divided
 from .enlarging import net_of
 
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03  # of SSIM

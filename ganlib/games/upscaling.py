@@ -11,7 +11,7 @@ from ..data.images import as_float, as_uint8
 from ..data.source import named
 from ..machine.folder import path_of
 from ..machine.progress import Progress, readable, say
-from ..nets.enlarging import INVENTED
+from ..nets.fed.enlarging import INVENTED
 from ..show.pictures import Picture, pillow
 from .enlarging import between, net_of
 from .photographs import pictures

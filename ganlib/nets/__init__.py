@@ -16,9 +16,11 @@ NETS = {  # each net that `rebuild` can build from its settings, and its file
     "CompactDiscriminator": "compact",
     "PictureGenerator": "pictures",
     "PictureDiscriminator": "pictures",
-    "EnlargingGenerator": "enlarging",
-    "TranslationGenerator": "translation",
-    "PatchDiscriminator": "translation",
+    "EnlargingGenerator": "fed.enlarging",
+    "TranslationGenerator": "fed.translation",
+    "PatchDiscriminator": "fed.translation",
+    "WordsGenerator": "fed.words",
+    "WordsDiscriminator": "fed.words",
 }
 LAYERS = {"Dropout": "mlp", "Verdict": "layers", "scale": "layers", "ResizeConv2d": "compact"}
 

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.nn.functional import conv2d
 
-from .compact import Fold, Mean, ResizeConv2d, same_size
-from .layers import as_he
-from .pictures import PixelNorm
+from ..compact import Fold, Mean, ResizeConv2d, same_size
+from ..layers import as_he
+from ..pictures import PixelNorm
 
 KEPT = 1.5  # tanh(1.5 x) is near x, and reaches 0.9 at 1
 

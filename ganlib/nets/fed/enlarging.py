@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu
 
-from .compact import ResizeConv2d, same_size
-from .layers import as_he
+from ..compact import ResizeConv2d, same_size
+from ..layers import as_he
 
 SCALES = (2, 4, 8)
 PLAIN = ("bilinear", "bicubic")

@@ -1,0 +1,100 @@
+"""The game of words: G draws a picture of a sentence, D asks whether picture and sentence fit."""
+
+from dataclasses import dataclass
+
+import torch
+
+from ... import nets
+from ...game import losses
+from ...game.look import Look, generated
+from ...game.moves import d_move
+from ...game.schedules import Linear
+from ...machine.randomness import some_of
+from ...run.recipes import Net, Recipe
+from .vocabulary import said
+
+SHOWN = 8  # sentences of a look, and pictures of each
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worded(Recipe):
+    """A `Recipe` whose labels are sentences, int64 `(N, L)`; `recipe` makes one.
+
+    wrong: the share of D's fakes that are real pictures under the sentence of another one: a G that
+        draws well, but not what was said, looks like these (Reed et al. 2016, section 4.2; Tao et
+        al. 2022, DF-GAN).
+    words: the words, see `vocabulary`; the first is none.
+    """
+
+    wrong: float = 0.2
+    words: tuple = ()
+
+    def d_moves(self, gan, batches):
+        if not self.wrong:
+            return super().d_moves(gan, batches)
+        images, labels = batches.images, batches.labels
+        gan.ready(images.shape[2:], labels[0])
+        for move in range(self.n_critic):
+            real, rows = images[move], labels[move]
+            with torch.no_grad():
+                fake = gan.fake(len(real), f"D{move}", rows).to(gan.dtype)
+                fake = mismatched(fake, real, rows, round(self.wrong * len(real)))
+            figures = d_move(gan, self, real, rows, move, fake)
+        return figures, (gan, self, images[-1], labels[-1], None)
+
+    def look(self, gan):
+        """Return rows of pictures: each row is a sentence, each column one noise."""
+        if gan.examples is None:
+            return gan.look()
+        rows = gan.examples.unique(dim=0)
+        rows = rows[some_of(len(rows), SHOWN)]
+        noise = gan.noise(SHOWN).repeat(len(rows), 1)
+        images = gan.sample(labels=rows.repeat_interleave(SHOWN, 0).to(gan.device), noise=noise)
+        return Look(generated(images), SHOWN, rows=tuple(said(rows, self.words)))
+
+    def describe(self):
+        return super().describe() | {"wrong": self.wrong}
+
+
+def mismatched(fake, real, labels, count):
+    """Return the fakes, the first `count` of them replaced by real pictures that belong to other
+    sentences: that of the next image, or of the next after it that says something else. Where all
+    say the same, the fakes stay.
+    """
+    other, place = torch.zeros_like(labels[:count, 0], dtype=torch.bool), None
+    place = torch.arange(count, device=labels.device)
+    for step in range(1, min(len(labels), 9)):
+        following = (torch.arange(count, device=labels.device) + step) % len(labels)
+        fits = ~other & (labels[following] != labels[:count]).any(1)
+        place, other = torch.where(fits, following, place), other | fits
+    swapped = torch.where(other.view(-1, 1, 1, 1), real[place].to(fake.dtype), fake[:count])
+    return torch.cat([swapped, fake[count:]])
+
+
+def recipe(data, images=60_000, wrong=0.2, gamma=3.0, latent_dim=64):
+    """Return the `Worded` recipe for a set whose labels are sentences, such as `numbers()`.
+
+    images: the length that the schedules are planned for. wrong: see `Worded`. gamma: the weight of
+    D's penalty. Raises ValueError for a set without sentences or words.
+    """
+    if data.labels is None or data.labels.ndim != 2 or len(data.classes) < 2:
+        raise ValueError(
+            f"{data.name!r} has no sentences: labels int64 (N, L) and, as classes, the words are "
+            "expected (games.words.encode makes the labels)"
+        )
+    shape, words = data.shape, len(data.classes)
+    return Worded(
+        name="words",
+        source="Reed et al. 2016, on the nets and the game of `small`",
+        G=Net(nets.WordsGenerator, latent_dim=latent_dim, shape=shape, words=words),
+        D=Net(nets.WordsDiscriminator, shape=shape, words=words),
+        objective=losses.relativistic,
+        penalty=losses.approximate_r1_r2(gamma, 0.05),
+        batch_size=50,
+        lr=Linear(((0, 1e-4), (images // 10, 2e-3), (images // 2, 2e-3), (images, 4e-5))),
+        betas=(0.0, 0.99),
+        ema=Linear(((0, 0), (150_000, 15_000))),
+        images=images,
+        wrong=wrong,
+        words=tuple(data.classes),
+    )

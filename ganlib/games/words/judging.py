@@ -1,0 +1,64 @@
+"""Does G draw the number that was said, also one that it was never shown, and not the same picture
+each time?
+"""
+
+import torch
+
+from ...data.images import as_float
+from ...judge.metrics import class_diversity, frechet_distance
+from ..kept import wilson
+from .handwriting import HIDDEN, NUMBERS, ROWS, read, written
+
+
+class Said(dict):
+    """What `judge_words` measured, `{"shown": {...}, "hidden": {...}}`; it prints as a table."""
+
+    def __str__(self):
+        lines = [f"{'':14}{'read right':>11}  {'95 % interval':>16}{'diversity':>11}{'floors':>8}"]
+        for name, row in self.items():
+            for who, of in (("", row), ("real ", row["real"])):
+                low, high = of["interval"]
+                lines.append(
+                    f"{who + name:14}{of['right']:>11.1%}  {f'{low:.1%} to {high:.1%}':>16}"
+                    f"{of['diversity']:>11.2f}{of['floors']:>8.1f}"
+                )
+        return "\n".join(lines)
+
+
+@torch.no_grad()
+def judge_words(gan, hidden=HIDDEN, n=1000, seed=1):
+    """Judge a G of `numbers`: return a `Said`, a dict with "shown" and, where numbers are hidden,
+    "hidden".
+
+    Each holds `right`, the share of `n` pictures that the digit classifier reads as the number that
+    was asked for, and its Wilson 95 % `interval`; `diversity`, the mean distance between two
+    pictures of a number over that of real ones, the mean over the numbers (1 as diverse, 0 one
+    picture for each: an accuracy alone does not show it); `floors`, the Frechet distance to real
+    pictures over that of others, of the features of single digits; and `real`, the same of real
+    pictures. Features are those of the digit classifier, 64 numbers for each half.
+    """
+    groups = {"shown": [x for x in NUMBERS if x not in hidden], "hidden": list(hidden)}
+    judged = Said()
+    for name, group in groups.items():
+        if not group:
+            continue
+        wanted = torch.tensor(group).repeat(-(-n // len(group)))[:n]
+        draws = torch.Generator().manual_seed(seed)
+        asked = ROWS[wanted - 10].to(gan.device)
+        fakes = gan.sample(labels=asked, n=n, stream=f"words/{name}")
+        reals, (other, other_seen) = (read(as_float(written(wanted, draws))) for _ in range(2))
+        floor = frechet_distance(reals[1].flatten(0, 1), other_seen.flatten(0, 1))
+
+        def figures(found, seen, wanted=wanted, reals=reals, floor=floor):
+            right = found == wanted
+            each = class_diversity(seen.flatten(1), wanted, reals[1].flatten(1), wanted)
+            each = [x for x in each if x is not None]
+            return {
+                "right": right.double().mean().item(),
+                "interval": wilson(int(right.sum()), len(right)),
+                "diversity": sum(each) / len(each),
+                "floors": frechet_distance(reals[1].flatten(0, 1), seen.flatten(0, 1)) / floor,
+            }
+
+        judged[name] = figures(*read(fakes)) | {"real": figures(other, other_seen)}
+    return judged

@@ -1,0 +1,53 @@
+"""Sentences as numbers: a list of words, and the places of a sentence's words in it."""
+
+import difflib
+
+import torch
+
+
+def vocabulary(sentences):
+    """Return the words of some sentences, in the order of the alphabet, behind "", which is none.
+
+    A sentence is words with spaces between them; capitals do not count. Raises ValueError where
+    there is no word.
+    """
+    words = sorted({word for sentence in sentences for word in _split(sentence)})
+    if not words:
+        raise ValueError("sentences without a word were given; one word at least is expected")
+    return ("", *words)
+
+
+def encode(sentences, words, length):
+    """Return sentences, one text or several, as int64 `(N, length)`: the place of each word in
+    `words`, then 0.
+
+    Raises ValueError for a word that is not in the list, for more than `length` words, and for a
+    sentence without a word, with the sentence.
+    """
+    sentences = [sentences] if isinstance(sentences, str) else list(sentences)
+    places = {word: i for i, word in enumerate(words) if word}
+    rows = torch.zeros(len(sentences), length, dtype=torch.int64)
+    for row, sentence in zip(rows, sentences, strict=True):
+        found = _split(sentence)
+        if not 0 < len(found) <= length:
+            raise ValueError(
+                f"{sentence!r} has {len(found)} words; 1 to {length} of these are expected: "
+                f"{', '.join(places)}"
+            )
+        for i, word in enumerate(found):
+            if word not in places:
+                near = difflib.get_close_matches(word, places, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else f": {', '.join(places)} are"
+                raise ValueError(f"the word {word!r} of {sentence!r} is not known{hint}")
+            row[i] = places[word]
+    return rows
+
+
+def said(rows, words):
+    """Return the texts of sentences, int64 `(N, L)`: a list of `N`."""
+    return [" ".join(words[i] for i in row if i) for row in rows.tolist()]
+
+
+def _split(sentence):
+    """Return the words of a sentence; a hyphen separates two, as in "forty-two"."""
+    return sentence.lower().replace("-", " ").split()

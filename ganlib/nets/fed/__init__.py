@@ -1,0 +1,1 @@
+"""Nets that are fed with more than noise: pictures, words."""

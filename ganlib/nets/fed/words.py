@@ -1,0 +1,92 @@
+"""A pair that draws and judges pictures of sentences: the compact nets, with a reader of words.
+
+A sentence is a row of whole numbers, int64 `(N, L)`: places in a list of words, 0 where there is no
+word. `games.words` makes them of texts.
+"""
+
+import torch
+from torch import nn
+from torch.nn.functional import rms_norm
+
+from ..compact import CompactDiscriminator, CompactGenerator
+
+LOUD = 0.25  # of the noise's size: louder, and G draws one picture for each sentence
+
+
+class Sentence(nn.Module):
+    """Maps sentences, int64 `(N, L)`, to vectors `(N, width)` of root mean square `loud`.
+
+    An embedding of the words, a recurrent net with gates (GRU, Cho et al. 2014, equations 5 to 8)
+    that skips places without a word, and a linear layer. `loud=None` leaves the length as it is.
+    """
+
+    def __init__(self, words, width, loud=None, dim=32, hidden=64):
+        super().__init__()
+        self.loud, self.hidden = loud, hidden
+        self.word = nn.Embedding(words, dim, padding_idx=0)
+        self.input, self.state = nn.Linear(dim, 3 * hidden), nn.Linear(hidden, 3 * hidden)
+        self.out = nn.Linear(hidden, width)
+        for layer in (self.input, self.state):
+            nn.init.uniform_(layer.weight, -(hidden**-0.5), hidden**-0.5)
+
+    def forward(self, words):
+        with torch.autocast(words.device.type, enabled=False):
+            return self.read(words)
+
+    def read(self, words):
+        said = self.word(words)
+        state = said.new_zeros(len(words), self.hidden)
+        for place in range(words.shape[1]):
+            reset, update, new = self.input(said[:, place]).chunk(3, 1)
+            old_reset, old_update, old_new = self.state(state).chunk(3, 1)
+            new = torch.tanh(new + torch.sigmoid(reset + old_reset) * old_new)
+            change = (1 - torch.sigmoid(update + old_update)) * (new - state)
+            state = state + change * (words[:, place, None] > 0)
+        vector = self.out(state)
+        if self.loud is None:
+            return vector
+        return self.loud * rms_norm(vector, vector.shape[1:], eps=1e-6)
+
+
+class WordsGenerator(CompactGenerator):
+    """The G of `games.words`: `CompactGenerator`, fed noise `(N, latent_dim)` and, behind it, what
+    `Sentence` makes of the words: `said` numbers, each of LOUD times the size of the noise's.
+
+    `words`: how many words there are, with 0, which is none.
+    """
+
+    def __init__(self, latent_dim=64, shape=(1, 28, 28), widths=None, words=2, said=64):
+        super().__init__(latent_dim + said, shape, widths)
+        self.settings = {
+            "latent_dim": latent_dim,
+            "shape": self.shape,
+            "widths": self.settings["widths"],
+            "words": words,
+            "said": said,
+        }
+        self.latent_dim = latent_dim
+        self.sentence = Sentence(words, said, LOUD)
+        del self.classes  # its labels are no classes
+
+    def forward(self, z, labels):
+        return self.layers(torch.cat([z, self.sentence(labels).to(z.dtype)], 1))
+
+
+class WordsDiscriminator(CompactDiscriminator):
+    """The D of `games.words`: `CompactDiscriminator` with the sentence projected on its features,
+    which adds to the logit whether they fit (Miyato & Koyama 2018, equation 3).
+    """
+
+    def __init__(self, shape=(1, 28, 28), widths=None, words=2):
+        super().__init__(shape, widths)
+        keys = ("shape", "widths")
+        self.settings = {key: self.settings[key] for key in keys} | {"words": words}
+        width = self.verdict.linear.in_features
+        self.sentence = Sentence(words, width)
+        nn.init.normal_(self.sentence.out.weight, std=0.25 * width**-0.5)
+
+    def forward(self, images, labels):
+        places = self.layers(images).permute(0, 2, 3, 1).flatten(1)
+        with torch.autocast(places.device.type, enabled=False):  # as `Verdict` does, for penalties
+            places = places.to(self.verdict.linear.weight.dtype)
+            return self.verdict(places) + (self.sentence(labels) * places).sum(1)
