@@ -15,13 +15,14 @@ from .games import commands as of_translations
 from .games import enlarging_commands
 from .games.printed import DRAWN
 from .games.translation import KINDS
+from .games.words import commands as of_words
 from .judge.features import EXTRACTORS
 from .machine.progress import Tolerant
 from .nets.fed.enlarging import INVENTED
 from .run import commands
 from .run.recipes import RECIPES
 
-GAMES = (*KINDS, "enlarge")  # other games than that of a G that draws from noise
+GAMES = (*KINDS, "enlarge", "words")  # other games than that of a G that draws from noise
 
 
 def main(arguments=None):
@@ -42,7 +43,8 @@ def main(arguments=None):
         choices=GAMES,
         help="another game than that of a G that draws from noise. enlarge is super-resolution: L1 "
         "alone, to --until, in FOLDER/l1; then, as long, the game with D; images of your own are "
-        "cut into patches of --size (64) at random places. The others translate the images of "
+        'cut into patches of --size (64) at random places. words writes numbers, "forty two", in '
+        "handwriting. The others translate the images of "
         "--data to the look of those of --to, tied in this way",
     )
     add.add_argument(
@@ -116,6 +118,7 @@ def main(arguments=None):
     add.add_argument(
         "--label", type=int, help="the class to draw, of a conditional run; each in turn by default"
     )
+    add.add_argument("--say", metavar="TEXT", help='of a run of words: what to draw, "forty two"')
     add.add_argument(
         "--out", default="grid.png", help="grid.png, or samples.npy: uint8 (N, C, H, W)"
     )
@@ -199,11 +202,15 @@ def main(arguments=None):
 
 def _command(options):
     """Return the function that does what the options ask for, with the run's own game."""
-    enlarges = getattr(options, "game", None) == "enlarge"
-    if options.command in ("sample", "evaluate", "export"):
-        enlarges = enlarging_commands.plays(options.folder)
-    if enlarges:
-        return getattr(enlarging_commands, options.command)
+    of_a_run = options.command in ("sample", "evaluate", "export")
+    for name, room in (("enlarge", enlarging_commands), ("words", of_words)):
+        if room.plays(options.folder) if of_a_run else getattr(options, "game", None) == name:
+            return getattr(room, options.command)
+    if getattr(options, "say", None) is not None:
+        raise ValueError(
+            f"--say {options.say!r} was given, and the run in {options.folder} knows no words; "
+            "python -m ganlib train --game words trains one that does"
+        )
     translates = options.command != "upscale" and of_translations.meant(options)
     return getattr(of_translations, options.command) if translates else options.run
 

@@ -1,18 +1,22 @@
 """The game of words: sentences, pictures of numbers, its nets and its moves written out."""
 
 import copy
+import re
 from dataclasses import replace
 
 import pytest
 import torch
 from conftest import same
+from player import drawn_by
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, softplus
 
 import ganlib
+from ganlib.__main__ import main
 from ganlib.games import words
 from ganlib.games.words import drawing
 from ganlib.games.words import handwriting as made
+from ganlib.keep import onnx, page
 from ganlib.nets import rebuild
 from ganlib.nets.fed.words import Sentence
 
@@ -124,9 +128,9 @@ def test_the_reader_is_a_gated_recurrent_net():
         expected = 0.25 * vector / (vector.square().mean() + 1e-6).sqrt()
         padded = torch.tensor([sentence + [0] * (4 - len(sentence))])
         assert torch.allclose(ours(padded), expected, atol=1e-12)
-        ours.loud = None
+        loud, ours.loud = ours.loud, None
         assert torch.allclose(ours(padded), vector, atol=1e-12)
-        ours.loud = 0.25
+        ours.loud = loud
 
 
 def test_nets_are_built_again_from_their_settings(data):
@@ -243,3 +247,60 @@ def test_judging_says_right_and_diverse(data):
             assert row["diversity"] < 0.05 if diverse == 0 else row["diversity"] > diverse - 0.1
             assert row["real"]["right"] > 0.95 and 0.9 < row["real"]["diversity"] < 1.1
         assert "hidden" in str(found) and "real shown" in str(found)
+
+
+# Its files for others, and the command line
+
+
+@torch.no_grad()
+def test_the_page_and_onnx_draw_what_g_draws(data, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    G = small(data).G()
+    for weight in G.parameters():  # no bias is 0, and the sentence matters
+        weight += 0.1 * torch.randn(weight.shape)
+    G.eval()
+    z, rows = (
+        torch.randn(4, 8),
+        words.encode(["forty two", "ten", "nine ninety", "six"], data.classes, 2),
+    )
+    expected = G(z, rows)
+    assert (expected[0] - G(z[:1], rows[1:2])).abs().max() > 0.1 * expected.std()
+    (tmp_path / "page.html").write_text(page.page(G, "numbers", "notice", data.classes))
+    found = drawn_by(tmp_path / "page.html", (z, rows)).view_as(expected)
+    assert (found - expected).abs().max() < 0.01 * expected.std()
+    content, _ = onnx.onnx_file(G)
+    session = runtime.InferenceSession(content)
+    (found,) = session.run(["images"], {"z": z.numpy(), "labels": rows.numpy()})
+    assert torch.allclose(torch.from_numpy(found), expected, atol=1e-4)
+    with pytest.raises(ValueError, match="2 words were given, and G knows 28"):
+        page.page(G, "numbers", "notice", ("", "ten"))
+
+
+def test_the_command_line_trains_says_judges_and_exports(tmp_path, capsys):
+    run = str(tmp_path / "run")
+    train = ["train", "--game", "words", "--until", "200 images", "--out", run, "--device", "cpu"]
+    assert main(train) == 0 and main(train) == 0  # again: it is finished
+    out = str(tmp_path / "out.png")
+    assert main(["sample", run, "--say", "forty two", "--n", "8", "--out", out]) == 0
+    assert main(["sample", run, "--say", "forty tow", "--out", out]) == 1
+    assert "did you mean 'two'" in capsys.readouterr().err
+    assert main(["sample", run, "--label", "3", "--out", out]) == 1
+    assert 'asked in words, --say "forty two"' in capsys.readouterr().err
+    assert main(["evaluate", run, "--n", "128"]) == 1
+    assert "72 numbers are shown: 144 pictures" in capsys.readouterr().err
+    assert main(["evaluate", run, "--n", "144"]) == 0
+    assert re.search(r"hidden +\d", capsys.readouterr().out)
+    assert main(["export", run, "--to", str(tmp_path / "shared")]) == 0
+    G = ganlib.load_generator(tmp_path / "shared")
+    asked = words.encode("forty two", G.config["class_names"], G.length)
+    assert G(torch.randn(1, G.latent_dim), asked).shape == (1, 1, 28, 28)
+    card = (tmp_path / "shared" / "README.md").read_text()
+    assert "words.encode(['twenty two'] * 64" in card and "- words: " in card
+    for option in (["--data", "mnist"], ["--recipe", "small"], ["--to", "printed"]):
+        assert main([*train, *option]) == 1
+        assert "--game words" in capsys.readouterr().err
+    other = ["train", "--steps", "2", "--out", str(tmp_path / "other"), "--device", "cpu"]
+    assert main(other) == 0
+    assert main(["sample", str(tmp_path / "other"), "--say", "ten", "--out", out]) == 1
+    assert "knows no words" in capsys.readouterr().err

@@ -108,6 +108,12 @@ def card(config, metrics, history, files):
     elif pictures:
         use = f"photos = torch.rand(64, *{tuple(pictures)}) * 2 - 1  # yours, in [-1, 1]\n"
         use += "images = G(photos)"
+    if words := config["input"].get("words"):
+        a_sentence = " ".join(config["class_names"][-words:])
+        use = "from ganlib.games import words\n"
+        use += f"said = words.encode({[a_sentence]!r} * 64, G.config['class_names'], G.length)\n"
+        use += "images = G(torch.randn(64, G.latent_dim), said)"
+        classes, page = classes.replace("classes:", "words:"), "which draws what you type there"
     if pictures:
         page = "which answers to what you draw or drop there, in the browser"
     by_hand = f"Or open `index.html`, {page}. " * ("index.html" in files)

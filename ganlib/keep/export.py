@@ -207,7 +207,7 @@ def _config(gan, name, license):
         "license": license,
         "notice": getattr(gan.G, "notice", NOTICE),
         "generator": settings_of(gan.G),
-        "class_names": names if gan.classes else [],
+        "class_names": names if gan.classes or hasattr(gan.G, "length") else [],
         "trained_on": trained,
         "steps": gan.step,
         "images_seen": gan.images_seen,
@@ -222,7 +222,8 @@ def _config(gan, name, license):
 def _input(gan):
     if pictures := fed(gan.G):
         return {"pictures": list(pictures), "labels": None}
-    return {"z": [gan.latent_dim], "labels": gan.classes or None}
+    said = {"words": gan.G.length} if hasattr(gan.G, "length") else {}
+    return {"z": [gan.latent_dim], "labels": gan.classes or None} | said
 
 
 def _upload(folder, hub):

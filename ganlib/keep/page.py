@@ -27,15 +27,23 @@ def page(G, title, notice, class_names=(), bits=16, plain=False):
 
     bits: 16 stores weights as float16, which changes a pixel by less than one of 256 steps; 8 and 4
         store them in blocks of `BLOCK` that share a scale, in a half and a quarter of the size.
+    class_names: of a conditional G; of one that is asked in words, these, beginning with "".
     plain: whether to leave out heading and notice, for a page within another.
     """
+    length = getattr(G, "length", 0)
+    if length and len(class_names) != G.settings["words"]:
+        count = f"{len(class_names)} words were given, and G knows {G.settings['words']}"
+        raise ValueError(f"{count}: class_names=data.classes")
     operations, weights, output = program(G)
     packed = base64.b64encode(b"".join(pack(weight, bits) for weight in weights)).decode()
     content = {
         "latent_dim": G.latent_dim,
         "fed": list(fed(G)),
         "shape": list(G.shape),
-        "classes": list(map(readable, class_names)),
+        "classes": [] if length else list(map(readable, class_names)),
+        "words": list(map(readable, class_names)) if length else [],
+        "length": length,
+        "say": " ".join(map(readable, class_names[-length:])) if length else "",
         "operations": operations,
         "sizes": [w.numel() for w in weights],
         "bits": bits,
@@ -78,11 +86,15 @@ def pack(weight, bits):
 
 
 def example(G, n=1):
-    """Return `n` example inputs for G: (z,), (z, labels) if it is conditional, or (pictures,)."""
+    """Return `n` example inputs for G: (z,), (z, labels) if it is conditional, (z, sentences), or
+    (pictures,).
+    """
     draws = torch.Generator().manual_seed(0)
     if G.latent_dim is None:
         return (2 * torch.rand(n, *fed(G), generator=draws) - 1,)
     z = torch.randn(n, G.latent_dim, generator=draws)
+    if length := getattr(G, "length", 0):
+        return z, torch.arange(1, n * length + 1).view(n, length) % G.settings["words"]
     return (z, torch.arange(n) % G.classes) if getattr(G, "classes", 0) else (z,)
 
 
@@ -262,6 +274,7 @@ def _translate(node, constants, values, emit, weight):
         shape = node.meta["val"].shape
         if (
             isinstance(b, torch.fx.Node)
+            and a in values
             and b in values
             and b.meta["val"].shape == a.meta["val"].shape == shape
         ):

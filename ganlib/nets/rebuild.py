@@ -52,7 +52,7 @@ def _check(keywords, count):
     if not all(type(size) is int and 1 <= size <= LARGEST for size in shape):
         raise ValueError(f"whole numbers from 1 to {LARGEST:,} are expected in shape")
     wholes = "extra", "blocks", "width", "classes", "answers", "categorical", "latent_dim"
-    for name in (*wholes, "channels", "anchors", "words", "said"):
+    for name in (*wholes, "channels", "anchors", "words", "length", "said"):
         value, most = keywords.get(name, 0), count if name in ("extra", "blocks") else 2**31
         if type(value) is not int or not 0 <= value <= most:
             raise ValueError(f"a whole number from 0 to {most:,} is expected as {name}")

@@ -71,22 +71,23 @@ def mismatched(fake, real, labels, count):
     return torch.cat([swapped, fake[count:]])
 
 
-def recipe(data, images=60_000, wrong=0.2, gamma=3.0, latent_dim=64):
+def recipe(data, images=None, wrong=0.2, gamma=3.0, latent_dim=64):
     """Return the `Worded` recipe for a set whose labels are sentences, such as `numbers()`.
 
-    images: the length that the schedules are planned for. wrong: see `Worded`. gamma: the weight of
-    D's penalty. Raises ValueError for a set without sentences or words.
+    images: the length that the schedules are planned for, 80,000 by default. wrong: see `Worded`.
+    gamma: the weight of D's penalty. Raises ValueError for a set without sentences or words.
     """
     if data.labels is None or data.labels.ndim != 2 or len(data.classes) < 2:
         raise ValueError(
             f"{data.name!r} has no sentences: labels int64 (N, L) and, as classes, the words are "
             "expected (games.words.encode makes the labels)"
         )
-    shape, words = data.shape, len(data.classes)
+    images = 80_000 if images is None else images
+    shape, words, length = data.shape, len(data.classes), data.labels.shape[1]
     return Worded(
         name="words",
         source="Reed et al. 2016, on the nets and the game of `small`",
-        G=Net(nets.WordsGenerator, latent_dim=latent_dim, shape=shape, words=words),
+        G=Net(nets.WordsGenerator, latent_dim=latent_dim, shape=shape, words=words, length=length),
         D=Net(nets.WordsDiscriminator, shape=shape, words=words),
         objective=losses.relativistic,
         penalty=losses.approximate_r1_r2(gamma, 0.05),

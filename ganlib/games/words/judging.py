@@ -42,6 +42,11 @@ def judge_words(gan, hidden=HIDDEN, n=1000, seed=1):
     for name, group in groups.items():
         if not group:
             continue
+        if n < 2 * len(group):
+            raise ValueError(
+                f"n={n} was given, and {len(group)} numbers are {name}: {2 * len(group)} pictures, "
+                "two of each, are expected at least"
+            )
         wanted = torch.tensor(group).repeat(-(-n // len(group)))[:n]
         draws = torch.Generator().manual_seed(seed)
         asked = ROWS[wanted - 10].to(gan.device)

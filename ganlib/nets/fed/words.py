@@ -6,7 +6,7 @@ word. `games.words` makes them of texts.
 
 import torch
 from torch import nn
-from torch.nn.functional import rms_norm
+from torch.nn.functional import embedding, rms_norm
 
 from ..compact import CompactDiscriminator, CompactGenerator
 
@@ -17,31 +17,42 @@ class Sentence(nn.Module):
     """Maps sentences, int64 `(N, L)`, to vectors `(N, width)` of root mean square `loud`.
 
     An embedding of the words, a recurrent net with gates (GRU, Cho et al. 2014, equations 5 to 8)
-    that skips places without a word, and a linear layer. `loud=None` leaves the length as it is.
+    that skips places without a word, and a linear layer, in operations that a page knows.
+    `loud=None` leaves the length as it is.
     """
 
     def __init__(self, words, width, loud=None, dim=32, hidden=64):
         super().__init__()
-        self.loud, self.hidden = loud, hidden
+        self.hidden = hidden
         self.word = nn.Embedding(words, dim, padding_idx=0)
         self.input, self.state = nn.Linear(dim, 3 * hidden), nn.Linear(hidden, 3 * hidden)
         self.out = nn.Linear(hidden, width)
         for layer in (self.input, self.state):
             nn.init.uniform_(layer.weight, -(hidden**-0.5), hidden**-0.5)
+        there = torch.ones(words, hidden)
+        there[0] = 0
+        constants = {"there": there, "minus": torch.tensor([-1.0])}
+        constants["loud"] = None if loud is None else torch.tensor([loud])
+        for name, value in constants.items():
+            self.register_buffer(name, value, persistent=False)
 
     def forward(self, words):
+        if not torch.is_autocast_enabled(words.device.type):
+            return self.read(words)
         with torch.autocast(words.device.type, enabled=False):
             return self.read(words)
 
     def read(self, words):
-        said = self.word(words)
-        state = said.new_zeros(len(words), self.hidden)
+        h, dim = self.hidden, self.word.embedding_dim
+        said, there = (x.flatten(1) for x in (self.word(words), embedding(words, self.there)))
+        state = self.there[:1]  # 0, of any number of sentences
         for place in range(words.shape[1]):
-            reset, update, new = self.input(said[:, place]).chunk(3, 1)
-            old_reset, old_update, old_new = self.state(state).chunk(3, 1)
-            new = torch.tanh(new + torch.sigmoid(reset + old_reset) * old_new)
-            change = (1 - torch.sigmoid(update + old_update)) * (new - state)
-            state = state + change * (words[:, place, None] > 0)
+            x, old = self.input(said[:, place * dim : (place + 1) * dim]), self.state(state)
+            reset = torch.sigmoid(x[:, :h] + old[:, :h])
+            change = torch.sigmoid(self.minus * (x[:, h : 2 * h] + old[:, h : 2 * h]))
+            new = torch.tanh(x[:, 2 * h :] + reset * old[:, 2 * h :])
+            change = change * there[:, place * h : (place + 1) * h]  # none where there is no word
+            state = state + change * (new + self.minus * state)
         vector = self.out(state)
         if self.loud is None:
             return vector
@@ -52,19 +63,20 @@ class WordsGenerator(CompactGenerator):
     """The G of `games.words`: `CompactGenerator`, fed noise `(N, latent_dim)` and, behind it, what
     `Sentence` makes of the words: `said` numbers, each of LOUD times the size of the noise's.
 
-    `words`: how many words there are, with 0, which is none.
+    `words`: how many words there are, with 0, which is none. `length`: of the longest sentence.
     """
 
-    def __init__(self, latent_dim=64, shape=(1, 28, 28), widths=None, words=2, said=64):
+    def __init__(self, latent_dim=64, shape=(1, 28, 28), widths=None, words=2, length=2, said=64):
         super().__init__(latent_dim + said, shape, widths)
         self.settings = {
             "latent_dim": latent_dim,
             "shape": self.shape,
             "widths": self.settings["widths"],
             "words": words,
+            "length": length,
             "said": said,
         }
-        self.latent_dim = latent_dim
+        self.latent_dim, self.length = latent_dim, length
         self.sentence = Sentence(words, said, LOUD)
         del self.classes  # its labels are no classes
 

@@ -1,0 +1,113 @@
+"""The command line's part of the game of words: `train --game words`, and what `sample --say`,
+`evaluate` and `export` do with such a run.
+"""
+
+import torch
+
+from ...keep import export as exporting
+from ...keep.checkpoint import resume
+from ...machine import launch, processes
+from ...machine.device import setup
+from ...machine.folder import path_of
+from ...machine.progress import say
+from ...run import training
+from ...run.interrupt import ENDS
+from ...run.plans import kept, planned
+from ...show.live import LiveView
+from ...show.pictures import show
+from .drawing import recipe
+from .handwriting import WORDS, numbers
+from .judging import judge_words
+from .vocabulary import encode
+
+OTHERS = "recipe", "augment", "conditional", "to", "size"  # options that this game has no use for
+
+
+def plays(folder):
+    """Whether the run in `folder` is one of this game; False where there is none."""
+    try:
+        return (kept(folder) or {}).get("recipe") == "words"
+    except ValueError:  # whoever reads it says what is wrong with it
+        return False
+
+
+def train(options):
+    """Train a G of numbers in words, or go on with the one in `options.out`."""
+    for name in OTHERS:
+        if getattr(options, name):
+            raise ValueError(f"--{name} was given with --game words, which has no use for it")
+    if options.data != "digits":
+        raise ValueError(
+            f"--data {options.data} was given with --game words, which writes numbers with the "
+            "digits that ship with ganlib; for sentences of your own see docs/games.md"
+        )
+    device = setup(options.seed, launch.start(options.device), precision=options.precision)
+    first, out, until = processes.place()[0] == 0, path_of(options.out), options.steps
+    if options.until:
+        until = options.until
+    data = numbers()
+    game = planned(lambda images: recipe(data, images), until, data, out, options.batch_size)
+    torch.manual_seed(options.seed)
+    gan, now = game.gan(options.seed).to(device), None
+    data = data.to(device)
+    resume(out, gan)
+    for now in training.train(  # noqa: B007
+        gan,
+        data,
+        game,
+        until=until,
+        view=LiveView(folder=out) if first else None,
+        folder=out,
+        batch_size=options.batch_size or game.batch_size,
+        save_seconds=options.save_seconds,
+        evaluate_every=options.evaluate_every,
+        evaluate=options.evaluate_every and _figures,
+    ):
+        pass
+    launch.wait()
+    reason = now.reason or "" if now is not None else ""
+    status = next((code for word, code in ENDS.items() if word in reason), 0)
+    launch.end(status)
+    return status
+
+
+def _figures(gan, data):
+    """Return what is judged during a run, by name."""
+    judged = judge_words(gan, n=500)
+    return {
+        f"{name}_{figure}": row[figure]
+        for name, row in judged.items()
+        for figure in ("right", "diversity", "floors")
+    }
+
+
+def sample(options):
+    """Draw pictures of the sentence that `--say` gives, or of some that the run was shown."""
+    if not options.out.endswith(".png") or options.label is not None:
+        raise ValueError(
+            f"--out {options.out} was given; a name that ends in .png is expected, and no --label: "
+            'this run is asked in words, --say "forty two"'
+        )
+    gan = exporting.rebuild(options.folder)
+    labels = None
+    if options.say is not None:
+        labels = encode([options.say] * options.n, WORDS, gan.G.length)
+    images = gan.sample(options.n, labels)
+    show(images, generated=True, title=options.say).save(options.out)
+    say(f"{options.out}: {options.n} images drawn by the run in {options.folder}")
+    return 0
+
+
+def evaluate(options):
+    """Judge a run on the numbers that it was shown, and on those that were hidden from it."""
+    gan = exporting.rebuild(options.folder).to(setup(0))
+    say(judge_words(gan, n=options.n or 1000))
+    return 0
+
+
+def export(options):
+    """Write G of a run for others, with a page that draws what one types."""
+    exporting.export(
+        options.folder, options.to, options.name, license=options.license, hub=options.hub
+    )
+    return 0
