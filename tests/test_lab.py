@@ -68,6 +68,21 @@ def test_a_control_redraws_and_an_error_is_said_not_raised():
     assert panel.line.value == "gone" and opened(panel.shown).width == 12
 
 
+def test_a_box_to_type_in_draws_at_each_letter():
+    def draw(text):
+        if not text.isalpha():
+            raise ValueError(f"{text!r} is no word")
+        return Picture(Image.new("L", (10 * len(text), 10)), text)
+
+    panel = lab.Panel(draw, text="one")
+    assert panel.values == {"text": "one"} and panel.shown.text == "one"
+    panel.controls["text"].value = "four"
+    assert panel.shown.text == "four" and opened(panel.shown).width == 40
+    panel.controls["text"].value = "4"
+    assert panel.line.value == "ValueError: &#x27;4&#x27; is no word"
+    assert panel.shown.text == "four"
+
+
 def displayed(value, monkeypatch):
     import IPython.display
 

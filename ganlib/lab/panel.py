@@ -13,7 +13,7 @@ class Panel:
 
     controls: one for each argument of `draw`: (start, low, high), whole numbers or floats, for a
         slider; a list of texts for a menu that starts at the first; True or False for a box to
-        tick.
+        tick; a text for a box to type in, which draws at each letter.
     buttons: a dict from labels to functions without arguments. A `Picture` that one returns is
         shown, a text is written below it; a pair of them does both.
     width: how wide the picture is shown, in pixels; by default as wide as it is.
@@ -78,6 +78,8 @@ def _control(name, wanted):
         return widgets.Checkbox(wanted, description=name, indent=True)
     if isinstance(wanted, list):
         return widgets.Dropdown(options=wanted, description=name)
+    if isinstance(wanted, str):
+        return widgets.Text(wanted, description=name)
     start, low, high = wanted
     if all(isinstance(value, int) for value in wanted):
         return widgets.IntSlider(start, low, high, description=name)
