@@ -304,3 +304,24 @@ def test_the_command_line_trains_says_judges_and_exports(tmp_path, capsys):
     assert main(other) == 0
     assert main(["sample", str(tmp_path / "other"), "--say", "ten", "--out", out]) == 1
     assert "knows no words" in capsys.readouterr().err
+
+
+def test_one_types_into_the_page_and_it_draws(data, tmp_path, browser):
+    """In a real browser: the picture follows what is typed, and what is not known is said."""
+    G = small(data).G().eval()
+    (tmp_path / "page.html").write_text(page.page(G, "numbers", "notice", data.classes))
+    tab = browser.new_page()
+    tab.goto((tmp_path / "page.html").as_uri())
+
+    def typed(text, said):
+        tab.fill("#sentence", text)
+        tab.wait_for_function(f"document.getElementById('said').textContent.includes({said!r})")
+        return tab.evaluate("document.getElementById('grid').toDataURL()")
+
+    assert tab.input_value("#sentence") == "twenty two" and not tab.is_visible("#label")
+    first = typed("forty two", "48 images in")
+    assert typed("forty tow", '"tow" is not known; these are: eight') == first
+    assert typed("one two three", "1 to 2 words, please") == first
+    other = typed("forty three", "48 images in")
+    assert other != first and typed("FORTY-two", "48 images in") == first
+    tab.close()
