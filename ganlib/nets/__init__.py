@@ -19,6 +19,10 @@ NETS = {  # each net that `rebuild` can build from its settings, and its file
     "EnlargingGenerator": "fed.enlarging",
     "TranslationGenerator": "fed.translation",
     "PatchDiscriminator": "fed.translation",
+    "ClipDiscriminator": "fed.clips",
+    "FramesGenerator": "fed.clips",
+    "MovedGenerator": "fed.clips",
+    "PathGenerator": "fed.clips",
     "WordsGenerator": "fed.words",
     "WordsDiscriminator": "fed.words",
 }

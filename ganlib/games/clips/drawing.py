@@ -1,0 +1,56 @@
+"""The game of clips: that of `small`, with one of three G's, and a D that sees all frames."""
+
+from dataclasses import dataclass
+
+from ... import nets
+from ...game import losses
+from ...game.look import Look, generated
+from ...game.schedules import Linear
+from ...machine.choices import one_of
+from ...run.recipes import Net, Recipe
+
+SHOWN = 8  # clips of a look
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filmed(Recipe):
+    """A `Recipe` for clips: a look has a clip in each row, frame by frame."""
+
+    def look(self, gan):
+        clips = gan.sample(SHOWN)
+        return Look(generated(clips.transpose(1, 2).flatten(0, 1)), clips.shape[2])
+
+
+KINDS = {  # how G draws a clip
+    "frames": nets.FramesGenerator,
+    "moved": nets.MovedGenerator,
+    "path": nets.PathGenerator,
+}
+
+
+def recipe(data, kind="moved", images=None, gamma=2.0, latent_dim=80):
+    """Return the recipe for clips `(N, C, T, H, W)`, such as `gliding()`.
+
+    kind: how G draws: "frames", "moved" or "path"; see nets/fed/clips.py. images: the clips that
+    the schedules are planned for, 45,000 by default. gamma: the weight of D's penalty: eight frames
+    want more than one. Raises ValueError for an unknown kind, and for images that are no clips.
+    """
+    one_of("kind", kind, list(KINDS))
+    if len(data.shape) != 4:
+        raise ValueError(
+            f"{data.name!r} has images of {tuple(data.shape)}; clips (C, T, H, W) are expected"
+        )
+    images = 45_000 if images is None else images
+    return Filmed(
+        name=f"clips-{kind}",
+        source="Tulyakov et al. 2018 (MoCoGAN): content and motion; the game of `small`",
+        G=Net(KINDS[kind], latent_dim=latent_dim, shape=data.shape),
+        D=Net(nets.ClipDiscriminator, shape=data.shape),
+        objective=losses.relativistic,
+        penalty=losses.approximate_r1_r2(gamma, 0.05),
+        batch_size=50,
+        lr=Linear(((0, 1e-4), (images // 10, 2e-3), (images // 2, 2e-3), (images, 4e-5))),
+        betas=(0.0, 0.99),
+        ema=Linear(((0, 0), (150_000, 15_000))),
+        images=images,
+    )

@@ -1,0 +1,135 @@
+"""Nets for clips (N, C, T, H, W): three ways to draw one, and a D that sees all frames at once.
+
+`FramesGenerator` draws the frames as channels of one picture. `MovedGenerator` draws one picture,
+and a path that moves it. `PathGenerator` draws each frame from what stays and from a point of a
+path through the noise. In the latter two, content and motion have noise of their own.
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn.functional import affine_grid, grid_sample
+
+from ..compact import CompactDiscriminator, CompactGenerator
+
+WIDTHS = 48, 64  # of D: all frames at once want more at the first size
+MOTION = 16  # numbers of noise that decide how something moves
+
+
+class ClipDiscriminator(CompactDiscriminator):
+    """The D for clips `(N, C, T, H, W)`: `CompactDiscriminator`, which is shown the frames as
+    channels.
+    """
+
+    def __init__(self, shape=(1, 8, 28, 28), widths=WIDTHS):
+        channels, frames, *size = shape
+        super().__init__((channels * frames, *size), widths)
+        self.settings = {"shape": tuple(shape), "widths": tuple(widths)}
+
+    def forward(self, clips, labels=None):
+        return super().forward(clips.flatten(1, 2))
+
+
+class FramesGenerator(CompactGenerator):
+    """Draws a clip as one picture whose channels are the frames: nothing in it knows that they
+    follow one another.
+    """
+
+    def __init__(self, latent_dim=80, shape=(1, 8, 28, 28), widths=None):
+        channels, frames, *size = shape
+        super().__init__(latent_dim, (channels * frames, *size), widths)
+        widths = self.settings["widths"]
+        self.shape = tuple(shape)
+        self.settings = {"latent_dim": latent_dim, "shape": self.shape, "widths": widths}
+
+    def forward(self, z, labels=None):
+        return super().forward(z).unflatten(1, self.shape[:2])
+
+
+class Curve(nn.Module):
+    """A path through `out` numbers: from noise `(N, MOTION)` and times `(T,)`, in frames, to `(N,
+    T, out)`. It begins at rest: nearly 0 at all times.
+    """
+
+    def __init__(self, out, frames):
+        super().__init__()
+        self.frames, last = frames, nn.Linear(64, out)
+        nn.init.normal_(last.weight, std=0.01)
+        nn.init.zeros_(last.bias)
+        first, second = nn.Linear(MOTION + 6, 64), nn.Linear(64, 64)
+        self.layers = nn.Sequential(first, nn.LeakyReLU(0.2), second, nn.LeakyReLU(0.2), last)
+
+    def forward(self, motion, times):
+        s = times[:, None] / self.frames
+        turns = [f(k * math.pi * s) for k in (1, 2) for f in (torch.sin, torch.cos)]
+        clock = torch.cat([s, s * s, *turns], 1).to(motion.dtype)
+        n, k = len(motion), len(times)
+        given = [motion[:, None].expand(-1, k, -1), clock[None].expand(n, -1, -1)]
+        return self.layers(torch.cat(given, 2))
+
+
+class _Moving(CompactGenerator):
+    """The base of G's that keep content and motion apart: the last MOTION numbers of the noise
+    decide the motion, the others the content.
+    """
+
+    def __init__(self, latent_dim, shape, widths, inner, out):
+        channels, frames, *size = shape
+        content = latent_dim - MOTION
+        if content < 1:
+            raise ValueError(
+                f"latent_dim={latent_dim} was given; more than {MOTION} is expected: that many "
+                "numbers of the noise are the motion"
+            )
+        super().__init__(content + inner, (channels, *size), widths)
+        widths = self.settings["widths"]
+        self.latent_dim, self.shape, self.content = latent_dim, tuple(shape), content
+        self.settings = {"latent_dim": latent_dim, "shape": self.shape, "widths": widths}
+        self.curve = Curve(out, frames)
+
+    def times(self, z):
+        """Return the times of the frames, 0 to T - 1, `(T,)`."""
+        return torch.arange(self.shape[1], device=z.device, dtype=torch.float32)
+
+
+class MovedGenerator(_Moving):
+    """Maps noise `(N, latent_dim)` to clips `(N, *shape)`: one picture of the content, moved,
+    turned and stretched by an affine map for each time, which a `Curve` of the motion says.
+
+    What moves is the same thing in all frames, by construction, and nothing moves but the whole
+    picture. `times (T',)` are other times than 0, 1, ... T - 1: half steps are slow motion.
+    """
+
+    def __init__(self, latent_dim=80, shape=(1, 8, 28, 28), widths=None):
+        super().__init__(latent_dim, shape, widths, inner=0, out=6)
+
+    def forward(self, z, labels=None, times=None):
+        times = self.times(z) if times is None else times
+        picture = super().forward(z[:, : self.content]).float()
+        theta = self.curve(z[:, self.content :], times).float().flatten(0, 1).view(-1, 2, 3)
+        theta = theta + torch.eye(2, 3, device=z.device)
+        pictures = picture.repeat_interleave(len(times), 0)
+        grid = affine_grid(theta, pictures.shape, align_corners=False)
+        frames = grid_sample(pictures + 1, grid, align_corners=False) - 1  # outside: black
+        return frames.unflatten(0, (len(z), len(times))).transpose(1, 2)
+
+
+class PathGenerator(_Moving):
+    """Maps noise to clips frame by frame: each is drawn from the content and from a point of a
+    `Curve`, so that parts can move on their own (MoCoGAN, Tulyakov et al. 2018, with DIGAN's times
+    in place of a recurrent net, Yu et al. 2022). It costs T times as much as one picture.
+    """
+
+    STEP = 12  # numbers of a point of the path
+
+    def __init__(self, latent_dim=80, shape=(1, 8, 28, 28), widths=None):
+        super().__init__(latent_dim, shape, widths, inner=self.STEP, out=self.STEP)
+        nn.init.normal_(self.curve.layers[-1].weight, std=0.1)
+
+    def forward(self, z, labels=None, times=None):
+        times = self.times(z) if times is None else times
+        way = self.curve(z[:, self.content :], times)
+        content = z[:, None, : self.content].expand(-1, len(times), -1)
+        frames = super().forward(torch.cat([content, way.to(z.dtype)], 2).flatten(0, 1))
+        return frames.unflatten(0, (len(z), len(times))).transpose(1, 2)

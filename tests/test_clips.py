@@ -1,0 +1,215 @@
+"""Clips: what they show, the three G's against their docstrings, and the judge on known clips."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest import same
+
+import ganlib
+from ganlib import nets
+from ganlib.data.images import as_float
+from ganlib.games import clips
+from ganlib.games.clips import judging, moving
+from ganlib.nets import rebuild
+from ganlib.nets.fed.clips import MOTION
+
+
+@pytest.fixture(scope="module")
+def data():
+    return clips.gliding(300, seed=2)
+
+
+# The clips
+
+
+def test_digits_glide_and_bounce(data):
+    """The ink's middle takes equal steps between bounces, and stays near the middle."""
+    assert data.images.shape == (300, 1, 8, 28, 28) and len(data.labels) == 300
+    middle = judging.middles(data.floats(slice(None))).double()
+    steps = middle.diff(dim=1)
+    along = steps.abs()  # a bounce turns the sign of one of the two alone
+    calm = (along - along[:, :1]).abs().amax((1, 2)) < 0.35
+    assert calm.float().mean() > 0.3  # those that bounced between two frames are left out
+    speed = steps.norm(dim=2)
+    assert speed.max() < 1.5 and 0.5 < speed.median() < 1.2
+    assert (middle - 14).abs().max() < moving.REACH + 3  # a digit's own middle is near its frame's
+    again = clips.gliding(300, seed=2)
+    assert torch.equal(again.images, data.images) and torch.equal(again.labels, data.labels)
+    assert not torch.equal(clips.gliding(300, seed=3).images, data.images)
+
+
+def test_places_are_a_triangle_wave():
+    way = moving.places(500, torch.Generator().manual_seed(0), frames=200).double()
+    assert way.abs().max() <= moving.REACH + 1e-4
+    steps = way.diff(dim=1).abs()
+    most = steps.amax(1, keepdim=True)
+    assert ((steps - most).abs() < 1e-3).double().mean() > 0.7  # but for frames with a bounce
+    assert (most.squeeze(1).norm(dim=1) > 0.49).all() and (most.norm(dim=2) < 1.41).all()
+
+
+def test_a_shift_by_whole_pixels_is_a_shift():
+    images = torch.zeros(1, 1, 28, 28, dtype=torch.uint8)
+    images[0, 0, 10:15, 12:14] = 200
+    way = torch.tensor([[[0.0, 0.0], [3.0, 0.0], [-2.0, 4.0]]])
+    found = moving.moved(images, way)[0, 0]
+    for frame, (right, down) in zip(found, way[0].long().tolist(), strict=True):
+        assert torch.equal(frame, images[0, 0].roll((down, right), (0, 1)))
+
+
+def test_held_out_digits_are_others_and_few_are_refused():
+    digits = ganlib.load("digits")
+    draws = [torch.Generator().manual_seed(0) for _ in range(2)]
+    (_, seen), (_, held) = (
+        moving._chosen(500, digits, held_out, draw)
+        for held_out, draw in zip((False, True), draws, strict=True)
+    )
+    assert seen.max() < 9000 <= held.min()
+    with pytest.raises(ValueError, match="500 digits were given; more than 1,000"):
+        clips.gliding(10, digits=digits.subset(slice(0, 500)))
+
+
+def test_pairs_hold_two_digits_that_move_on_their_own():
+    data = clips.pairs(100, seed=1)
+    x = data.floats(slice(None))
+    left, right = (judging.middles(half) for half in x.split(14, 4))
+    steps = [middle.diff(dim=1).flatten() for middle in (left, right)]
+    assert abs(torch.corrcoef(torch.stack(steps))[0, 1]) < 0.3
+    assert data.images.shape == (100, 1, 8, 28, 28) and data.labels is None
+
+
+# The nets
+
+SHAPE = (1, 8, 28, 28)
+KINDS = (nets.FramesGenerator, nets.MovedGenerator, nets.PathGenerator)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_settings_build_the_same_net(kind):
+    torch.manual_seed(0)
+    G = kind(20, SHAPE, (6, 4)).eval()
+    again = rebuild.build(rebuild.settings(G), "G", G.state_dict())
+    again.load_state_dict(G.state_dict())
+    z = torch.randn(3, 20)
+    assert torch.equal(again.eval()(z), G(z)) and G(z).shape == (3, *SHAPE)
+    D = nets.ClipDiscriminator(SHAPE, (4, 6))
+    other = rebuild.build(rebuild.settings(D), "D", D.state_dict())
+    other.load_state_dict(D.state_dict())
+    assert torch.equal(other(G(z)), D(G(z))) and D(G(z)).shape == (3,)
+
+
+@torch.no_grad()
+def test_a_moved_clip_is_one_picture_that_a_map_moves():
+    torch.manual_seed(0)
+    G = nets.MovedGenerator(20, SHAPE, (6, 4)).eval()
+    z = torch.randn(2, 20)
+    rest = copy.deepcopy(G)
+    for weight in rest.curve.layers[-1].parameters():
+        weight.zero_()
+    still = rest(z)
+    assert torch.allclose(still, still[:, :, :1].expand_as(still), atol=1e-5)
+    rest.curve.layers[-1].bias[2] = -2 * 3 / 28  # three pixels to the right, at all times
+    shifted = rest(z)
+    assert torch.allclose(shifted[..., 3:], still[..., :-3], atol=1e-4)
+    assert torch.allclose(shifted[..., :3], torch.full((), -1.0), atol=1e-4)  # black comes in
+    slow = G(z, times=torch.tensor([0.0, 0.5, 1.0]))
+    assert slow.shape == (2, 1, 3, 28, 28)
+    assert torch.allclose(slow[:, :, ::2], G(z)[:, :, :2], atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_content_and_motion_are_apart(kind):
+    torch.manual_seed(0)
+    G = kind(20, SHAPE, (6, 4)).eval()
+    a, b = torch.randn(2, 20)
+    mixed = torch.stack([a, torch.cat([a[:-MOTION], b[-MOTION:]])])
+    ways = G.curve(mixed[:, -MOTION:], G.times(mixed))
+    assert not torch.allclose(ways[0], ways[1])
+    same_motion = torch.stack([a, torch.cat([b[:-MOTION], a[-MOTION:]])])
+    ways = G.curve(same_motion[:, -MOTION:], G.times(mixed))
+    assert torch.equal(ways[0], ways[1])
+    with pytest.raises(ValueError, match="more than 16 is expected"):
+        kind(16, SHAPE, (6, 4))
+
+
+@torch.no_grad()
+def test_a_path_draws_each_frame_from_a_point_of_it():
+    torch.manual_seed(0)
+    G = nets.PathGenerator(20, SHAPE, (6, 4)).eval()
+    z = torch.randn(2, 20)
+    found, way = G(z), G.curve(z[:, 4:], G.times(z))
+    for t in (0, 5):
+        frame = G.layers(torch.cat([z[:, :4], way[:, t]], 1))
+        assert torch.allclose(found[:, :, t], frame, atol=1e-5)
+
+
+# The game
+
+
+def small(data, kind="moved"):
+    recipe = clips.recipe(data, kind, images=200, latent_dim=20)
+    G, D = recipe.G.but(widths=(6, 4)), recipe.D.but(widths=(4, 6))
+    return replace(recipe, G=G, D=D, batch_size=10)
+
+
+@pytest.mark.parametrize("kind", ["frames", "moved", "path"])
+def test_a_run_of_clips_goes_on_bit_for_bit(data, kind, tmp_path):
+    recipe = small(data, kind)
+    torch.manual_seed(0)
+    whole, first, second = (recipe.gan(0) for _ in range(3))
+    for one in (first, second):
+        one.load_state_dict(copy.deepcopy(whole.state_dict()))
+
+    def play(gan, until, **settings):
+        for _ in ganlib.train(gan, data, recipe, until=until, batch_size=10, **settings):
+            pass
+
+    play(whole, 4)
+    play(first, 2, folder=tmp_path)
+    assert ganlib.resume(tmp_path, second)
+    play(second, 4, folder=tmp_path)
+    here, there = second.state_dict(), whole.state_dict()
+    assert same({**here, "trained_on": 0, "history": 0}, {**there, "trained_on": 0, "history": 0})
+    look = recipe.look(second)
+    assert look.images.shape == (64, 1, 28, 28) and look.columns == 8
+
+
+def test_other_images_and_kinds_are_refused(data):
+    with pytest.raises(ValueError, match="clips \\(C, T, H, W\\) are expected"):
+        clips.recipe(ganlib.load("digits"))
+    with pytest.raises(ValueError, match="unknown kind 'path3'"):
+        clips.recipe(data, "path3")
+
+
+def test_the_judge_on_clips_that_are_known():
+    """Real ones; real ones at rest; with their frames shuffled; with another digit each frame."""
+
+    class Known:  # what is asked of a GAN
+        def __init__(self, kind):
+            pool = clips.gliding(750, seed=7, held_out=True)
+            x = as_float(pool.images)
+            if kind == "still":
+                x = x[:, :, :1].expand(-1, -1, 8, -1, -1)
+            elif kind == "shuffled":
+                x = x[:, :, [3, 0, 6, 1, 7, 4, 2, 5]]
+            elif kind == "others":
+                x = torch.stack([x[:, :, t].roll(t, 0) for t in range(8)], 2)
+            self.clips = x
+
+        def sample(self, n, stream):
+            start = 250 * int(stream.rpartition("/")[2])
+            return self.clips[start : start + n]
+
+    found = {
+        kind: clips.judge_clips(Known(kind), n=750)
+        for kind in ("real", "still", "shuffled", "others")
+    }
+    real = found["real"]
+    assert real["frames"] < 2 and real["motion"] < 2.5 and real["same"] > 0.97
+    assert abs(real["speed"] - real["real"]["speed"]) < 0.05
+    assert found["still"]["speed"] < 1e-3 and found["still"]["motion"] > 20
+    assert found["shuffled"]["bend"] > 2 * real["bend"] and found["shuffled"]["motion"] > 5
+    assert found["others"]["same"] < 0.6 and found["others"]["frames"] < 2
+    assert "same" in str(real)
