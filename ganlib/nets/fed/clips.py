@@ -106,9 +106,9 @@ class MovedGenerator(_Moving):
 
     def forward(self, z, labels=None, times=None):
         times = self.times(z) if times is None else times
-        picture = super().forward(z[:, : self.content]).float()
-        theta = self.curve(z[:, self.content :], times).float().flatten(0, 1).view(-1, 2, 3)
-        theta = theta + torch.eye(2, 3, device=z.device)
+        picture = super().forward(z[:, : self.content]).to(z.dtype)  # of bf16, maps are too coarse
+        theta = self.curve(z[:, self.content :], times).to(z.dtype).flatten(0, 1).view(-1, 2, 3)
+        theta = theta + torch.eye(2, 3, device=z.device, dtype=z.dtype)
         pictures = picture.repeat_interleave(len(times), 0)
         grid = affine_grid(theta, pictures.shape, align_corners=False)
         frames = grid_sample(pictures + 1, grid, align_corners=False) - 1  # outside: black
