@@ -3,9 +3,11 @@
 import copy
 from dataclasses import replace
 
+import numpy
 import pytest
 import torch
 from conftest import same
+from PIL import Image
 
 import ganlib
 from ganlib import nets
@@ -213,3 +215,18 @@ def test_the_judge_on_clips_that_are_known():
     assert found["shuffled"]["bend"] > 2 * real["bend"] and found["shuffled"]["motion"] > 5
     assert found["others"]["same"] < 0.6 and found["others"]["frames"] < 2
     assert "same" in str(real)
+
+
+def test_a_film_shows_the_frames_one_after_another(data, tmp_path):
+    picture = clips.film(data.floats(slice(0, 6)), columns=3, scale=2)
+    picture.save(tmp_path / "clips.gif")
+    with Image.open(tmp_path / "clips.gif") as film:
+        assert film.n_frames == 8 and film.size[0] >= 3 * 2 * 28
+        seen = []
+        for i in range(8):
+            film.seek(i)
+            seen.append(torch.from_numpy(numpy.asarray(film.convert("L")).copy()))
+    x = data.images[0, 0, 5].repeat_interleave(2, 0).repeat_interleave(2, 1)
+    drawn = seen[5][:56, :56]
+    assert (drawn.float() - x.float()).abs().mean() < 3
+    assert b"generated" not in (tmp_path / "clips.gif").read_bytes().lower()

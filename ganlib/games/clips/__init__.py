@@ -1,7 +1,7 @@
 """Clips: pictures that move."""
 
-from .drawing import recipe
+from .drawing import film, recipe
 from .judging import judge_clips
 from .moving import gliding, pairs
 
-__all__ = ["gliding", "judge_clips", "pairs", "recipe"]
+__all__ = ["film", "gliding", "judge_clips", "pairs", "recipe"]

@@ -1,5 +1,6 @@
 """The game of clips: that of `small`, with one of three G's, and a D that sees all frames."""
 
+import io
 from dataclasses import dataclass
 
 from ... import nets
@@ -8,6 +9,8 @@ from ...game.look import Look, generated
 from ...game.schedules import Linear
 from ...machine.choices import one_of
 from ...run.recipes import Net, Recipe
+from ...show import film as films
+from ...show.pictures import show
 
 SHOWN = 8  # clips of a look
 
@@ -19,6 +22,20 @@ class Filmed(Recipe):
     def look(self, gan):
         clips = gan.sample(SHOWN)
         return Look(generated(clips.transpose(1, 2).flatten(0, 1)), clips.shape[2])
+
+
+def film(clips, columns=8, scale=2, title=None, milliseconds=120):
+    """Return clips `(N, C, T, H, W)` in [-1, 1], side by side, as an animated `Picture`, a GIF.
+
+    Each frame is shown for so many `milliseconds`, the last one for two seconds;
+    `.save("clips.gif")` writes it.
+    """
+    from PIL import Image
+
+    made = getattr(clips, "generated", False)
+    shown = [show(frame, columns, scale, made, title=title) for frame in clips.unbind(2)]
+    frames = [Image.open(io.BytesIO(picture.data)).quantize(64) for picture in shown]
+    return films.film(frames, "<clips>", milliseconds, f"film of {len(clips)} clips")
 
 
 KINDS = {  # how G draws a clip
