@@ -229,4 +229,15 @@ def test_a_film_shows_the_frames_one_after_another(data, tmp_path):
     x = data.images[0, 0, 5].repeat_interleave(2, 0).repeat_interleave(2, 1)
     drawn = seen[5][:56, :56]
     assert (drawn.float() - x.float()).abs().mean() < 3
-    assert b"generated" not in (tmp_path / "clips.gif").read_bytes().lower()
+    assert not picture.generated and b"generated" not in picture.data.lower()
+
+
+def test_other_times_are_slow_motion_and_say_that_they_are_generated(data):
+    gan = small(data).gan(0)
+    noise, times = gan.noise(3), torch.tensor([0.0, 0.5, 1.0, 12.0])
+    found = clips.at(gan, noise, times)
+    assert found.shape == (3, 1, 4, 28, 28)
+    assert torch.allclose(found[:, :, [0, 2]], gan.sample(noise=noise)[:, :, :2], atol=1e-5)
+    assert b"enerated" in clips.film(found).data
+    with pytest.raises(ValueError, match="FramesGenerator draws its frames all at once"):
+        clips.at(small(data, "frames").gan(0), noise, times)

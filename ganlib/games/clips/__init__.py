@@ -1,7 +1,7 @@
 """Clips: pictures that move."""
 
-from .drawing import film, recipe
+from .drawing import at, film, recipe
 from .judging import judge_clips
 from .moving import gliding, pairs
 
-__all__ = ["film", "gliding", "judge_clips", "pairs", "recipe"]
+__all__ = ["at", "film", "gliding", "judge_clips", "pairs", "recipe"]

@@ -3,8 +3,11 @@
 import io
 from dataclasses import dataclass
 
+import torch
+
 from ... import nets
 from ...game import losses
+from ...game.contract import evaluating
 from ...game.look import Look, generated
 from ...game.schedules import Linear
 from ...machine.choices import one_of
@@ -35,7 +38,19 @@ def film(clips, columns=8, scale=2, title=None, milliseconds=120):
     made = getattr(clips, "generated", False)
     shown = [show(frame, columns, scale, made, title=title) for frame in clips.unbind(2)]
     frames = [Image.open(io.BytesIO(picture.data)).quantize(64) for picture in shown]
-    return films.film(frames, "<clips>", milliseconds, f"film of {len(clips)} clips")
+    return films.film(frames, "<clips>", milliseconds, f"film of {len(clips)} clips", made)
+
+
+@torch.no_grad()
+def at(gan, noise, times):
+    """Return the clips of `noise (N, latent_dim)` at other `times (T',)` than 0, 1, ... T - 1,
+    `(N, C, T', H, W)`: half steps are slow motion. Raises ValueError for a G without times.
+    """
+    net = gan.net()
+    if not hasattr(net, "times"):
+        raise ValueError(f"{type(net).__name__} draws its frames all at once, at no other times")
+    with evaluating(net):
+        return generated(net(noise, times=times.to(noise)).clamp(-1, 1))
 
 
 KINDS = {  # how G draws a clip
