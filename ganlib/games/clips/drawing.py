@@ -37,7 +37,8 @@ def film(clips, columns=8, scale=2, title=None, milliseconds=120):
 
     made = getattr(clips, "generated", False)
     shown = [show(frame, columns, scale, made, title=title) for frame in clips.unbind(2)]
-    frames = [Image.open(io.BytesIO(picture.data)).quantize(64) for picture in shown]
+    frames = [Image.open(io.BytesIO(picture.data)) for picture in shown]
+    frames = [frame.quantize(16 if frame.mode == "L" else 64) for frame in frames]
     return films.film(frames, "<clips>", milliseconds, f"film of {len(clips)} clips", made)
 
 
