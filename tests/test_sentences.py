@@ -208,6 +208,8 @@ def test_the_live_picture_names_its_sentences(data):
     assert look.images.shape == (64, 1, 28, 28) and len(look.rows) == 8
     assert all(text in {words.spelled(x) for x in words.NUMBERS} for text in look.rows)
     assert torch.equal(look.images, recipe.look(gan).images)
+    with pytest.raises(ValueError, match="2 labels were given for 64 images; give n=2"):
+        gan.sample(labels=data.labels[:2])
 
 
 def test_sets_without_sentences_are_refused():

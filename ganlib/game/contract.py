@@ -89,7 +89,11 @@ def fitting(labels, n, G, device, examples=None):
         raise ValueError("labels were given, and this G takes none; build it with classes=...")
     labels, top = torch.as_tensor(labels, device=device), classes or 2**63 - 1
     labels = labels.expand(n) if labels.ndim == 0 else labels
-    if not classes and labels.ndim > 1 and len(labels) == n:
+    if not classes and labels.ndim > 1:
+        if len(labels) != n:
+            raise ValueError(
+                f"{len(labels)} labels were given for {n} images; give n={len(labels)}"
+            )
         return labels
     fits = labels.dtype == torch.int64 and labels.shape == (n,)
     if not fits or not 0 <= labels.min() <= labels.max() < top:
