@@ -71,7 +71,7 @@ def mismatched(fake, real, labels, count):
     return torch.cat([swapped, fake[count:]])
 
 
-def recipe(data, images=None, wrong=0.2, gamma=3.0, latent_dim=64):
+def recipe(data, images=None, wrong=0.2, gamma=3.0, latent_dim=32):
     """Return the `Worded` recipe for a set whose labels are sentences, such as `numbers()`.
 
     images: the length that the schedules are planned for, 80,000 by default. wrong: see `Worded`.
@@ -92,7 +92,7 @@ def recipe(data, images=None, wrong=0.2, gamma=3.0, latent_dim=64):
         objective=losses.relativistic,
         penalty=losses.approximate_r1_r2(gamma, 0.05),
         batch_size=50,
-        lr=Linear(((0, 1e-4), (images // 10, 2e-3), (images // 2, 2e-3), (images, 4e-5))),
+        lr=Linear(((0, 1e-4), (images // 10, 1e-3), (images // 2, 1e-3), (images, 4e-5))),
         betas=(0.0, 0.99),
         ema=Linear(((0, 0), (150_000, 15_000))),
         images=images,
