@@ -1,6 +1,6 @@
-"""Games that are no GAN from noise: pictures from pictures."""
+"""Games that are no GAN of pictures from noise: pictures from pictures, words, clips."""
 
-from . import enlarging, fidelity, photographs, upscaling
+from . import clips, enlarging, fidelity, photographs, upscaling, words
 from .kept import judge_translation, swaps
 from .printed import printed, scenes
 from .translation import KINDS, Kind, rate, source_classifier, translation
@@ -8,6 +8,7 @@ from .translation import KINDS, Kind, rate, source_classifier, translation
 __all__ = [
     "KINDS",
     "Kind",
+    "clips",
     "enlarging",
     "fidelity",
     "judge_translation",
@@ -19,4 +20,5 @@ __all__ = [
     "swaps",
     "translation",
     "upscaling",
+    "words",
 ]
