@@ -17,6 +17,7 @@ from .games.printed import DRAWN
 from .games.translation import KINDS
 from .games.words import commands as of_words
 from .judge.features import EXTRACTORS
+from .keep.checkpoint import newest
 from .machine.progress import Tolerant
 from .nets.fed.enlarging import INVENTED
 from .run import commands
@@ -203,14 +204,15 @@ def main(arguments=None):
 def _command(options):
     """Return the function that does what the options ask for, with the run's own game."""
     of_a_run = options.command in ("sample", "evaluate", "export")
-    for name, room in (("enlarge", enlarging_commands), ("words", of_words)):
-        if room.plays(options.folder) if of_a_run else getattr(options, "game", None) == name:
-            return getattr(room, options.command)
-    if getattr(options, "say", None) is not None:
+    if getattr(options, "say", None) is not None and not of_words.plays(options.folder):
+        newest(options.folder)  # raises where there is no run
         raise ValueError(
             f"--say {options.say!r} was given, and the run in {options.folder} knows no words; "
             "python -m ganlib train --game words trains one that does"
         )
+    for name, room in (("enlarge", enlarging_commands), ("words", of_words)):
+        if room.plays(options.folder) if of_a_run else getattr(options, "game", None) == name:
+            return getattr(room, options.command)
     translates = options.command != "upscale" and of_translations.meant(options)
     return getattr(of_translations, options.command) if translates else options.run
 

@@ -10,10 +10,11 @@ from conftest import same
 from PIL import Image
 
 import ganlib
-from ganlib import nets
+from ganlib import augment, nets
 from ganlib.data.images import as_float
 from ganlib.games import clips
 from ganlib.games.clips import judging, moving
+from ganlib.keep import page
 from ganlib.nets import rebuild
 from ganlib.nets.fed.clips import MOTION
 
@@ -241,3 +242,31 @@ def test_other_times_are_slow_motion_and_say_that_they_are_generated(data):
     assert b"enerated" in clips.film(found).data
     with pytest.raises(ValueError, match="FramesGenerator draws its frames all at once"):
         clips.at(small(data, "frames").gan(0), noise, times)
+
+
+@pytest.mark.parametrize("size", [16, 32])
+def test_other_sizes_and_what_is_refused(size, tmp_path):
+    images = torch.randint(0, 256, (20, 3, 4, size, size), dtype=torch.uint8)
+    data = ganlib.Images(images, name="noise")
+    for kind in ("frames", "moved", "path"):
+        gan = clips.recipe(data, kind, images=100).gan(0)
+        assert gan.sample(2).shape == (2, 3, 4, size, size) and gan.D(gan.sample(2)).shape == (2,)
+    with pytest.raises(page.NoPage, match="pictures \\(C, H, W\\) are drawn"):
+        page.page(gan.G, "clips", "notice")
+    digits = ganlib.Images(images[:, :, 0], name="colour")
+    with pytest.raises(ValueError, match="\\(1, 28, 28\\) is expected"):
+        clips.gliding(2, digits=digits)
+    augmented = replace(clips.recipe(data, images=100), augment=augment.colour_translation)
+    with pytest.raises(ValueError, match="clips cannot be augmented"):
+        next(iter(ganlib.train(augmented.gan(0), data, augmented, until=1, batch_size=10)))
+
+
+def test_maps_are_exact_under_autocast():
+    torch.manual_seed(0)
+    G = nets.MovedGenerator(20, SHAPE, (6, 4)).eval()
+    with torch.no_grad():
+        G.curve.layers[-1].weight.normal_(std=0.2)
+        z = torch.randn(4, 20)
+        with torch.autocast("cpu", torch.bfloat16):
+            coarse = G(z)
+    assert coarse.dtype == torch.float32 and (coarse - G(z)).abs().mean() < 0.02

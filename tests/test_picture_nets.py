@@ -21,7 +21,7 @@ def shaken(net, seed=0):
         for weight in net.parameters():
             weight += 0.1 * torch.randn(weight.shape, generator=noise, dtype=weight.dtype)
     if getattr(net, "attraction", None) is not None:
-        anchors, classes = net.attraction.anchors, net.classes
+        anchors, classes = net.attraction.anchors[:-1], net.classes
         codes = torch.randn(anchors.shape, generator=noise, dtype=anchors.dtype)
         codes *= anchors.shape[1] ** 0.5 / codes.norm(dim=1, keepdim=True)
         net.attraction.fill(codes, torch.arange(len(codes)) % classes if classes else None)
@@ -77,8 +77,8 @@ def attracted(z, anchors, own=None):
 def drawn(G, z, labels=None):
     """The images of a `PictureGenerator`, from its weights in the order of their use."""
     w, base = dict(G.named_parameters()), 7 if G.shape[1] % 7 == 0 else 4
-    if G.settings["anchors"]:
-        anchors, own = G.attraction.anchors, None
+    if G.settings.get("anchors"):
+        anchors, own = G.attraction.anchors[:-1], None
         if G.classes:
             own = [torch.arange(len(anchors)) % G.classes == label for label in labels]
         z = attracted(z, anchors, own)
@@ -252,32 +252,35 @@ def test_wrong_settings_say_what_is_expected(net, shape, count):
             rebuild.build({"net": net, "shape": shape, "latent_dim": 8, "categorical": 9})
 
 
-def test_anchors_that_are_not_there_draw_nothing():
+@pytest.mark.parametrize("classes", [0, 3])
+def test_anchors_that_are_not_there_draw_nothing(classes):
     """Before `fill`, with fewer codes than anchors, and for a label that has none; and noise of any
     length is drawn alike.
     """
     torch.manual_seed(0)
-    z = torch.randn(5, 8)
+    z = torch.randn(500, 8, dtype=torch.float64)
     plain = z * 8**0.5 / z.norm(dim=1, keepdim=True)
-    for classes in (0, 3):
-        layer = pictures.Attraction(8, 12, classes)
-        labels = torch.tensor([0, 1, 2, 0, 1]) if classes else None
-        assert torch.allclose(layer(z, labels), plain, atol=1e-5)
-        codes, own = plain[:2], torch.tensor([0, 1])
-        layer.fill(codes, own if classes else None)
-        short = pictures.Attraction(8, 2, classes)
-        short.fill(
-            torch.cat([codes, plain]), torch.tensor([0, 1, 0, 1, 0, 1, 2]) if classes else None
-        )
-        found = layer(z[:2], None if labels is None else labels[:2])
-        assert torch.allclose(
-            found, short(3 * z[:2], None if labels is None else labels[:2]), atol=1e-2
-        )
-        assert torch.allclose(found, plain[:2], atol=1e-2)  # an anchor stays where it is
-        layer.fill(codes[:1], own[:1] if classes else None)  # anew
-        assert not layer.anchors[1:].any()
+    labels = torch.arange(500) % 2 if classes else None
+    layer = pictures.Attraction(8, 12, classes).double()
+    assert not layer.filled and torch.allclose(layer(z, labels), plain, atol=1e-6)
+    codes, own = plain[:2], torch.tensor([0, 1]) if classes else None
+    layer.fill(codes, own)
+    short = pictures.Attraction(8, 2, classes).double()
+    short.fill(torch.cat([codes, plain]), None if own is None else torch.arange(502) % 2)
+    assert layer.filled and torch.allclose(layer(z, labels), short(3 * z, labels), atol=1e-5)
+    assert torch.allclose(layer(codes, own), codes, atol=1e-2)  # an anchor stays where it is
+    assert (layer(z, labels) - plain).abs().mean() > 0.1
+    if classes:
+        third = torch.full((500,), 2)
+        assert torch.allclose(layer(z, third), plain, atol=1e-5)
+    layer.fill(codes[:1], own[:1] if classes else None)  # anew
+    assert not layer.anchors[1:].any()
+
+
+def test_anchors_and_codes_of_infogan_do_not_go_together():
     with pytest.raises(ValueError, match="no room for codes"):
         nets.PictureGenerator(anchors=4, categorical=4)
+    assert "anchors" not in nets.PictureGenerator().settings  # as in runs before there were any
 
 
 # Page and ONNX

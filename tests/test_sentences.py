@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, softplus
 
 import ganlib
+from ganlib import nets
 from ganlib.__main__ import main
 from ganlib.games import words
 from ganlib.games.words import drawing
@@ -208,7 +209,7 @@ def test_the_live_picture_names_its_sentences(data):
     assert look.images.shape == (64, 1, 28, 28) and len(look.rows) == 8
     assert all(text in {words.spelled(x) for x in words.NUMBERS} for text in look.rows)
     assert torch.equal(look.images, recipe.look(gan).images)
-    with pytest.raises(ValueError, match="2 labels were given for 64 images; give n=2"):
+    with pytest.raises(ValueError, match="2 labels were given for 64 images; give as many"):
         gan.sample(labels=data.labels[:2])
 
 
@@ -275,7 +276,7 @@ def test_the_page_and_onnx_draw_what_g_draws(data, tmp_path):
     session = runtime.InferenceSession(content)
     (found,) = session.run(["images"], {"z": z.numpy(), "labels": rows.numpy()})
     assert torch.allclose(torch.from_numpy(found), expected, atol=1e-4)
-    with pytest.raises(ValueError, match="2 words were given, and G knows 28"):
+    with pytest.raises(page.NoPage, match="2 words were given, and G knows 28"):
         page.page(G, "numbers", "notice", ("", "ten"))
 
 
@@ -327,3 +328,57 @@ def test_one_types_into_the_page_and_it_draws(data, tmp_path, browser):
     other = typed("forty three", "48 images in")
     assert other != first and typed("FORTY-two", "48 images in") == first
     tab.close()
+
+
+def test_other_labels_than_sentences_are_refused(data):
+    recipe = small(data)
+    gan = recipe.gan(0)
+    rows = data.labels[:3].clone()
+    with pytest.raises(ValueError, match="this G is asked in words, and no run has given it any"):
+        gan.sample(3)
+    gan.check(data)
+    assert gan.sample(3, rows).shape == (3, 1, 28, 28)
+    for wrong in (rows + 50, rows.float(), rows[0], -rows):
+        with pytest.raises(ValueError, match="sentences, int64 \\(N, L\\) from 0 to 27, are exp"):
+            gan.sample(3, wrong)
+    for other in (ganlib.load("digits"), ganlib.Images(data.images)):
+        with pytest.raises(ValueError, match="sentences, int64"):
+            next(iter(ganlib.train(gan, other, recipe, until=2, batch_size=10)))
+    for share in (1.5, -0.1):
+        with pytest.raises(ValueError, match="a share from 0 to 1"):
+            replace(recipe, wrong=share)
+    for only in ([5], [100], [3.5]):
+        with pytest.raises(ValueError, match="10 to 99 is expected"):
+            words.numbers(2, only=only)
+    assert words.vocabulary("a red hat") == ("", "a", "hat", "red")
+
+
+def test_how_loud_a_sentence_is_is_a_setting(data):
+    recipe = small(data)
+    loud = replace(recipe, G=recipe.G.but(loud=None))
+    gan = loud.gan(0)
+    play(gan, data, loud, 2)
+    again = rebuild.build(rebuild.settings(gan.G), "G", gan.G.state_dict())
+    assert again.sentence.loud is None and gan.G_ema.sentence.loud is None
+
+
+def test_the_judge_knows_what_the_run_was_not_shown():
+    data = words.numbers(300, hidden=range(40, 60))
+    recipe = small(data)
+    gan = recipe.gan(0)
+    play(gan, data, recipe, 1)
+    judged = words.judge_words(gan, n=140)
+    assert set(judged) == {"shown", "hidden"}
+    with pytest.raises(ValueError, match="n=39 was given, and 70 numbers are shown"):
+        words.judge_words(gan, n=39)
+
+
+def test_a_strangers_sentence_or_clip_is_of_bounded_length(data):
+    G = small(data).G()
+    settings, weights = rebuild.settings(G), G.state_dict()
+    with pytest.raises(ValueError, match="at most 256 words"):
+        rebuild.build(settings | {"length": 2**20}, "G", weights)
+    G = nets.MovedGenerator(20, (1, 8, 28, 28), (6, 4))
+    clip, weights = rebuild.settings(G), G.state_dict()
+    with pytest.raises(ValueError, match="at most 256 words, and as many frames"):
+        rebuild.build(clip | {"shape": (1, 2**16, 28, 28)}, "G", weights)

@@ -174,13 +174,17 @@ def test_noise_is_drawn_to_codes_of_training_images(classes, anchors):
     play(gan, data, until=2)
     known = steps.codes(gan.codes, data.floats(slice(0, 40)))
     for net in (gan.G, gan.players["G"].average):
-        found = net.attraction.anchors
+        found = net.attraction.anchors[:-1]
         apart, nearest = torch.cdist(found[:40], known).min(1)
         assert apart.max() < 0.01 and len(set(nearest.tolist())) == min(anchors, 40)
         assert not found[40:].any()
         if classes:
-            own = net.attraction.others[:, :40].eq(0)
+            own = net.attraction.scores[:, : len(nearest)].eq(0)
             assert torch.equal(own.long().argmax(0), labels[nearest]) and (own.sum(0) == 1).all()
+    before = gan.G.attraction.anchors.clone()
+    other = ganlib.Images(data.images.flip(3), labels, data.classes, "mirrored")
+    GAME.check(gan, other)  # a run that goes on keeps the anchors that G was trained on
+    assert torch.equal(gan.G.attraction.anchors, before)
     plain = pair(classes=classes)
     assert plain.G.attraction is None and "anchors" not in "".join(plain.G.state_dict())
 

@@ -44,11 +44,12 @@ class WarmStart(Game):
             )
         if self.warm:
             gan.codes = _codes(data, gan.latent_dim, gan.device)
-            if getattr(gan.G, "attraction", None) is not None:
+            attraction = getattr(gan.G, "attraction", None)
+            if attraction is not None and not attraction.filled:
                 index = some_of(len(data), CODED).to(data.images.device)
                 known = codes(gan.codes, data.floats(index, gan.device))
                 labels = None if data.labels is None else data.labels[index].to(gan.device)
-                gan.G.attraction.fill(known, labels)
+                attraction.fill(known, labels)
 
     def step(self, gan, batches):
         if not self.warming(gan):

@@ -108,7 +108,10 @@ def card(config, metrics, history, files):
     elif pictures:
         use = f"photos = torch.rand(64, *{tuple(pictures)}) * 2 - 1  # yours, in [-1, 1]\n"
         use += "images = G(photos)"
-    if words := config["input"].get("words"):
+    shown = 'ganlib.show(images, generated=True).save("samples.png")'
+    if len(config["output"]["images"]) == 4:
+        shown = 'ganlib.games.clips.film(images[:8], generated=True).save("clips.gif")'
+    if (words := config["input"].get("words")) and config["class_names"]:
         a_sentence = " ".join(config["class_names"][-words:])
         use = "from ganlib.games import words\n"
         use += f"said = words.encode({[a_sentence]!r} * 64, G.config['class_names'], G.length)\n"
@@ -137,7 +140,7 @@ them; do not use them to deceive or to imitate a person.
 import torch, ganlib
 G = ganlib.load_generator(".")
 {use}
-ganlib.show(images, generated=True).save("samples.png")
+{shown}
 ```
 
 {by_hand}Files: {", ".join(files)}.

@@ -5,7 +5,7 @@ import html
 
 from torch import nn
 
-from ..nets.known import classes_of
+from ..nets.known import classes_of, length_of
 from .export import NOTICE
 from .page import page
 
@@ -49,6 +49,6 @@ def embed(gan, class_names=(), bits=8, height=420):
     G = copy.deepcopy(net).cpu().float().eval()
     numbers = [str(i) for i in range(classes_of(G))]
     names = class_names or getattr(G, "config", {}).get("class_names") or numbers
-    if hasattr(G, "length") and not names:  # its words
+    if length_of(G) and not names:  # its words
         names = (getattr(gan, "trained_on", None) or {}).get("classes") or ()
     return Embedded(page(G, "a generator", NOTICE, names, bits, plain=True), height)

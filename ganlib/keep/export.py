@@ -14,6 +14,7 @@ from ..machine.assets import FOLDER
 from ..machine.files import replace
 from ..machine.folder import path_of
 from ..machine.progress import readable, say
+from ..nets.known import length_of
 from ..nets.rebuild import build
 from ..nets.rebuild import settings as settings_of
 from ..show.looks import drawn
@@ -207,7 +208,7 @@ def _config(gan, name, license):
         "license": license,
         "notice": getattr(gan.G, "notice", NOTICE),
         "generator": settings_of(gan.G),
-        "class_names": names if gan.classes or hasattr(gan.G, "length") else [],
+        "class_names": names if gan.classes or length_of(gan.G) else [],
         "trained_on": trained,
         "steps": gan.step,
         "images_seen": gan.images_seen,
@@ -222,7 +223,7 @@ def _config(gan, name, license):
 def _input(gan):
     if pictures := fed(gan.G):
         return {"pictures": list(pictures), "labels": None}
-    said = {"words": gan.G.length} if hasattr(gan.G, "length") else {}
+    said = {"words": length_of(gan.G)} if length_of(gan.G) else {}
     return {"z": [gan.latent_dim], "labels": gan.classes or None} | said
 
 

@@ -15,6 +15,7 @@ from importlib.resources import files
 import torch
 
 from ..machine.progress import readable
+from ..nets.known import length_of
 
 
 class NoPage(ValueError):
@@ -30,10 +31,10 @@ def page(G, title, notice, class_names=(), bits=16, plain=False):
     class_names: of a conditional G; of one that is asked in words, these, beginning with "".
     plain: whether to leave out heading and notice, for a page within another.
     """
-    length = getattr(G, "length", 0)
-    if length and len(class_names) != G.settings["words"]:
-        count = f"{len(class_names)} words were given, and G knows {G.settings['words']}"
-        raise ValueError(f"{count}: class_names=data.classes")
+    if len(G.shape) != 3:
+        raise NoPage(f"pictures (C, H, W) are drawn, and G draws {tuple(G.shape)}")
+    if (length := length_of(G)) and len(class_names) != (n := G.settings["words"]):
+        raise NoPage(f"{len(class_names)} words were given, and G knows {n}: class_names=...")
     operations, weights, output = program(G)
     packed = base64.b64encode(b"".join(pack(weight, bits) for weight in weights)).decode()
     content = {
@@ -93,7 +94,7 @@ def example(G, n=1):
     if G.latent_dim is None:
         return (2 * torch.rand(n, *fed(G), generator=draws) - 1,)
     z = torch.randn(n, G.latent_dim, generator=draws)
-    if length := getattr(G, "length", 0):
+    if length := length_of(G):
         return z, torch.arange(1, n * length + 1).view(n, length) % G.settings["words"]
     return (z, torch.arange(n) % G.classes) if getattr(G, "classes", 0) else (z,)
 

@@ -46,3 +46,8 @@ def classes_of(net, named="classes"):
     settings = getattr(net, "settings", None)
     classes = getattr(net, named, settings.get(named) if isinstance(settings, dict) else 0)
     return classes if type(classes) is int else 0
+
+
+def length_of(net):
+    """Return how many words the longest sentence has that a net is asked in; 0 for other nets."""
+    return net.length if ours(net) and hasattr(net, "sentence") else 0

@@ -16,6 +16,8 @@ from torch.nn.functional import embedding, interpolate, leaky_relu, linear, rms_
 from .compact import Fold, Mean, Places, ResizeConv2d, same_size
 from .layers import Discriminator, Generator, Verdict, as_dcgan, as_he, scale, widths_of
 
+OUT = -99.0  # a score that softmax makes 0
+
 
 class PictureGenerator(Generator):
     """The G for pictures: it maps noise `(N, latent_dim)` to images `(N, *shape)`, about -1 to 1.
@@ -39,7 +41,8 @@ class PictureGenerator(Generator):
             raise ValueError(
                 "noise that is drawn to anchors has no room for codes; give one of the two"
             )
-        super().__init__(latent_dim, shape, classes, categorical, widths=widths, anchors=anchors)
+        own = {"anchors": anchors} if anchors else {}  # without: as runs before there were any
+        super().__init__(latent_dim, shape, classes, categorical, widths=widths, **own)
         self.attraction = Attraction(latent_dim, anchors, classes) if anchors else None
 
         def stage(conv, inputs, width):
@@ -107,38 +110,44 @@ class Attraction(nn.Module):
     drawn as both at once, one over the other. The noise is brought to length sqrt(latent_dim), and
     so is the mean of the anchors, weighted by softmax of their scalar products with it, the
     likelihood of normal noise of variance 1 around each: one step of mean shift (Cheng 1995). What
-    is returned is STRENGTH of that mean and the rest of the noise, of the same length. The anchors
-    are set by `fill`; before, and where `count` is more than there are, they are 0 and draw
-    nothing. With `classes` noise is drawn to the anchors of its label, where that has any.
+    is returned is STRENGTH of that mean and the rest of the noise, of the same length. `fill` sets
+    the anchors, at most `count`; before, nothing is drawn. With `classes` noise is drawn to the
+    anchors of its label, where that has any.
     """
 
     STRENGTH = 0.4
 
     def __init__(self, latent_dim, count, classes=0):
         super().__init__()
-        self.register_buffer("anchors", torch.zeros(count, latent_dim))
-        self.register_buffer("others", torch.zeros(classes, count) if classes else None)
+        # behind the anchors is one more, which is always 0: noise that has no other goes nowhere
+        self.register_buffer("anchors", torch.zeros(count + 1, latent_dim))
+        self.register_buffer("scores", torch.full((max(classes, 1), count + 1), OUT))
+        self.scores[:, -1] = 0
+        self.classes = classes
         self.register_buffer("strength", torch.tensor([self.STRENGTH]), persistent=False)
+
+    @property
+    def filled(self):
+        """Whether there are anchors."""
+        return self.anchors.any()
 
     @torch.no_grad()
     def fill(self, codes, labels=None):
         """Take the first of `codes (M, latent_dim)`, and their `labels (M,)`, as anchors."""
-        codes = codes[: len(self.anchors)]
-        self.anchors.zero_()[: len(codes)] = codes
-        if self.others is not None:
-            apart = (
-                labels[: len(codes)]
-                != torch.arange(len(self.others), device=labels.device)[:, None]
-            )
-            self.others.zero_()[:, : len(codes)] = -99.0 * apart
+        n = min(len(codes), len(self.anchors) - 1)
+        self.anchors.zero_()[:n] = codes[:n]
+        own = torch.ones(len(self.scores), n, dtype=torch.bool, device=codes.device)
+        if self.classes:
+            own = labels[:n] == torch.arange(self.classes, device=codes.device)[:, None]
+        self.scores.fill_(OUT)[:, :n] = OUT * ~own
+        self.scores[:, -1] = OUT * own.any(1)
 
     def forward(self, z, labels=None):
         size = z.shape[1:]
         z = rms_norm(z, size, eps=1e-6)
-        near = linear(z, self.anchors)
-        if self.others is not None:
-            near = near + embedding(labels, self.others)
-        mean = rms_norm(linear(near.softmax(1), self.anchors.T), size, eps=1e-6)
+        scores = embedding(labels, self.scores) if self.classes else self.scores
+        near = (linear(z, self.anchors) + scores).softmax(1)
+        mean = rms_norm(linear(near, self.anchors.T), size, eps=1e-6)
         return rms_norm(self.strength * mean + (1 - self.strength) * z, size, eps=1e-6)
 
 

@@ -10,6 +10,7 @@ from . import NETS
 from .foreign import plain
 
 LARGEST = 2**16  # of the sizes of an image
+MOST = 256  # words of a sentence, and frames of a clip: no weight bounds them
 
 
 def settings(net):
@@ -51,6 +52,8 @@ def _check(keywords, count):
     shape = keywords.get("shape", (1, 28, 28))
     if not all(type(size) is int and 1 <= size <= LARGEST for size in shape):
         raise ValueError(f"whole numbers from 1 to {LARGEST:,} are expected in shape")
+    if any(type(size) is int and size > MOST for size in (keywords.get("length", 0), *shape[1:-2])):
+        raise ValueError(f"at most {MOST} words, and as many frames, are expected")
     wholes = "extra", "blocks", "width", "classes", "answers", "categorical", "latent_dim"
     for name in (*wholes, "channels", "anchors", "words", "length", "said"):
         value, most = keywords.get(name, 0), count if name in ("extra", "blocks") else 2**31

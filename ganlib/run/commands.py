@@ -166,6 +166,11 @@ def _data_of(options, trained_on):
         source |= {
             key: value for key in ("size", "fit") if (value := getattr(options, key)) is not None
         }
+    if source and "drawn" in source:
+        raise ValueError(
+            f"the run in {options.folder} was trained on {name!r}, which no command judges; in "
+            "Python games.clips.judge_clips(gan) does, or what else belongs to its game"
+        )
     if source is None or ("fit" in source and not Path(source["name"]).exists()):
         gone = f"which were in {source['name']}" if source else "and does not say where they were"
         raise ValueError(

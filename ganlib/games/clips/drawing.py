@@ -8,7 +8,8 @@ import torch
 from ... import nets
 from ...game import losses
 from ...game.contract import evaluating
-from ...game.look import Look, generated
+from ...game.look import Look
+from ...game.look import generated as marked
 from ...game.schedules import Linear
 from ...machine.choices import one_of
 from ...run.recipes import Net, Recipe
@@ -22,20 +23,27 @@ SHOWN = 8  # clips of a look
 class Filmed(Recipe):
     """A `Recipe` for clips: a look has a clip in each row, frame by frame."""
 
+    def check(self, gan, data):
+        """Raise ValueError where the players cannot play this game on `data`."""
+        if self.augment is not None:
+            raise ValueError("clips cannot be augmented; take augment=None")
+        super().check(gan, data)
+
     def look(self, gan):
         clips = gan.sample(SHOWN)
-        return Look(generated(clips.transpose(1, 2).flatten(0, 1)), clips.shape[2])
+        return Look(marked(clips.transpose(1, 2).flatten(0, 1)), clips.shape[2])
 
 
-def film(clips, columns=8, scale=2, title=None, milliseconds=120):
+def film(clips, columns=8, scale=2, title=None, milliseconds=120, generated=None):
     """Return clips `(N, C, T, H, W)` in [-1, 1], side by side, as an animated `Picture`, a GIF.
 
     Each frame is shown for so many `milliseconds`, the last one for two seconds;
-    `.save("clips.gif")` writes it.
+    `.save("clips.gif")` writes it. `generated`: whether the file says that a GAN made them; by
+    default it does for what `gan.sample` returned.
     """
     from PIL import Image
 
-    made = getattr(clips, "generated", False)
+    made = getattr(clips, "generated", False) if generated is None else generated
     shown = [show(frame, columns, scale, made, title=title) for frame in clips.unbind(2)]
     frames = [Image.open(io.BytesIO(picture.data)) for picture in shown]
     frames = [frame.quantize(16 if frame.mode == "L" else 64) for frame in frames]
@@ -51,7 +59,7 @@ def at(gan, noise, times):
     if not hasattr(net, "times"):
         raise ValueError(f"{type(net).__name__} draws its frames all at once, at no other times")
     with evaluating(net):
-        return generated(net(noise, times=times.to(noise)).clamp(-1, 1))
+        return marked(net(noise, times=torch.as_tensor(times).to(noise)).clamp(-1, 1))
 
 
 KINDS = {  # how G draws a clip

@@ -47,6 +47,8 @@ def pairs(n=12_000, seed=0, digits=None, held_out=False):
 def _chosen(n, digits, held_out, draws):
     """Return (the digits, the places of `n` of them)."""
     digits = load("digits") if digits is None else digits
+    if tuple(digits.shape) != (1, 28, 28):
+        raise ValueError(f"digits of {tuple(digits.shape)} were given; (1, 28, 28) is expected")
     first, last = (len(digits) - HELD, len(digits)) if held_out else (0, len(digits) - HELD)
     if not first < last or first < 0:
         raise ValueError(f"{len(digits)} digits were given; more than {HELD:,} are expected")

@@ -20,7 +20,7 @@ from .handwriting import WORDS, numbers
 from .judging import judge_words
 from .vocabulary import encode
 
-OTHERS = "recipe", "augment", "conditional", "to", "size"  # options that this game has no use for
+OTHERS = ("recipe", "augment", "conditional", "to", "size", "fallback")  # of no use to this game
 
 
 def plays(folder):
@@ -45,11 +45,10 @@ def train(options):
     first, out, until = processes.place()[0] == 0, path_of(options.out), options.steps
     if options.until:
         until = options.until
-    data = numbers()
+    data = numbers().to(device)
     game = planned(lambda images: recipe(data, images), until, data, out, options.batch_size)
     torch.manual_seed(options.seed)
     gan, now = game.gan(options.seed).to(device), None
-    data = data.to(device)
     resume(out, gan)
     for now in training.train(  # noqa: B007
         gan,
@@ -91,7 +90,8 @@ def sample(options):
     gan = exporting.rebuild(options.folder)
     labels = None
     if options.say is not None:
-        labels = encode([options.say] * options.n, WORDS, gan.G.length)
+        words = (gan.trained_on or {}).get("classes") or WORDS
+        labels = encode([options.say] * options.n, words, gan.G.length)
     images = gan.sample(options.n, labels)
     show(images, generated=True, title=options.say).save(options.out)
     say(f"{options.out}: {options.n} images drawn by the run in {options.folder}")
@@ -100,7 +100,15 @@ def sample(options):
 
 def evaluate(options):
     """Judge a run on the numbers that it was shown, and on those that were hidden from it."""
+    for name in ("data", "size", "fit", "extractor"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name} was given, and numbers in words are judged in one way")
     gan = exporting.rebuild(options.folder).to(setup(0))
+    if tuple((gan.trained_on or {}).get("classes") or ()) != WORDS:
+        raise ValueError(
+            f"the run in {options.folder} draws other sentences than numbers in words, which "
+            "nothing here reads"
+        )
     say(judge_words(gan, n=options.n or 1000))
     return 0
 

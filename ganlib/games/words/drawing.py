@@ -6,6 +6,7 @@ import torch
 
 from ... import nets
 from ...game import losses
+from ...game.contract import sentences
 from ...game.look import Look, generated
 from ...game.moves import d_move
 from ...game.schedules import Linear
@@ -28,6 +29,16 @@ class Worded(Recipe):
 
     wrong: float = 0.2
     words: tuple = ()
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 <= self.wrong <= 1:
+            raise ValueError(f"wrong={self.wrong} was given; a share from 0 to 1 is expected")
+
+    def check(self, gan, data):
+        """Raise ValueError where the players cannot play this game on `data`."""
+        sentences(data.labels, gan.G)
+        super().check(gan, data)
 
     def d_moves(self, gan, batches):
         if not self.wrong:
@@ -58,8 +69,8 @@ class Worded(Recipe):
 
 def mismatched(fake, real, labels, count):
     """Return the fakes, the first `count` of them replaced by real pictures that belong to other
-    sentences: that of the next image, or of the next after it that says something else. Where all
-    say the same, the fakes stay.
+    sentences: that of the next of eight images that says something else. Where all eight say the
+    same, the fake stays.
     """
     other, place = torch.zeros_like(labels[:count, 0], dtype=torch.bool), None
     place = torch.arange(count, device=labels.device)

@@ -42,12 +42,15 @@ def numbers(n=20_000, seed=0, hidden=HIDDEN, only=None, digits=None):
     pictures. Raises ValueError where no number is left.
     """
     n = whole("n", n)
-    kept = torch.tensor([x for x in (NUMBERS if only is None else only) if x not in hidden])
+    wanted = [x for x in (NUMBERS if only is None else only) if x not in set(hidden)]
+    for x in wanted:
+        spelled(x)  # raises for a number that has no words here
+    kept = torch.tensor(wanted)
     if len(kept) == 0:
         raise ValueError("all numbers are hidden; leave some out of hidden=...")
     draws = torch.Generator().manual_seed(seed)
     which = kept[torch.randint(len(kept), (n,), generator=draws)]
-    loaded = {"drawn": "numbers", "n": n, "seed": seed}
+    loaded = {"drawn": "numbers", "n": n, "seed": seed, "hidden": sorted(hidden)}
     return Images(written(which, draws, digits), ROWS[which - 10], WORDS, "numbers", loaded=loaded)
 
 

@@ -26,9 +26,11 @@ class Said(dict):
 
 
 @torch.no_grad()
-def judge_words(gan, hidden=HIDDEN, n=1000, seed=1):
+def judge_words(gan, hidden=None, n=1000, seed=1):
     """Judge a G of `numbers`: return a `Said`, a dict with "shown" and, where numbers are hidden,
     "hidden".
+
+    hidden: the numbers that G was never shown, by default those of its run.
 
     Each holds `right`, the share of `n` pictures that the digit classifier reads as the number that
     was asked for, and its Wilson 95 % `interval`; `diversity`, the mean distance between two
@@ -37,6 +39,9 @@ def judge_words(gan, hidden=HIDDEN, n=1000, seed=1):
     pictures over that of others, of the features of single digits; and `real`, the same of real
     pictures. Features are those of the digit classifier, 64 numbers for each half.
     """
+    if hidden is None:
+        loaded = (getattr(gan, "trained_on", None) or {}).get("loaded") or {}
+        hidden = loaded.get("hidden", HIDDEN)
     groups = {"shown": [x for x in NUMBERS if x not in hidden], "hidden": list(hidden)}
     judged = Said()
     for name, group in groups.items():

@@ -11,6 +11,7 @@ def vocabulary(sentences):
     A sentence is words with spaces between them; capitals do not count. Raises ValueError where
     there is no word.
     """
+    sentences = [sentences] if isinstance(sentences, str) else sentences
     words = sorted({word for sentence in sentences for word in _split(sentence)})
     if not words:
         raise ValueError("sentences without a word were given; one word at least is expected")

@@ -12,18 +12,21 @@ from torch import nn
 from torch.nn.functional import affine_grid, grid_sample
 
 from ..compact import CompactDiscriminator, CompactGenerator
+from ..layers import scale
 
-WIDTHS = 48, 64  # of D: all frames at once want more at the first size
 MOTION = 16  # numbers of noise that decide how something moves
 
 
 class ClipDiscriminator(CompactDiscriminator):
     """The D for clips `(N, C, T, H, W)`: `CompactDiscriminator`, which is shown the frames as
-    channels.
+    channels. By default it has 48 channels at the first size, 16 more at each further one.
     """
 
-    def __init__(self, shape=(1, 8, 28, 28), widths=WIDTHS):
+    def __init__(self, shape=(1, 8, 28, 28), widths=None):
         channels, frames, *size = shape
+        if widths is None:
+            _, halvings = scale((channels, *size), at_least=1)
+            widths = tuple(min(128, 48 + 16 * i) for i in range(halvings))
         super().__init__((channels * frames, *size), widths)
         self.settings = {"shape": tuple(shape), "widths": tuple(widths)}
 
@@ -110,8 +113,9 @@ class MovedGenerator(_Moving):
         theta = self.curve(z[:, self.content :], times).to(z.dtype).flatten(0, 1).view(-1, 2, 3)
         theta = theta + torch.eye(2, 3, device=z.device, dtype=z.dtype)
         pictures = picture.repeat_interleave(len(times), 0)
-        grid = affine_grid(theta, pictures.shape, align_corners=False)
-        frames = grid_sample(pictures + 1, grid, align_corners=False) - 1  # outside: black
+        with torch.autocast(z.device.type, enabled=False):
+            grid = affine_grid(theta, pictures.shape, align_corners=False)
+            frames = grid_sample(pictures + 1, grid, align_corners=False) - 1  # outside: black
         return frames.unflatten(0, (len(z), len(times))).transpose(1, 2)
 
 

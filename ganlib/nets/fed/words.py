@@ -64,9 +64,12 @@ class WordsGenerator(CompactGenerator):
     `Sentence` makes of the words: `said` numbers, each of LOUD times the size of the noise's.
 
     `words`: how many words there are, with 0, which is none. `length`: of the longest sentence.
+    `loud`: how large its numbers are, None for no limit.
     """
 
-    def __init__(self, latent_dim=64, shape=(1, 28, 28), widths=None, words=2, length=2, said=64):
+    def __init__(
+        self, latent_dim=64, shape=(1, 28, 28), widths=None, words=2, length=2, said=64, loud=LOUD
+    ):
         super().__init__(latent_dim + said, shape, widths)
         self.settings = {
             "latent_dim": latent_dim,
@@ -75,9 +78,10 @@ class WordsGenerator(CompactGenerator):
             "words": words,
             "length": length,
             "said": said,
+            "loud": loud,
         }
         self.latent_dim, self.length = latent_dim, length
-        self.sentence = Sentence(words, said, LOUD)
+        self.sentence = Sentence(words, said, loud)
         del self.classes  # its labels are no classes
 
     def forward(self, z, labels):
