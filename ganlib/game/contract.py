@@ -85,10 +85,7 @@ def fitting(labels, n, G, device, examples=None):
         if classes:
             return torch.arange(n, device=device) % classes
         if examples is None and length_of(G):
-            raise ValueError(
-                "this G is asked in words, and no run has given it any yet; give "
-                "labels=games.words.encode(texts, words, G.length)"
-            )
+            foreign("fed.words").sentences(None, G)
         return None if examples is None else examples[torch.arange(n) % len(examples)].to(device)
     asked = length_of(G)  # in words
     takes = classes or asked or examples is not None
@@ -96,14 +93,11 @@ def fitting(labels, n, G, device, examples=None):
         raise ValueError("labels were given, and this G takes none; build it with classes=...")
     labels, top = torch.as_tensor(labels, device=device), classes or 2**63 - 1
     if asked:
-        sentences(labels, G)
+        foreign("fed.words").sentences(labels, G)
     labels = labels.expand(n) if labels.ndim == 0 else labels
     if not classes and labels.ndim > 1:
         if len(labels) != n:
-            raise ValueError(
-                f"{len(labels)} labels were given for {n} images; give as many (n=..., or so many "
-                "rows of noise)"
-            )
+            raise ValueError(f"{len(labels)} labels were given for {n} images; give as many")
         return labels
     fits = labels.dtype == torch.int64 and labels.shape == (n,)
     if not fits or not 0 <= labels.min() <= labels.max() < top:
@@ -112,18 +106,6 @@ def fitting(labels, n, G, device, examples=None):
             f"were given; int64 ({n},) from 0 to {top - 1} are expected"
         )
     return labels
-
-
-def sentences(rows, net):
-    """Raise ValueError unless `rows` are sentences that a net is asked in, int64 (N, L)."""
-    most = net.settings["words"] - 1
-    fits = rows is not None and rows.dtype == torch.int64 and rows.ndim == 2 and rows.numel()
-    if not fits or not 0 <= rows.min() <= rows.max() <= most:
-        given = "none" if rows is None else f"{rows.dtype} {tuple(rows.shape)}"
-        raise ValueError(
-            f"labels {given} were given; sentences, int64 (N, L) from 0 to {most}, are expected: "
-            "games.words.encode(texts, words, length) makes them"
-        )
 
 
 def shared_out(counts, n, device):

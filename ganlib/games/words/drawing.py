@@ -6,11 +6,11 @@ import torch
 
 from ... import nets
 from ...game import losses
-from ...game.contract import sentences
 from ...game.look import Look, generated
 from ...game.moves import d_move
 from ...game.schedules import Linear
 from ...machine.randomness import some_of
+from ...nets.fed.words import sentences
 from ...run.recipes import Net, Recipe
 from .vocabulary import said
 

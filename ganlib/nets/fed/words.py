@@ -106,3 +106,15 @@ class WordsDiscriminator(CompactDiscriminator):
         with torch.autocast(places.device.type, enabled=False):  # as `Verdict` does, for penalties
             places = places.to(self.verdict.linear.weight.dtype)
             return self.verdict(places) + (self.sentence(labels) * places).sum(1)
+
+
+def sentences(rows, net):
+    """Raise ValueError unless `rows` are sentences that a net is asked in, int64 (N, L)."""
+    most = net.settings["words"] - 1
+    fits = rows is not None and rows.dtype == torch.int64 and rows.ndim == 2 and rows.numel()
+    if not fits or not 0 <= rows.min() <= rows.max() <= most:
+        given = "none" if rows is None else f"{rows.dtype} {tuple(rows.shape)}"
+        raise ValueError(
+            f"labels {given} were given; sentences, int64 (N, L) from 0 to {most}, are expected: "
+            "games.words.encode(texts, words, length) makes them"
+        )
