@@ -166,7 +166,7 @@ def judge_enlarging(enlargers, held_out, others=None, scale=None, n=2000, extrac
 
 @torch.no_grad()
 def read_small(enlargers, digits, scale=None):
-    """Enlarge digits that were small from the beginning, and let the digit classifier read them:
+    """Enlarge digits of which no large version exists, and let the digit classifier read them:
     return a `Fidelity` of `read` alone, since nobody knows the large ones.
 
     digits: `Images` (N, 1, h, w) with labels, that fill their frame, as `small_digits` does. The

@@ -1,5 +1,5 @@
 """What super-resolution is tried on beside digits: patches of photographs in their own resolution,
-and digits that were small from the beginning.
+and digits of another origin, 8 x 8 pixels, whose large versions nobody kept.
 """
 
 import math
@@ -169,7 +169,8 @@ def of_file(content):
 
 def small_digits():
     """Return scikit-learn's 1,797 digits of 8 x 8 pixels (Alpaydin & Kaynak 1998), an `Images`:
-    scanned by others, and not shrunk by us. Raises ImportError where scikit-learn is missing.
+    written, scanned and shrunk by others (bitmaps of 32 x 32, whose 4 x 4 squares were counted).
+    Raises ImportError where scikit-learn is missing.
     """
     try:
         from sklearn.datasets import load_digits
