@@ -98,7 +98,14 @@ def recipe(data, images=None, wrong=0.2, gamma=3.0, latent_dim=32):
     return Worded(
         name="words",
         source="Reed et al. 2016, on the nets and the game of `small`",
-        G=Net(nets.WordsGenerator, latent_dim=latent_dim, shape=shape, words=words, length=length),
+        G=Net(
+            nets.WordsGenerator,
+            latent_dim=latent_dim,
+            shape=shape,
+            words=words,
+            length=length,
+            said=32,
+        ),
         D=Net(nets.WordsDiscriminator, shape=shape, words=words),
         objective=losses.relativistic,
         penalty=losses.approximate_r1_r2(gamma, 0.05),
