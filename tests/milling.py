@@ -13,12 +13,22 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TRANSLATED = sorted((ROOT / "notebooks").glob("zh/*.ipynb"))
 NAMED = {path.stem[3:]: path for path in NOTEBOOKS}
 FIRST, PLANE, MODERN = (NAMED[name] for name in ("first_gan", "two_dimensions", "modern_gan"))
-CHOOSE, JUDGE, OWN = (NAMED[name] for name in ("choose_the_digit", "judge", "your_images"))
+CHOOSE, JUDGE, OWN, TURN, SAY = (
+    NAMED[name]
+    for name in (
+        "choose_the_digit",
+        "judge",
+        "your_images",
+        "pictures_from_pictures",
+        "words_and_motion",
+    )
+)
 SHORT = {"STEPS": 60, "BATCH": 20, "QUICK": 200}
 LATER = {"IMAGES": 300, "SAMPLES": 200}
 # what makes any notebook short, by the names that they share
 SHORTEST = LATER | {
     "STEPS": 60,
+    "CLIPS": 300,
     "QUICK": 200,
     "SEEDS": 1,
     "BAKE_IMAGES": 100,

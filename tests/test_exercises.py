@@ -494,6 +494,47 @@ WRONG = {  # what people write, and what they should be told
         ("torch.zeros(len(groups), dtype=torch.bool)", "Nothing is kept back"),
         ("groups.unique()", "one yes or no for each image is expected"),
     ],
+    "cycle_error": [
+        ("(there(back(pictures)) - pictures).abs().mean()", "The order is wrong"),
+        ("(there(pictures) - pictures).abs().mean()", "nothing comes back"),
+        ("(back(there(pictures)) - pictures).square().mean()", "the absolute one is asked for"),
+        ("(back(there(pictures)) - pictures).mean()", "errors of both signs cancel"),
+    ],
+    "decibels": [
+        ("10 * torch.log10(2 / (image - true).square().mean())", "it counts squared"),
+        ("10 * torch.log10(255**2 / (image - true).square().mean())", "The peak is 255 for bytes"),
+        ("10 * torch.log(4 / (image - true).square().mean())", "The logarithm of base 10"),
+    ],
+    "mixed": [
+        ("{k: alpha * first[k] + (1 - alpha) * second[k] for k in first}", "shares are exchanged"),
+        ("{k: first[k] + alpha * second[k] for k in first}", "have to add up to 1"),
+        (
+            "\n    for k in first:\n        first[k].mul_(1 - alpha).add_(second[k] * alpha)"
+            "\n    return first",
+            "changed in place",
+        ),
+        ("list(first.values())", "gives no dict; one with"),
+    ],
+    "swapped": [
+        ("sentences.roll(1, 0)", "the picture before"),
+        ("sentences.roll(-1, 1)", "The order of the words"),
+        ("sentences.flip(0)", "turns the order around"),
+        ("sentences[1:]", "is expected"),
+    ],
+    "quiet": [
+        ("loud * vectors / vectors.norm(dim=1, keepdim=True)", "root of the *mean* square"),
+        ("loud * vectors / vectors.square().mean().sqrt()", "the mean of each row"),
+        ("loud * vectors", "multiplied only"),
+        ("loud * vectors / vectors.square().mean(1, keepdim=True)", "The root is missing"),
+    ],
+    "variety": [
+        ("torch.cdist(pictures, pictures).mean()", "distance to itself"),
+        (
+            "torch.cdist(pictures, pictures).square().sum() / len(pictures) / (len(pictures) - 1)",
+            "the squared distance",
+        ),
+        ("pictures.std(0).mean()", "the spread of the pixels"),
+    ],
 }
 HELP = """
 def H(p):
@@ -671,6 +712,12 @@ RIGHT = {  # other ways than the notebooks'
         " for g in groups.tolist()], dtype=torch.bool)",
     ],
     "copied": ["sum(to_training < to_kept_back) / len(to_training)"],
+    "cycle_error": ["torch.nn.functional.l1_loss(back(there(pictures)), pictures)"],
+    "decibels": ["20 * math.log10(2) - 10 * math.log10(((image - true) ** 2).mean())"],
+    "swapped": ["torch.roll(sentences, -1, dims=0)", "sentences[[*range(1, len(sentences)), 0]]"],
+    "quiet": ["loud * vectors * vectors.shape[1] ** 0.5 / vectors.norm(dim=1, keepdim=True)"],
+    "variety": ["torch.nn.functional.pdist(pictures).mean()"],
+    "mixed": ["{k: torch.lerp(first[k], second[k], alpha) for k in first}"],
 }
 
 

@@ -1,5 +1,6 @@
-"""Notebooks 02 to 06 as people meet them: run by papermill, again, cut off by a signal, driven."""
+"""Notebooks 02 to 08 as people meet them: run by papermill, again, cut off by a signal, driven."""
 
+import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,8 @@ from milling import (
     NOTEBOOKS,
     OWN,
     PLANE,
+    SAY,
+    TURN,
     cells,
     mill,
     nbval,
@@ -39,6 +42,7 @@ TESTED = (
 OTHERS = [path for path in NOTEBOOKS if path not in TESTED]
 
 
+WITH_CONTROLS = CHOOSE, JUDGE, TURN, SAY
 others = pytest.mark.parametrize("path", OTHERS, ids=[path.stem for path in OTHERS])
 
 
@@ -51,7 +55,7 @@ def test_the_later_notebooks(path, tmp_path):
     )
     assert "unknown parameter" not in done.stderr.lower()
     trained(done, tmp_path / "out.ipynb", again=False)
-    assert "widgets" not in read(tmp_path / "out.ipynb").metadata or path in (CHOOSE, JUDGE)
+    assert "widgets" not in read(tmp_path / "out.ipynb").metadata or path in WITH_CONTROLS
 
 
 @pytest.mark.slow
@@ -73,7 +77,7 @@ def trained(done, out, again):
         pictures = [o for o in cell.outputs if "image/png" in o.get("data", {})]
         lines = [o for o in cell.outputs if "text/html" in o.get("data", {})]
         assert len(pictures) == len(lines) == 1
-        assert "00 images, at step" in lines[0].data["text/plain"]
+        assert re.search(r"\b[1-9]\d+ images, at step", lines[0].data["text/plain"])
         assert ("this run is finished" in lines[0].data["text/plain"]) == again
 
 
@@ -234,3 +238,12 @@ def test_a_papermill_run_that_is_signalled_goes_on_to_the_same_end(tmp_path, whi
         pass
     cut, whole = (checkpoint.newest(tmp_path / name)["state"] for name in ("cut", "whole"))
     assert same({**cut, "history": 0}, {**whole, "history": 0})
+
+
+@pytest.mark.slow
+def test_smileys_in_the_notebook_for_images_of_ones_own(tmp_path):
+    """One parameter changed: icons that come with ganlib, and the recipe for pictures."""
+    wanted = {"SOURCE": "smileys", "RECIPE": "pictures", "IMAGES": 320, "RUN": tmp_path / "run"}
+    done = mill(OWN, tmp_path / "out.ipynb", ROOT, **wanted)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "169 images" in text_of(tmp_path / "out.ipynb")

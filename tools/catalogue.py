@@ -22,7 +22,7 @@ from ganlib.lessons import telling  # noqa: E402
 from ganlib.lessons.task import Task  # noqa: E402
 
 LESSONS = ROOT / "ganlib" / "lessons"
-OTHERS = ("choose_the_digit", "judge", "your_images")
+OTHERS = ("choose_the_digit", "judge", "your_images", "pictures_from_pictures", "words_and_motion")
 TRANSLATED = ("first_gan", "first_moves", "two_dimensions", "modern_gan")  # notebooks 01 to 03
 
 

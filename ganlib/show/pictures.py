@@ -46,7 +46,7 @@ class Picture:
             shown = {"width": self.width, "alt": self.alt}
             return {self.mime: encoded, "text/plain": self.text}, {self.mime: shown}
         # as HTML, since nbconvert shows no image/gif
-        size = f'width="{self.width}" alt="{escape(self.alt)}"'
+        size = f'width="{self.width}" alt="{escape(self.alt)}" style="image-rendering: pixelated"'
         html = f'<img src="data:{self.mime};base64,{encoded}" {size}>'
         return {"text/html": html, "text/plain": self.text}, {}
 

@@ -17,6 +17,7 @@ from ...show import film as films
 from ...show.pictures import show
 
 SHOWN = 8  # clips of a look
+GREYS = 16  # of a film of grey clips
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,20 +35,31 @@ class Filmed(Recipe):
         return Look(marked(clips.transpose(1, 2).flatten(0, 1)), clips.shape[2])
 
 
-def film(clips, columns=8, scale=2, title=None, milliseconds=120, generated=None):
+def film(clips, columns=8, scale=2, title=None, milliseconds=120, generated=None, width=None):
     """Return clips `(N, C, T, H, W)` in [-1, 1], side by side, as an animated `Picture`, a GIF.
 
     Each frame is shown for so many `milliseconds`, the last one for two seconds;
     `.save("clips.gif")` writes it. `generated`: whether the file says that a GAN made them; by
-    default it does for what `gan.sample` returned.
+    default it does for what `gan.sample` returned. It is shown `width` pixels wide, by default as
+    wide as it is.
     """
     from PIL import Image
 
     made = getattr(clips, "generated", False) if generated is None else generated
     shown = [show(frame, columns, scale, made, title=title) for frame in clips.unbind(2)]
     frames = [Image.open(io.BytesIO(picture.data)) for picture in shown]
-    frames = [frame.quantize(16 if frame.mode == "L" else 64) for frame in frames]
-    return films.film(frames, "<clips>", milliseconds, f"film of {len(clips)} clips", made)
+    frames = [
+        frame.point(_grey).quantize(GREYS) if frame.mode == "L" else frame.quantize(64)
+        for frame in frames
+    ]
+    picture = films.film(frames, "<clips>", milliseconds, f"film of {len(clips)} clips", made)
+    picture.width = width or picture.width
+    return picture
+
+
+def _grey(value):
+    """Return the nearest of GREYS greys, 0 to 255: fewer make a film small."""
+    return round(value / 255 * (GREYS - 1)) * 255 // (GREYS - 1)
 
 
 @torch.no_grad()

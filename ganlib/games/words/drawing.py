@@ -14,7 +14,7 @@ from ...nets.fed.words import sentences
 from ...run.recipes import Net, Recipe
 from .vocabulary import said
 
-SHOWN = 8  # sentences of a look, and pictures of each
+SENTENCES, SHOWN = 6, 8  # of a look, and pictures of each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Worded(Recipe):
         if gan.examples is None:
             return gan.look()
         rows = gan.examples.unique(dim=0)
-        rows = rows[some_of(len(rows), SHOWN)]
+        rows = rows[some_of(len(rows), SENTENCES)]
         noise = gan.noise(SHOWN).repeat(len(rows), 1)
         images = gan.sample(labels=rows.repeat_interleave(SHOWN, 0).to(gan.device), noise=noise)
         return Look(generated(images), SHOWN, rows=tuple(said(rows, self.words)))
