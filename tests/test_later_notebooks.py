@@ -17,12 +17,9 @@ from conftest import ROOT, same
 from milling import (
     CHOOSE,
     FIRST,
-    JUDGE,
     NOTEBOOKS,
     OWN,
     PLANE,
-    SAY,
-    TURN,
     cells,
     mill,
     nbval,
@@ -42,20 +39,7 @@ TESTED = (
 OTHERS = [path for path in NOTEBOOKS if path not in TESTED]
 
 
-WITH_CONTROLS = CHOOSE, JUDGE, TURN, SAY
 others = pytest.mark.parametrize("path", OTHERS, ids=[path.stem for path in OTHERS])
-
-
-@others
-def test_the_later_notebooks(path, tmp_path):
-    """As short as they go, from the repository's root."""
-    assert {"SEED", "IMAGES", "RUN", "FRESH"} <= set(papermill.inspect_notebook(str(path)))
-    done = mill(
-        path.relative_to(ROOT), tmp_path / "out.ipynb", ROOT, RUN=tmp_path / "run", **shortest(path)
-    )
-    assert "unknown parameter" not in done.stderr.lower()
-    trained(done, tmp_path / "out.ipynb", again=False)
-    assert "widgets" not in read(tmp_path / "out.ipynb").metadata or path in WITH_CONTROLS
 
 
 @pytest.mark.slow

@@ -109,7 +109,7 @@ def card(config, metrics, history, files):
         use = f"photos = torch.rand(64, *{tuple(pictures)}) * 2 - 1  # yours, in [-1, 1]\n"
         use += "images = G(photos)"
     shown = 'ganlib.show(images, generated=True).save("samples.png")'
-    if len(config["output"]["images"]) == 4:
+    if len(config.get("output", {}).get("images", ())) == 4:
         shown = 'ganlib.games.clips.film(images[:8], generated=True).save("clips.gif")'
     if (words := config["input"].get("words")) and config["class_names"]:
         a_sentence = " ".join(config["class_names"][-words:])

@@ -38,6 +38,7 @@ class Picture:
         picture.save(file, kind, **settings)
         self.data, self.mime, self.text = file.getvalue(), f"image/{kind}", text
         self.width, self.generated = width or picture.width, generated
+        self._drawn = picture.width
         self.alt = alt or text.strip("<>")
 
     def _repr_mimebundle_(self, include=None, exclude=None):
@@ -46,7 +47,8 @@ class Picture:
             shown = {"width": self.width, "alt": self.alt}
             return {self.mime: encoded, "text/plain": self.text}, {self.mime: shown}
         # as HTML, since nbconvert shows no image/gif
-        size = f'width="{self.width}" alt="{escape(self.alt)}" style="image-rendering: pixelated"'
+        size = f'width="{self.width}" alt="{escape(self.alt)}"'
+        size += ' style="image-rendering: pixelated"' * (self.width > self._drawn)
         html = f'<img src="data:{self.mime};base64,{encoded}" {size}>'
         return {"text/html": html, "text/plain": self.text}, {}
 
