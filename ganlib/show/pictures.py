@@ -37,8 +37,7 @@ class Picture:
             note.add_text("Comment", GENERATED)
         picture.save(file, kind, **settings)
         self.data, self.mime, self.text = file.getvalue(), f"image/{kind}", text
-        self.width, self.generated = width or picture.width, generated
-        self._drawn = picture.width
+        self.width, self._drawn, self.generated = width or picture.width, picture.width, generated
         self.alt = alt or text.strip("<>")
 
     def _repr_mimebundle_(self, include=None, exclude=None):
