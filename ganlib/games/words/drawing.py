@@ -72,7 +72,7 @@ def mismatched(fake, real, labels, count):
     sentences: that of the next of eight images that says something else. Where all eight say the
     same, the fake stays.
     """
-    other, place = torch.zeros_like(labels[:count, 0], dtype=torch.bool), None
+    other = torch.zeros_like(labels[:count, 0], dtype=torch.bool)
     place = torch.arange(count, device=labels.device)
     for step in range(1, min(len(labels), 9)):
         following = (torch.arange(count, device=labels.device) + step) % len(labels)
