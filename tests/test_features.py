@@ -435,3 +435,51 @@ def test_data_to_learn_from(change, said):
 def test_the_share_held_out():
     with pytest.raises(ValueError, match=r"held_out=0 was given; a share above 0"):
         features.train_classifier(icons(), held_out=0)
+
+
+def flat(n, seed):
+    """Flat drawings: a square, a plus or an X in one colour on another, 16 x 16."""
+    draws = torch.Generator().manual_seed(seed)
+    labels = torch.randint(3, (n,), generator=draws)
+    y, x = torch.meshgrid(torch.arange(16) - 7.5, torch.arange(16) - 7.5, indexing="ij")
+    square = torch.maximum(y.abs(), x.abs()) < 4
+    plus = (torch.minimum(y.abs(), x.abs()) < 1.5) & (torch.maximum(y.abs(), x.abs()) < 6)
+    cross = (torch.minimum((x - y).abs(), (x + y).abs()) < 2) & (y.abs() < 5)
+    ink = torch.stack([square, plus, cross])[labels][:, None]
+    colours = torch.randint(256, (2, n, 3, 1, 1), generator=draws)
+    colours[1] = (colours[0] + 96) % 256  # told apart in every picture
+    return Images(torch.where(ink, *colours).byte(), labels, ("square", "plus", "X"), "flat")
+
+
+def test_a_classifier_of_flat_drawings_reads_through_a_speckle(monkeypatch):
+    """Noise of 0.2 changes no answer; of a net that saw none in training it changes a third."""
+    data, others = flat(1500, 0), flat(300, 1)
+    x = others.floats(slice(None))
+    noisy = (x + 0.2 * torch.randn(x.shape, generator=torch.Generator().manual_seed(2))).clamp(
+        -1, 1
+    )
+
+    def right(net, images):
+        return (features.logits_of(net, net(images)).argmax(1) == others.labels).double().mean()
+
+    net = features.train_classifier(data, epochs=8)
+    assert right(net, x) > 0.98 and right(net, noisy) > 0.97
+    monkeypatch.setattr(classifiers, "speckled", lambda images, draws: images)
+    before = features.train_classifier(data, epochs=8)
+    assert right(before, x) > 0.98 and right(before, noisy) < 0.8
+
+
+def test_speckle():
+    """Half of the images, up to the standard deviation that is given, in grains of one or two."""
+    images = torch.zeros(4000, 1, 14, 15)
+    noise = classifiers.speckled(images, torch.Generator().manual_seed(0), most=0.2)
+    loud = noise.std((1, 2, 3))
+    touched = loud > 0
+    assert abs(touched.double().mean() - 0.5) < 0.03 and loud.max() < 0.3
+    assert abs(loud[touched].mean() - 0.1) < 0.01  # the mean of 0 to 0.2
+    beside = (noise[..., 1:] * noise[..., :-1]).mean((1, 2, 3)) / loud.square()
+    fine = beside[touched] < 0.3  # neighbours are independent, or close to the same
+    assert abs(fine.double().mean() - 0.5) < 0.05
+    again = classifiers.speckled(images, torch.Generator().manual_seed(0), most=0.2)
+    assert torch.equal(noise, again)
+    assert classifiers.speckled(images + 1, torch.Generator(), most=2.0).abs().max() == 1
