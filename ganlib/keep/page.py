@@ -158,18 +158,8 @@ def program(G):
 
 
 # operations that keep all numbers of an image, and their order
-SAME = {
-    "view",
-    "unflatten",
-    "contiguous",
-    "clone",
-    "unsqueeze",
-    "flatten",
-    "reshape",
-    "to",
-    "squeeze",
-    "dropout",
-}
+SAME = {"view", "unflatten", "contiguous", "clone", "unsqueeze", "flatten", "reshape"}
+SAME |= {"to", "squeeze", "dropout"}
 
 
 def _translate(node, constants, values, emit, weight):
@@ -239,7 +229,7 @@ def _translate(node, constants, values, emit, weight):
         ):
             raise NoPage(f"{name} other than by a whole number with align_corners=False")
         emit(node, name, args[:1], times=times)
-    elif name in ("relu", "tanh", "argmax", "sigmoid"):
+    elif name in ("relu", "tanh", "argmax", "sigmoid", "rsqrt"):
         emit(node, name, args[:1])
     elif name == "softmax":
         if node.meta["val"].ndim != 2 or arguments["dim"] not in (1, -1):
@@ -288,13 +278,18 @@ def _translate(node, constants, values, emit, weight):
 
 
 def _wide(a, b, shape, constants, values, weight):
-    """Return the inputs and settings of an elementwise operation of a value and weights, one
-    broadcast over the other: `strides` is how far each step along an axis goes in the value.
+    """Return the inputs and settings of an elementwise operation of a value and weights, or of two
+    values, one broadcast over the other: `strides` is how far each step along an axis goes in the
+    first value.
     """
     if b in values and (a in constants or a.meta["val"].numel() < b.meta["val"].numel()):
         a, b = b, a
-    if b not in constants or a not in values:
+    if a in values and b in values and a.meta["val"].shape == shape:
+        ins, settings, small = [b, a], {"w": None}, b
+    elif b in constants and a in values:
+        weights = constants[b].expand(shape)[0].contiguous()
+        ins, settings, small = [a], {"w": weight(weights)}, a
+    else:
         raise NoPage("an operation of two images of different shapes")
-    weights = constants[b].expand(shape)[0].contiguous()
-    expanded = a.meta["val"].expand(shape)[0]
-    return [a], {"w": weight(weights), "strides": list(expanded.stride())}
+    value = torch.empty(small.meta["val"].shape, device="meta")  # in the player's order of numbers
+    return ins, settings | {"strides": list(value.expand(shape)[0].stride())}
