@@ -16,6 +16,7 @@ NETS = {  # each net that `rebuild` can build from its settings, and its file
     "CompactDiscriminator": "compact",
     "PictureGenerator": "pictures",
     "PictureDiscriminator": "pictures",
+    "StyleGenerator": "style",
     "EnlargingGenerator": "fed.enlarging",
     "TranslationGenerator": "fed.translation",
     "PatchDiscriminator": "fed.translation",

@@ -13,6 +13,26 @@ LARGEST = 2**16  # of the sizes of an image
 MOST = 256  # words of a sentence, and frames of a clip: no weight bounds them
 
 
+class Net:
+    """A net that is not built yet: its class `func` and settings `keywords`. A call builds it with
+    fresh weights.
+    """
+
+    def __init__(self, func, **keywords):
+        self.func, self.keywords = func, keywords
+
+    def __call__(self):
+        return self.func(**self.keywords)
+
+    def but(self, **changes):
+        """Return a `Net` with some settings changed."""
+        return Net(self.func, **self.keywords | changes)
+
+    def __repr__(self):
+        settings = ", ".join(f"{name}={value!r}" for name, value in self.keywords.items())
+        return f"nets.{self.func.__name__}({settings})"
+
+
 def settings(net):
     """Return {"net": its name, ...} for `build` to make the net again, or a custom net's text."""
     net = plain(net)

@@ -17,26 +17,7 @@ from ..game.schedules import Cosine, Linear
 from ..game.steps import WarmStart
 from ..game.terms import Penalty, Question
 from ..machine.choices import as_whole, one_of
-
-
-class Net:
-    """A net that is not built yet: its class `func` and settings `keywords`. A call builds it with
-    fresh weights.
-    """
-
-    def __init__(self, func, **keywords):
-        self.func, self.keywords = func, keywords
-
-    def __call__(self):
-        return self.func(**self.keywords)
-
-    def but(self, **changes):
-        """Return a `Net` with some settings changed."""
-        return Net(self.func, **self.keywords | changes)
-
-    def __repr__(self):
-        settings = ", ".join(f"{name}={value!r}" for name, value in self.keywords.items())
-        return f"nets.{self.func.__name__}({settings})"
+from ..nets.rebuild import Net
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +206,19 @@ def _pictures(shape, classes, images):
     }
 
 
+def _style(shape, classes, images):
+    images = images or 150_000
+    return _small(shape, classes, images) | {
+        "source": "a G as in Karras et al. 2019 and 2020, in the game of `small`",
+        "G": Net(nets.StyleGenerator, shape=shape, **classes),
+        "D": Net(nets.PictureDiscriminator, shape=shape, **classes),
+        "penalty": losses.approximate_r1_r2(1.0, 0.05),
+        "batch_size": 32,
+        "lr": Linear(((0, 1e-4), (images // 10, 1e-3), (images // 2, 1e-3), (images, 2e-5))),
+        "ema": Linear(((0, 0), (60_000, 10_000))),
+    }
+
+
 def _infogan(shape, classes, images):
     """Return `small` with a question for D; the noise is 10 + 2 numbers of codes, and 62 more."""
     small = _small(shape, {}, images)
@@ -262,6 +256,7 @@ RECIPES = {
     "r3gan": _r3gan,
     "small": _small,
     "pictures": _pictures,
+    "style": _style,
     "infogan": _infogan,
     "acgan": _acgan,
 }
