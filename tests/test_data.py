@@ -128,7 +128,8 @@ def test_images_that_are_none(images, labels, message):
 @pytest.mark.parametrize("name", ["mnits", "", None, "Digits"])
 def test_an_unknown_name(name):
     with pytest.raises(
-        ValueError, match="'digits', 'smileys', 'mnist', 'fashion', 'kmnist', 'cifar10' are known"
+        ValueError,
+        match="'digits', 'smileys', 'faces', 'mnist', 'fashion', 'kmnist', 'cifar10' are known",
     ):
         ganlib.load(name)
 

@@ -3,7 +3,8 @@
     python tools/make_smileys.py FOLDER_OR_ZIP
 
 The source is the folder img/twitter/64 of the npm package emoji-datasource-twitter 16.0.0, with the
-icons of "Smileys & Emotion" in smileys-emotion/. Prints the SHA-256 for ganlib/data/loading.py.
+icons of "Smileys & Emotion" in smileys-emotion/. Prints the SHA-256 for
+ganlib/data/shipped/smileys.py.
 Twemoji: Copyright Twitter, Inc. and other contributors, CC BY 4.0.
 """
 

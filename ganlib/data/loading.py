@@ -7,8 +7,6 @@ import gzip
 import os
 from pathlib import Path
 
-import torch
-
 from ..machine.assets import asset
 from ..machine.choices import one_of
 from ..machine.folder import path_of
@@ -18,7 +16,6 @@ from .images import Images
 # files of ganlib/assets and their SHA-256: made by tools/make_digits.py
 IMAGES = "11a772a6dc925b05dd399880865d80fdc378f1482a27072a7fe2c10be2367eda"
 LABELS = "4e8b4ac90e302aa725dd50c14268e8630d3941e30cf889ea15dfa1a6dedf8665"
-SMILEYS = "faf58dc2e9e513eaec39b7d5f01319326045b38c9e046a42d3e3abeb39b4e6a4"  # make_smileys.py
 DIGITS = {"digits-images-idx3-ubyte.gz": IMAGES, "digits-labels-idx1-ubyte.gz": LABELS}
 
 
@@ -36,8 +33,10 @@ def load(
     """Load a data set by name, from a folder or archive of images, or from a data set object;
     return `Images` on `device`.
 
-    "digits" is 10,000 of MNIST's training digits, and "smileys" 169 icons of 32 x 32 pixels in
-    colour, without labels (Twemoji, CC BY 4.0); both ship with ganlib and need no network.
+    "digits" is 10,000 of MNIST's training digits, "smileys" 169 icons of 32 x 32 pixels in colour,
+    without labels (Twemoji, CC BY 4.0), and "faces" 10,000 drawn faces of 16 x 16 in colour, whose
+    labels are length and colour of hair (DiceBear's pixel-art, CC0; see `data.shipped.faces` for
+    the other attributes); these ship with ganlib and need no network.
     "mnist", "fashion", "kmnist" and "cifar10" are downloaded by torchvision, with its mirrors and
     checksums, into the folder `root`; files already there are used, even if only the compressed
     ones are. `split` is "train" or "test". `fallback="digits"` prints a message and loads the
@@ -107,17 +106,12 @@ def _digits(name, root, split, fallback):
     return Images(images.unsqueeze(1), labels.long(), tuple("0123456789"), "digits")
 
 
-def _smileys(name, root, split, fallback):
-    """Return the smileys that ship with ganlib: one sheet of 13 x 13 icons."""
-    import io
-
-    import numpy
-    from PIL import Image
+def _shipped(name, root, split, fallback):
+    """Return the smileys or the faces that ship with ganlib."""
+    from . import shipped
 
     _train(name, split)
-    sheet = numpy.array(Image.open(io.BytesIO(asset("smileys.png", SMILEYS))).convert("RGB"))
-    icons = torch.from_numpy(sheet).unflatten(0, (-1, 32)).unflatten(2, (-1, 32))
-    return Images(icons.permute(0, 2, 4, 1, 3).flatten(0, 1).contiguous(), name="smileys")
+    return shipped.faces.labelled() if name == "faces" else shipped.smileys.icons()
 
 
 def _train(name, split, more=""):
@@ -146,7 +140,8 @@ def _torchvision(name, root, split, fallback):
 
 LOADERS = {  # name: a function of (name, root, split, fallback) that returns `Images`
     "digits": _digits,
-    "smileys": _smileys,
+    "smileys": _shipped,
+    "faces": _shipped,
     "mnist": _torchvision,
     "fashion": _torchvision,
     "kmnist": _torchvision,
