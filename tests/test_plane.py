@@ -6,6 +6,7 @@ Coverage is held against counting.
 import io
 import math
 from functools import partial
+from itertools import permutations
 
 import pytest
 import torch
@@ -251,3 +252,65 @@ def test_clouds_stand_side_by_side_under_their_names():
     assert len(ring.getcolors(10_000)) > 5
     wide = plane.clouds([plane.ring()] * 5, points=9)
     assert Image.open(io.BytesIO(wide.data)).width <= 960
+
+
+def test_the_transport_cost_is_the_least_of_all_pairings():
+    """All 720 pairings of six points; a shift, of which one knows the answer; clusters."""
+    for seed in range(8):
+        noise, points = torch.randn(2, 6, 2, generator=generator("cpu", seed, 0, "x"))
+        least = min(
+            (noise - points[list(order)]).square().sum(1).mean().item()
+            for order in permutations(range(6))
+        )
+        assert least - 1e-6 <= plane.transport_cost(noise, points) <= least + 1.01e-4
+    noise, draws = torch.randn(300, 2, generator=generator("cpu", 0, 0, "x")), torch.randperm(300)
+    for shift in (torch.tensor([0.3, -0.4]), torch.zeros(2)):  # a shift is the shortest way
+        found = plane.transport_cost(noise, (noise + shift)[draws])
+        assert found == pytest.approx(shift.square().sum().item(), abs=1.01e-4)
+    same_place = plane.transport_cost(noise, torch.zeros(300, 2))
+    assert same_place == pytest.approx(noise.square().sum(1).mean().item(), abs=1e-5)
+    for wrong in (noise[:9], noise * math.nan):
+        with pytest.raises(ValueError, match="two sets of one size"):
+            plane.transport_cost(noise, wrong)
+    with pytest.raises(ValueError, match="N above 1"):
+        plane.transport_cost(noise[:1], noise[:1])
+
+
+def test_a_cloud_shows_the_ways_from_the_noise():
+    """A line from (2, 2) to (0, 0) in the right of two squares, and none in the left."""
+    noise, points = torch.tensor([[0.0, 0.0], [2.0, 2.0]]), torch.zeros(2, 2)
+    picture = plane.cloud(points, side=100, rows=("stays", "moves"), noise=noise)
+    assert picture.alt == "2 points that G draws, each with its way from the noise"
+    pixels = Image.open(io.BytesIO(picture.data)).convert("RGB")
+    left, right = (pixels.crop((x, 18, x + 100, 118)) for x in (0, 108))
+
+    def dark(square, z):  # at the place of the noise z: 2.5 is the edge
+        x, y = round(50 + z[0] * 20), round(50 - z[1] * 20)
+        return min(sum(square.getpixel((x + i, y + j))) for i in (-1, 0, 1) for j in (-1, 0, 1))
+
+    assert dark(right, (1, 1)) < 600 < dark(left, (1, 1))
+    assert dark(right, (2.3, 2.3)) > 600 and dark(right, (-1, -1)) > 600
+    plain = plane.cloud(points, side=100, rows=("stays", "moves"))
+    assert "way" not in plain.alt
+    with pytest.raises(ValueError):
+        plane.cloud(points, noise=noise[:1])
+
+
+def test_a_tie_makes_g_take_the_shortest_way():
+    """On the ring: no pairing with its own fakes is much shorter, nor one with the data.
+
+    Lin et al. 2025, arXiv 2511.22475. Without the tie G's cost is 2.3 here, as of pairs by lot.
+    """
+    data, images = plane.Points(plane.ring()), 70_000
+    fall = ganlib.schedules.Linear(((0, 0.6), (0.7 * images, 0.015)))
+    tied = ganlib.Game(
+        losses.relativistic, penalty=losses.r1_r2(0.05), tie=losses.near(fall, power=2)
+    )
+    gan = pair((64, 64), lr=ganlib.schedules.Cosine(2e-3, 1e-4, images), betas=(0, 0.99))
+    for _ in ganlib.train(gan, data, tied, until=images // 100, batch_size=100):
+        pass
+    noise = gan.noise(500, "judge")
+    fakes = gan.sample(noise=noise)
+    cost, shortest = (fakes - noise).square().sum(1).mean(), plane.transport_cost(noise, fakes)
+    assert shortest - 1e-4 <= cost < 1.1 * shortest
+    assert cost.item() == pytest.approx(plane.transport_cost(noise, data.images[:500]), rel=0.1)
