@@ -118,6 +118,18 @@ def test_mixing_takes_the_next_images_w_from_a_layer_on():
 
 
 @torch.no_grad()
+def test_mixing_keeps_the_label():
+    """Another's noise under the image's own label: D is never shown a face under two labels."""
+    torch.manual_seed(0)
+    G, seen = nets.StyleGenerator(8, (1, 16, 16), (8, 8, 8), mixing=1, classes=2), []
+    G.draw = lambda ws: seen.append(torch.stack(ws)) or torch.zeros(len(ws[0]), 1, 16, 16)
+    z, labels = torch.randn(50, 8), torch.arange(50) % 2
+    G(z, labels)
+    assert torch.equal(seen[0][0], G.styles(z, labels))
+    assert torch.equal(seen[0][-1], G.styles(z.roll(1, 0), labels))
+
+
+@torch.no_grad()
 def test_noise_is_drawn_in_training_and_stays_in_evaluation():
     torch.manual_seed(0)
     G = shaken(nets.StyleGenerator(8, (3, 16, 16), mixing=0)).train()

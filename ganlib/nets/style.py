@@ -80,7 +80,7 @@ class StyleGenerator(Generator):
         if not self.training or not self.mixing or depth < 2:
             return self.draw([w] * depth)
         draws = {"generator": self.generator, "device": w.device}
-        other = w.roll(1, 0)  # the next image's
+        other = self.styles(z.roll(1, 0), labels)  # another's noise, its own label
         start = torch.randint(1, depth, (len(w), 1), **draws)
         start = torch.where(torch.rand(len(w), 1, **draws) < self.mixing, start, depth)
         return self.draw([torch.where(start <= i, other, w) for i in range(depth)])
