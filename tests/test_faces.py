@@ -2,10 +2,15 @@
 
 import pytest
 import torch
+from conftest import same
+from player import drawn_by
+from test_picture_nets import shaken
 
 import ganlib
-from ganlib import games
+from ganlib import games, nets
 from ganlib.data.shipped.faces import ATTRIBUTES, faces
+from ganlib.keep import onnx, page
+from ganlib.nets import rebuild
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +108,85 @@ def test_a_reader_judges_a_run(known):
     for _ in ganlib.train(told, captioned, made, until=2, batch_size=10):
         pass
     assert told.sample(labels=captioned.labels[:3], n=3).shape == (3, 3, 16, 16)
+
+
+# The nets that are asked in words, in colour
+
+ASKED = {"words": 9, "length": 3}
+
+
+@torch.no_grad()
+def test_the_sentence_goes_to_the_mapping_net():
+    """A quarter as loud as the noise, behind it; of one sentence all images are its own."""
+    torch.manual_seed(0)
+    G = nets.WordsStyleGenerator(12, (3, 16, 16), said=5, **ASKED).eval()
+    z, rows = torch.randn(4, 12), torch.tensor([[1, 2, 0], [3, 4, 5], [1, 2, 0], [8, 0, 0]])
+    vector = G.sentence(rows)
+    assert torch.allclose(vector.square().mean(1).sqrt(), torch.full((4,), 0.25), atol=1e-4)
+    plain = nets.StyleGenerator(17, (3, 16, 16)).eval()
+    weights = {k: x for k, x in G.state_dict().items() if not k.startswith("sentence.")}
+    plain.load_state_dict(weights)
+    assert torch.allclose(G(z, rows), plain(torch.cat([z, vector], 1)), atol=1e-5)
+    assert not hasattr(G, "classes") and G.latent_dim == 12 and G.length == 3
+
+
+@torch.no_grad()
+def test_d_in_colour_adds_the_sentence_to_its_logit():
+    torch.manual_seed(0)
+    D = nets.WordsPictureDiscriminator((3, 16, 16), words=9)
+    plain = nets.PictureDiscriminator((3, 16, 16))
+    weights = {k: x for k, x in D.state_dict().items() if not k.startswith("sentence.")}
+    plain.load_state_dict(weights)
+    x, rows = torch.randn(4, 3, 16, 16), torch.tensor([[1, 2, 0], [3, 4, 5], [1, 2, 0], [8, 0, 0]])
+    seen = plain.layers(x).permute(0, 2, 3, 1).flatten(1)
+    assert torch.allclose(D(x, rows), plain(x) + (D.sentence(rows) * seen).sum(1), atol=1e-5)
+
+
+@torch.no_grad()
+def test_they_are_built_again_drawn_by_the_page_and_by_onnx(tmp_path):
+    torch.manual_seed(0)
+    G = shaken(nets.WordsStyleGenerator(12, (3, 16, 16), said=5, **ASKED))
+    D = nets.WordsPictureDiscriminator((3, 16, 16), words=9)
+    for net, player in ((G, "G"), (D, "D")):
+        settings = rebuild.settings(net)
+        again = rebuild.build(settings, player, net.state_dict())
+        assert type(again) is type(net) and rebuild.settings(again) == settings
+    inputs = page.example(G, 3)
+    words = ("", *"abcdefgh")
+    (tmp_path / "page.html").write_text(page.page(G, "told", "notice", words))
+    expected = G(*inputs)
+    found = drawn_by(tmp_path / "page.html", inputs).view_as(expected)
+    assert (found - expected).abs().max() < 4e-3 * expected.abs().max()
+    runtime = pytest.importorskip("onnxruntime")
+    content, said = onnx.onnx_file(G)
+    assert content is not None, said
+    session = runtime.InferenceSession(content)
+    names = [x.name for x in session.get_inputs()]
+    for n in (1, 7):
+        inputs = page.example(G, n)
+        (images,) = session.run(None, dict(zip(names, (x.numpy() for x in inputs), strict=True)))
+        assert torch.allclose(torch.from_numpy(images), G(*inputs), rtol=1e-4, atol=1e-4)
+
+
+def test_a_run_in_words_and_colour_is_the_same_when_it_is_cut(tmp_path):
+    data, _ = games.faces.captions()
+    data = data.subset(torch.arange(200))
+    made = games.words.recipe(data, images=640)
+    assert made.warm == 192 and "WordsStyleGenerator" in repr(made.G)
+
+    def fresh():
+        torch.manual_seed(2)
+        return made.gan(4)
+
+    def play(gan, until, **settings):
+        for _ in ganlib.train(gan, data, made, until=until, batch_size=32, **settings):
+            pass
+        return gan
+
+    whole = play(fresh(), 9)  # six steps of G alone, then three of the game
+    play(fresh(), 7, folder=tmp_path)
+    again = made.gan(4)
+    assert ganlib.resume(tmp_path, again)
+    play(again, 9, folder=tmp_path)
+    assert again.step == 9 and same(whole.G.state_dict(), again.G.state_dict())
+    assert same(whole.D.state_dict(), again.D.state_dict())

@@ -26,6 +26,8 @@ NETS = {  # each net that `rebuild` can build from its settings, and its file
     "PathGenerator": "fed.clips",
     "WordsGenerator": "fed.words",
     "WordsDiscriminator": "fed.words",
+    "WordsStyleGenerator": "fed.words",
+    "WordsPictureDiscriminator": "fed.words",
 }
 LAYERS = {"Dropout": "mlp", "Verdict": "layers", "scale": "layers", "ResizeConv2d": "compact"}
 

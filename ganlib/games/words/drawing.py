@@ -12,6 +12,7 @@ from ...game.schedules import Linear
 from ...machine.randomness import some_of
 from ...nets.fed.words import sentences
 from ...run.recipes import Net, Recipe
+from ...run.recipes import recipe as planned
 from .vocabulary import said
 
 SENTENCES, SHOWN = 6, 8  # of a look, and pictures of each
@@ -82,11 +83,15 @@ def mismatched(fake, real, labels, count):
     return torch.cat([swapped, fake[count:]])
 
 
-def recipe(data, images=None, wrong=0.2, gamma=3.0, latent_dim=32):
+def recipe(data, images=None, wrong=0.2, gamma=None, latent_dim=None):
     """Return the `Worded` recipe for a set whose labels are sentences, such as `numbers()`.
 
+    Grey pictures are drawn by the compact pair of `small`; pictures in colour by a style-based G,
+    with the plan of the recipe `style`, which begins without D.
+
     images: the length that the schedules are planned for, 80,000 by default. wrong: see `Worded`.
-    gamma: the weight of D's penalty. Raises ValueError for a set without sentences or words.
+    gamma: the weight of D's penalty, by default 3, or 0.3 in colour. latent_dim: the numbers of
+    noise, 32 or 64. Raises ValueError for a set without sentences or words.
     """
     if data.labels is None or data.labels.ndim != 2 or len(data.classes) < 2:
         raise ValueError(
@@ -94,26 +99,34 @@ def recipe(data, images=None, wrong=0.2, gamma=3.0, latent_dim=32):
             "expected (games.words.encode makes the labels)"
         )
     images = 80_000 if images is None else images
-    shape, words, length = data.shape, len(data.classes), data.labels.shape[1]
+    own = {"shape": data.shape, "words": len(data.classes)}
+    of_G = own | {"length": data.labels.shape[1], "said": 32}
+    if data.shape[0] == 3:
+        style = planned("style", data.shape, images=images)
+        kind = {name: getattr(style, name) for name in ("batch_size", "lr", "ema", "warm")}
+        kind |= {
+            "source": "Reed et al. 2016, on a style-based G, begun and played as `style`",
+            "G": Net(nets.WordsStyleGenerator, latent_dim=latent_dim or 64, **of_G),
+            "D": Net(nets.WordsPictureDiscriminator, **own),
+        }
+    else:
+        kind = {
+            "source": "Reed et al. 2016, on the nets and the game of `small`",
+            "G": Net(nets.WordsGenerator, latent_dim=latent_dim or 32, **of_G),
+            "D": Net(nets.WordsDiscriminator, **own),
+            "batch_size": 50,
+            "lr": Linear(((0, 1e-4), (images // 10, 1e-3), (images // 2, 1e-3), (images, 4e-5))),
+            "ema": Linear(((0, 0), (150_000, 15_000))),
+        }
+    if gamma is None:
+        gamma = 0.3 if data.shape[0] == 3 else 3.0
     return Worded(
         name="words",
-        source="Reed et al. 2016, on the nets and the game of `small`",
-        G=Net(
-            nets.WordsGenerator,
-            latent_dim=latent_dim,
-            shape=shape,
-            words=words,
-            length=length,
-            said=32,
-        ),
-        D=Net(nets.WordsDiscriminator, shape=shape, words=words),
         objective=losses.relativistic,
         penalty=losses.approximate_r1_r2(gamma, 0.05),
-        batch_size=50,
-        lr=Linear(((0, 1e-4), (images // 10, 1e-3), (images // 2, 1e-3), (images, 4e-5))),
         betas=(0.0, 0.99),
-        ema=Linear(((0, 0), (150_000, 15_000))),
         images=images,
         wrong=wrong,
         words=tuple(data.classes),
+        **kind,
     )

@@ -1,4 +1,5 @@
-"""A pair that draws and judges pictures of sentences: the compact nets, with a reader of words.
+"""Pairs that draw and judge pictures of sentences: the compact nets, and for pictures in colour a
+style-based G and the D of `pictures`, each with a reader of words.
 
 A sentence is a row of whole numbers, int64 `(N, L)`: places in a list of words, 0 where there is no
 word. `games.words` makes them of texts.
@@ -9,6 +10,8 @@ from torch import nn
 from torch.nn.functional import embedding, rms_norm
 
 from ..compact import CompactDiscriminator, CompactGenerator
+from ..pictures import PictureDiscriminator
+from ..style import StyleGenerator
 
 LOUD = 0.25  # of the noise's size: louder, and G draws one picture for each sentence
 
@@ -88,9 +91,29 @@ class WordsGenerator(CompactGenerator):
         return self.layers(torch.cat([z, self.sentence(labels).to(z.dtype)], 1))
 
 
-class WordsDiscriminator(CompactDiscriminator):
-    """The D of `games.words`: `CompactDiscriminator` with the sentence projected on its features,
-    which adds to the logit whether they fit (Miyato & Koyama 2018, equation 3).
+class WordsStyleGenerator(StyleGenerator):
+    """The G of `games.words` in colour: `StyleGenerator`, whose mapping net is fed noise and the
+    sentence as `WordsGenerator` is; its styles have `latent_dim + said` numbers.
+    """
+
+    def __init__(
+        self, latent_dim=64, shape=(3, 32, 32), widths=None, words=2, length=2, said=32, loud=LOUD
+    ):
+        super().__init__(latent_dim + said, shape, widths)
+        own = {"words": words, "length": length, "said": said, "loud": loud}
+        widths = self.settings["widths"]
+        self.settings = {"latent_dim": latent_dim, "shape": self.shape, "widths": widths} | own
+        self.latent_dim, self.length = latent_dim, length
+        self.sentence = Sentence(words, said, loud)
+        del self.classes
+
+    def styles(self, z, labels):
+        return super().styles(torch.cat([z, self.sentence(labels).to(z.dtype)], 1))
+
+
+class Asked:
+    """A D with the sentence projected on its features, which adds to the logit whether they fit
+    (Miyato & Koyama 2018, equation 3).
     """
 
     def __init__(self, shape=(1, 28, 28), widths=None, words=2):
@@ -106,6 +129,14 @@ class WordsDiscriminator(CompactDiscriminator):
         with torch.autocast(places.device.type, enabled=False):  # as `Verdict` does, for penalties
             places = places.to(self.verdict.linear.weight.dtype)
             return self.verdict(places) + (self.sentence(labels) * places).sum(1)
+
+
+class WordsDiscriminator(Asked, CompactDiscriminator):
+    """The D of `games.words`: `CompactDiscriminator`, asked about a picture and its sentence."""
+
+
+class WordsPictureDiscriminator(Asked, PictureDiscriminator):
+    """The D of `games.words` in colour: `PictureDiscriminator`, asked about both."""
 
 
 def sentences(rows, net):
