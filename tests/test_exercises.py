@@ -535,6 +535,27 @@ WRONG = {  # what people write, and what they should be told
         ),
         ("pictures.std(0).mean()", "the spread of the pixels"),
     ],
+    "loudness": [
+        ("styles.square() @ weights.square().T", "The root is missing"),
+        ("(styles @ weights.T).abs()", "two signs cancel"),
+        ("weights.norm(dim=1).expand(len(styles), -1)", "The styles are left out"),
+        ("(styles.abs() @ weights.square().T).sqrt()", "squared as well"),
+    ],
+    "by_layer": [
+        ("torch.stack([a if i >= coarse else b for i in range(layers)])", "are exchanged"),
+        ("torch.stack([a if i <= coarse else b for i in range(layers)])", "One layer too many"),
+        ("torch.stack([a if i < coarse - 1 else b for i in range(layers)])", "One layer too few"),
+    ],
+    "towards": [
+        ("psi * w", "towards 0"),
+        ("center + (1 - psi) * (w - center)", "the wrong way round"),
+        ("w.mean(0) + psi * (w - w.mean(0))", "The mean of these few"),
+    ],
+    "divergence": [
+        ("(p * (p / q).log()).sum()", "log 0 times 0 is NaN"),
+        ("torch.special.xlogy(p, p / q).sum() / math.log(2)", "in bits"),
+        ("torch.special.xlogy(p, p / q).mean()", "The mean over the values"),
+    ],
 }
 HELP = """
 def H(p):

@@ -1,5 +1,7 @@
 """The pixel faces, the reader of their attributes, and their sentences."""
 
+import re
+
 import pytest
 import torch
 from conftest import same
@@ -8,6 +10,7 @@ from test_picture_nets import shaken
 
 import ganlib
 from ganlib import games, nets
+from ganlib.__main__ import main
 from ganlib.data.shipped.faces import ATTRIBUTES, faces
 from ganlib.keep import onnx, page
 from ganlib.nets import rebuild
@@ -190,3 +193,58 @@ def test_a_run_in_words_and_colour_is_the_same_when_it_is_cut(tmp_path):
     play(again, 9, folder=tmp_path)
     assert again.step == 9 and same(whole.G.state_dict(), again.G.state_dict())
     assert same(whole.D.state_dict(), again.D.state_dict())
+
+
+def test_the_judge_of_captions_knows_right_from_wrong(known):
+    """Real faces of their sentences, faces of other ones, and faces with other hair alone."""
+    data, hidden = games.faces.captions()
+    images, attributes = faces()
+    x = ganlib.Images(images, name="all").floats(slice(None))
+    at = {}
+    for i, sentence in enumerate(games.faces.spoken(attributes)):
+        at.setdefault(sentence, []).append(i)
+
+    class Real:
+        device, trained_on = "cpu", {"loaded": data.loaded}
+
+        def __init__(self, change):
+            self.change = change
+
+        def sample(self, n, labels, stream):
+            asked = games.words.said(labels, data.classes)
+            found = []
+            for i, sentence in enumerate(asked):
+                rows = at[sentence]
+                found.append(self.change(rows[i % len(rows)]))
+            return x[found]
+
+    judged = games.faces.judge_captions(Real(lambda i: i), 640, known)
+    assert all(row["all"] > 0.97 and row["hair"] > 0.98 for row in judged.values())
+    assert judged["hidden"]["interval"][1] > judged["hidden"]["all"] and "hidden" in str(judged)
+    other = {}  # a face that differs in hair alone
+    for i, row in enumerate(attributes[:, [0, 2, 3, 4]].tolist()):
+        other.setdefault(tuple(row), []).append(i)
+
+    def bleached(i):
+        group = other[tuple(attributes[i, [0, 2, 3, 4]].tolist())]
+        return next(j for j in group if attributes[j, 1] != attributes[i, 1])
+
+    judged = games.faces.judge_captions(Real(bleached), 640, known)
+    for row in judged.values():
+        assert row["hair"] < 0.02 and row["all"] < 0.02 and row["skin"] > 0.98
+
+
+def test_the_command_line_draws_faces_from_words(tmp_path, capsys):
+    run, out = str(tmp_path / "run"), str(tmp_path / "out.png")
+    train = ["train", "--game", "words", "--data", "faces", "--until", "96 images", "--out", run]
+    assert main([*train, "--device", "cpu"]) == 0
+    said = "dark face long red hair glasses"
+    assert main(["sample", run, "--say", said, "--n", "8", "--out", out]) == 0
+    assert main(["sample", run, "--say", "forty two", "--out", out]) == 1
+    assert "'forty'" in capsys.readouterr().err
+    assert main(["evaluate", run, "--n", "64"]) == 0
+    assert re.search(r"hidden +[\d.]+%", capsys.readouterr().out)
+    assert main(["export", run, "--to", str(tmp_path / "shared")]) == 0
+    G = ganlib.load_generator(tmp_path / "shared")
+    asked = games.words.encode(said, G.config["class_names"], G.length)
+    assert G(torch.randn(1, G.latent_dim), asked).shape == (1, 3, 16, 16)

@@ -1,15 +1,17 @@
 """Pixel faces: a reader of their attributes, and faces under sentences that describe them."""
 
 from ...data.shipped.faces import ATTRIBUTES, faces
-from .captions import captions, spoken
+from .captions import WORDS, captions, judge_captions, spoken
 from .reading import FaceReader, judge_attributes, reader
 
 __all__ = [
     "ATTRIBUTES",
     "FaceReader",
+    "WORDS",
     "captions",
     "faces",
     "judge_attributes",
+    "judge_captions",
     "reader",
     "spoken",
 ]

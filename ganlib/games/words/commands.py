@@ -15,6 +15,7 @@ from ...run.interrupt import ENDS
 from ...run.plans import kept, planned
 from ...show.live import LiveView
 from ...show.pictures import show
+from .. import faces
 from .drawing import recipe
 from .handwriting import WORDS, numbers
 from .judging import judge_words
@@ -36,16 +37,17 @@ def train(options):
     for name in OTHERS:
         if getattr(options, name):
             raise ValueError(f"--{name} was given with --game words, which has no use for it")
-    if options.data != "digits":
+    if options.data not in ("digits", "faces"):
         raise ValueError(
             f"--data {options.data} was given with --game words, which writes numbers with the "
-            "digits that ship with ganlib; for sentences of your own see docs/games.md"
+            "digits that ship with ganlib, or draws its faces; for sentences of your own see "
+            "docs/games.md"
         )
     device = setup(options.seed, launch.start(options.device), precision=options.precision)
     first, out, until = processes.place()[0] == 0, path_of(options.out), options.steps
     if options.until:
         until = options.until
-    data = numbers().to(device)
+    data = (numbers() if options.data == "digits" else faces.captions()[0]).to(device)
     game = planned(lambda images: recipe(data, images), until, data, out, options.batch_size)
     torch.manual_seed(options.seed)
     gan, now = game.gan(options.seed).to(device), None
@@ -72,6 +74,9 @@ def train(options):
 
 def _figures(gan, data):
     """Return what is judged during a run, by name."""
+    if tuple(data.classes) == faces.WORDS:
+        judged = faces.judge_captions(gan, n=500)
+        return {f"{name}_as_asked": row["all"] for name, row in judged.items()}
     judged = judge_words(gan, n=500)
     return {
         f"{name}_{figure}": row[figure]
@@ -99,17 +104,19 @@ def sample(options):
 
 
 def evaluate(options):
-    """Judge a run on the numbers that it was shown, and on those that were hidden from it."""
+    """Judge a run on the sentences that it was shown, and on those that were hidden from it."""
     for name in ("data", "size", "fit", "extractor"):
         if getattr(options, name) is not None:
-            raise ValueError(f"--{name} was given, and numbers in words are judged in one way")
+            raise ValueError(f"--{name} was given, and pictures of words are judged in one way")
     gan = exporting.rebuild(options.folder).to(setup(0))
-    if tuple((gan.trained_on or {}).get("classes") or ()) != WORDS:
+    judges = {WORDS: judge_words, faces.WORDS: faces.judge_captions}
+    judge = judges.get(tuple((gan.trained_on or {}).get("classes") or ()))
+    if judge is None:
         raise ValueError(
-            f"the run in {options.folder} draws other sentences than numbers in words, which "
-            "nothing here reads"
+            f"the run in {options.folder} draws other sentences than numbers and faces in words, "
+            "which nothing here reads"
         )
-    say(judge_words(gan, n=options.n or 1000))
+    say(judge(gan, n=options.n or 1000))
     return 0
 
 
