@@ -120,12 +120,12 @@ ASKED = {"words": 9, "length": 3}
 
 @torch.no_grad()
 def test_the_sentence_goes_to_the_mapping_net():
-    """A quarter as loud as the noise, behind it; of one sentence all images are its own."""
+    """As loud as the noise, and behind it."""
     torch.manual_seed(0)
     G = nets.WordsStyleGenerator(12, (3, 16, 16), said=5, **ASKED).eval()
     z, rows = torch.randn(4, 12), torch.tensor([[1, 2, 0], [3, 4, 5], [1, 2, 0], [8, 0, 0]])
     vector = G.sentence(rows)
-    assert torch.allclose(vector.square().mean(1).sqrt(), torch.full((4,), 0.25), atol=1e-4)
+    assert torch.allclose(vector.square().mean(1).sqrt(), torch.ones(4), atol=1e-3)
     plain = nets.StyleGenerator(17, (3, 16, 16)).eval()
     weights = {k: x for k, x in G.state_dict().items() if not k.startswith("sentence.")}
     plain.load_state_dict(weights)

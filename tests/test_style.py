@@ -172,6 +172,29 @@ def test_a_run_is_the_same_when_it_is_cut(tmp_path):
     assert torch.equal(whole.net().layers[0].grain, whole.G.layers[0].grain)
 
 
+def test_while_g_is_alone_no_style_is_mixed_in(monkeypatch):
+    """An image of one code has one style in all layers; in the game half have two."""
+    data = ganlib.Images(torch.randint(0, 256, (60, 3, 16, 16), dtype=torch.uint8), name="some")
+    gan, seen, draw = made_of(data).gan(4), [], nets.StyleGenerator.draw
+
+    def look(net, ws):
+        seen.append((net.training, all(w is ws[0] for w in ws)))
+        return draw(net, ws)
+
+    monkeypatch.setattr(nets.StyleGenerator, "draw", look)
+    made = made_of(data)
+    for until in (8, 20):
+        for _ in ganlib.train(gan, data, made, until=until, batch_size=8):
+            pass
+        same = {one for training, one in seen if training}
+        assert same == {until == 8} and gan.G.mixing == 0.5
+        seen.clear()
+
+
+def made_of(data):
+    return ganlib.recipe("style", data.shape, images=213)  # G is alone for 64
+
+
 @pytest.mark.parametrize("own", [{}, {"classes": 5}, {"mixing": 0.0, "mapped": 1}], ids=str)
 def test_the_settings_build_the_same_net(own):
     G = nets.StyleGenerator(12, (3, 16, 16), **own)

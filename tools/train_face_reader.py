@@ -33,14 +33,13 @@ def main():
     images, attributes = faces()
     torch.manual_seed(0)
     net, data = FaceReader(), Images(images[:9000], attributes[:9000], (), "faces")
-    sizes = [len(values) for values in ATTRIBUTES.values()]
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
     steps = epochs * 9000 // 128
     plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=6e-3, total_steps=steps)
     for step in range(steps):
         x, told = (part[0] for part in data.batches(0, step, size=128))
         x = speckled(x, generator("cpu", 0, step, "speckle"))
-        parts = net.logits(net(x)).split(sizes, 1)
+        parts = net.answers(x)
         loss = sum(
             cross_entropy(part, told[:, i], label_smoothing=0.05) for i, part in enumerate(parts)
         )
@@ -51,11 +50,10 @@ def main():
         if step % 200 == 0:
             print(step, f"{loss.item():.3f}", flush=True)
     content = save(
-        {key: x.half() if x.is_floating_point() else x for key, x in net.state_dict().items()}
+        {key: x.half() if x.is_floating_point() else x for key, x in net.net.state_dict().items()}
     )
     FILE.write_bytes(content)
     net = ready(net.half().float(), None)
-    net.name = "face reader"
     others, wanted = Images(images[9000:], name="others"), attributes[9000:]
     for noise in (0, 0.05, 0.1, 0.2):
         x = others.floats(slice(None))

@@ -3,7 +3,7 @@ function as a game.
 """
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +15,7 @@ from . import losses
 from .game import Game
 from .moves import d_move, g_move
 from .player import play
+from .schedules import Linear
 
 CODED = 2_000  # images of a set, and 16 x 16 pixels of each, that codes are fitted to at most
 
@@ -59,6 +60,13 @@ class WarmStart(Game):
                 "a warm start needs codes of the data, which `train` makes; give it this game, or "
                 "use dataclasses.replace(game, warm=0)"
             )
+        with unmixed(gan.G):
+            return self.step_alone(gan, batches)
+
+    __call__ = step
+
+    def step_alone(self, gan, batches):
+        """Take `MOVES` moves of G on how well it draws the images of their codes."""
         images, labels = batches.images, batches.labels
         n = images.shape[1]
         for move in range(self.MOVES):
@@ -78,14 +86,44 @@ class WarmStart(Game):
         gan.images_seen += n * gan.world
         return figures
 
-    __call__ = step
-
     def warming(self, gan):
         """Whether G is still alone."""
         return gan.images_seen < self.warm
 
     def describe(self):
         return super().describe() | ({"warm": self.warm} if self.warm else {})
+
+
+def rates_of(images, share, rate):
+    """Return the learning rates (G's, D's) of a run of which G plays `share` % alone; then D learns
+    first, and G goes on at `rate`.
+    """
+    left = (100 - share) / 60
+
+    def planned(*points):  # in % of the images, of a run with 40 % alone
+        moved = ((x * share / 40 if x <= 40 else share + (x - 40) * left, y) for x, y in points)
+        return Linear(tuple((x * images / 100, y) for x, y in moved))
+
+    alone = (0, 1e-4), (2, 2e-3), (24, 2e-3), (40, 1e-4)
+    return (
+        planned(*alone, (41, 1e-6), (46, 1e-6), (52, rate), (70, rate), (100, round(rate / 50, 9))),
+        planned((40, 1e-4), (43, 1e-3), (70, 1e-3), (100, 2e-5)),
+    )
+
+
+@contextmanager
+def unmixed(G):
+    """Leave out style mixing for a while: with another's style in its later layers a G that is to
+    draw one image learns to let its first layer decide all.
+    """
+    mixing = getattr(G, "mixing", None)
+    if mixing:
+        G.mixing = 0
+    try:
+        yield
+    finally:
+        if mixing:
+            G.mixing = mixing
 
 
 def codes(basis, images):

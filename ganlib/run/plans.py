@@ -35,9 +35,9 @@ def recipe(name, shape=(1, 28, 28), classes=0, images=None, *, until=None, data=
     """Return the `Recipe` of this name for images of `shape` (C, H, W), conditional on `classes`
     classes if there are any.
 
-    The names are classic, dcgan, lsgan, wgan, wgan-gp, sngan, r3gan, small, pictures, infogan and
-    acgan; `recipe(name).source` says where it is from. Schedules that end with the run are
-    stretched to:
+    The names are classic, dcgan, lsgan, wgan, wgan-gp, sngan, r3gan, small, pictures, style,
+    infogan and acgan; `recipe(name).source` says where it is from. Schedules that end with the run
+    are stretched to:
 
     images: so many images, 10 or more; by default the recipe's own number.
     until: a length as `train` takes it: steps, "40k images", "3 epochs" of `data`, or a time, "5

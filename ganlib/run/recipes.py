@@ -14,7 +14,7 @@ from ..data import augment
 from ..game import losses
 from ..game.gan import GAN
 from ..game.schedules import Cosine, Linear
-from ..game.steps import WarmStart
+from ..game.steps import WarmStart, rates_of
 from ..game.terms import Penalty, Question
 from ..machine.choices import as_whole, one_of
 from ..nets.rebuild import Net
@@ -183,21 +183,6 @@ def _small(shape, classes, images):
     }
 
 
-def _alone(images, share, rate):
-    """Return the learning rates of a run of which G plays `share` % alone: (G's, D's)."""
-    left = (100 - share) / 60
-
-    def planned(*points):  # in % of the images, of a run with 40 % alone
-        moved = ((x * share / 40 if x <= 40 else share + (x - 40) * left, y) for x, y in points)
-        return Linear(tuple((x * images / 100, y) for x, y in moved))
-
-    alone = (0, 1e-4), (2, 2e-3), (24, 2e-3), (40, 1e-4)
-    return (
-        planned(*alone, (41, 1e-6), (46, 1e-6), (52, rate), (70, rate), (100, round(rate / 50, 9))),
-        planned((40, 1e-4), (43, 1e-3), (70, 1e-3), (100, 2e-5)),
-    )
-
-
 def _pictures(shape, classes, images):
     """G is alone for 40 % of the images, then D learns first; settings: benchmarks/LOG.md."""
     images = images or 150_000
@@ -207,22 +192,31 @@ def _pictures(shape, classes, images):
         "D": Net(nets.PictureDiscriminator, shape=shape, **classes),
         "penalty": losses.approximate_r1_r2(0.1, 0.05),
         "batch_size": 32,
-        "lr": _alone(images, 40, 1.5e-4),
+        "lr": rates_of(images, 40, 1.5e-4),
         "ema": Linear(((0, 0), (60_000, 10_000))),
         "warm": images * 2 // 5,
     }
 
 
 def _style(shape, classes, images):
-    """As `pictures`, but for thousands of images: more numbers of noise, and no anchors."""
+    """As `pictures`, but for thousands of images: more numbers of noise, and no anchors. D is asked
+    for the class too: the projection alone did not make G draw it (benchmarks/LOG.md).
+    """
     images = images or 150_000
-    return _pictures(shape, classes, images) | {
-        "source": "Karras et al. 2019 and 2020, begun and played as `pictures` is",
-        "G": Net(nets.StyleGenerator, shape=shape, **classes),
-        "penalty": losses.approximate_r1_r2(0.3, 0.05),
-        "lr": _alone(images, 30, 5e-4),
-        "warm": images * 3 // 10,
-    }
+    asked = {"question": losses.auxiliary_classifier(0.2)} if classes else {}
+    answers = {"answers": classes["classes"]} if classes else {}
+    return (
+        _pictures(shape, classes, images)
+        | {
+            "source": "Karras et al. 2019 and 2020, begun and played as `pictures` is",
+            "G": Net(nets.StyleGenerator, shape=shape, **classes),
+            "D": Net(nets.PictureDiscriminator, shape=shape, **classes, **answers),
+            "penalty": losses.approximate_r1_r2(0.3, 0.05),
+            "lr": rates_of(images, 30, 5e-4),
+            "warm": images * 3 // 10,
+        }
+        | asked
+    )
 
 
 def _infogan(shape, classes, images):

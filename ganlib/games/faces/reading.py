@@ -1,10 +1,11 @@
 """What a face has: a net that reads the attributes of pixel faces, and figures of what G draws."""
 
 import torch
+from torch import nn
 
 from ...data.shipped.faces import ATTRIBUTES
 from ...judge.classifiers import Classifier, ready
-from ...judge.reading import extract, require_floats
+from ...judge.reading import require_floats
 from ...machine.assets import asset
 from ..kept import wilson
 
@@ -15,7 +16,7 @@ WEIGHTS = (
 VALUES = tuple(value for values in ATTRIBUTES.values() for value in values)
 
 
-class FaceReader(Classifier):
+class FaceReader(nn.Module):
     """Reads pixel faces `(N, 3, 16, 16)` in [-1, 1]: 64 features, and the six attributes.
 
     `evaluate(extractor=reader())` takes it as any extractor. Of 1,000 faces that it was not trained
@@ -25,24 +26,28 @@ class FaceReader(Classifier):
     fit_for = (
         "Fit for the pixel faces that ship with ganlib, 16 x 16 in colour; not for other images."
     )
-    fits = ("faces",)
+    fits, name, sha256 = ("faces",), "face reader", "untrained"
 
     def __init__(self):
-        super().__init__((3, 16, 16), VALUES)
+        super().__init__()
+        self.net = Classifier((3, 16, 16), VALUES)  # its logits are of six questions, not of one
+        self.net.name, self.net.fit_for = self.name, self.fit_for
+
+    def forward(self, images):
+        return self.net(images)
+
+    def answers(self, images):
+        """Return the logits of each attribute's values, a list of six `(N, values)`."""
+        sizes = [len(values) for values in ATTRIBUTES.values()]
+        return self.net.logits(self.net(images)).split(sizes, 1)
 
     @torch.no_grad()
     def read(self, images):
-        """Return the attributes int64 `(N, 6)` of images, in the order of `ATTRIBUTES`."""
-        return self.likely(images).mT
-
-    @torch.no_grad()
-    def likely(self, images):
-        """Return, for each attribute, the likeliest value of each image: int64 `(6, N)`."""
+        """Return the likeliest attributes of images, int64 `(N, 6)`, as `ATTRIBUTES` has them."""
         require_floats(images, self.name)
-        device = self.logits.weight.device
-        logits = self.logits(extract(self, images.clamp(-1, 1).to(device)).to(device)).cpu()
-        parts = logits.split([len(values) for values in ATTRIBUTES.values()], 1)
-        return torch.stack([part.argmax(1) for part in parts])
+        images = images.clamp(-1, 1).to(self.net.logits.weight.device)
+        parts = map(self.answers, images.split(1000))
+        return torch.cat([torch.stack([x.argmax(1) for x in part], 1) for part in parts]).cpu()
 
 
 def reader(device=None):
@@ -52,10 +57,11 @@ def reader(device=None):
     with torch.device("meta"):  # spends no time on initial weights
         net = FaceReader()
     weights = load(asset(*WEIGHTS))
-    net.load_state_dict(
+    net.net.load_state_dict(
         {key: x.float() if x.is_floating_point() else x for key, x in weights.items()}, assign=True
     )
     net.name, net.sha256 = WEIGHTS
+    net.net.name = net.name
     return ready(net, device)
 
 

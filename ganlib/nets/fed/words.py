@@ -93,11 +93,12 @@ class WordsGenerator(CompactGenerator):
 
 class WordsStyleGenerator(StyleGenerator):
     """The G of `games.words` in colour: `StyleGenerator`, whose mapping net is fed noise and the
-    sentence as `WordsGenerator` is; its styles have `latent_dim + said` numbers.
+    sentence, as loud as the noise: the time without D keeps it from drawing one picture for each.
+    Its styles have `latent_dim + said` numbers.
     """
 
     def __init__(
-        self, latent_dim=64, shape=(3, 32, 32), widths=None, words=2, length=2, said=32, loud=LOUD
+        self, latent_dim=64, shape=(3, 32, 32), widths=None, words=2, length=2, said=32, loud=1.0
     ):
         super().__init__(latent_dim + said, shape, widths)
         own = {"words": words, "length": length, "said": said, "loud": loud}
