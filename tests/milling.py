@@ -13,7 +13,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TRANSLATED = sorted((ROOT / "notebooks").glob("zh/*.ipynb"))
 NAMED = {path.stem[3:]: path for path in NOTEBOOKS}
 FIRST, PLANE, MODERN = (NAMED[name] for name in ("first_gan", "two_dimensions", "modern_gan"))
-CHOOSE, JUDGE, OWN, TURN, SAY = (
+CHOOSE, JUDGE, OWN, TURN, SAY, STYLE = (
     NAMED[name]
     for name in (
         "choose_the_digit",
@@ -21,6 +21,7 @@ CHOOSE, JUDGE, OWN, TURN, SAY = (
         "your_images",
         "pictures_from_pictures",
         "words_and_motion",
+        "style_and_faces",
     )
 )
 SHORT = {"STEPS": 60, "BATCH": 20, "QUICK": 200}
@@ -29,6 +30,7 @@ LATER = {"IMAGES": 300, "SAMPLES": 200}
 SHORTEST = LATER | {
     "STEPS": 60,
     "CLIPS": 300,
+    "WORDS": 300,
     "QUICK": 200,
     "SEEDS": 1,
     "BAKE_IMAGES": 100,

@@ -1,13 +1,13 @@
-"""Notebooks 03 to 08 but 06, as short as they go: beside test_later_notebooks.py, so that two
+"""Notebooks 03 to 09 but 06, as short as they go: beside test_later_notebooks.py, so that two
 processes share them.
 """
 
 import papermill
 from conftest import ROOT
-from milling import CHOOSE, JUDGE, SAY, TURN, mill, read, shortest
+from milling import CHOOSE, JUDGE, SAY, STYLE, TURN, mill, read, shortest
 from test_later_notebooks import others, trained
 
-WITH_CONTROLS = CHOOSE, JUDGE, TURN, SAY
+WITH_CONTROLS = CHOOSE, JUDGE, TURN, SAY, STYLE
 
 
 @others
