@@ -1,4 +1,4 @@
-"""The command line: python -m ganlib train | sample | evaluate | export | upscale | bench.
+"""Commands: python -m ganlib train | sample | evaluate | export | upscale | bench | selftest.
 
 `main` reads the options; run/commands.py, or a file of the game in games/, does the work. The exit
 status is 0 only if it worked.
@@ -193,12 +193,34 @@ def main(arguments=None):
     )
     add.add_argument("--out", default="bench.png", help="a file for the plot")
     add.set_defaults(run=commands.bench)
+    add = parts.add_parser(
+        "selftest",
+        help="try every recipe and game on this machine's device: a line for each check",
+        description="A few steps of every recipe and game, and what belongs to a run: on a GPU a "
+        "few minutes. The exit status is 1 if a check failed.",
+        **defaults,
+    )
+    add.add_argument("--device", help="cuda, mps or cpu; the fastest there is by default")
+    add.add_argument("--out", metavar="FILE", help="a report of machine and checks, in Markdown")
+    add.add_argument(
+        "--quick",
+        action="store_true",
+        help="seconds: of the recipes classic, small and style, of resuming classic, of the "
+        "augmentations ada, of the games words, cycle and enlarging, and no export",
+    )
+    add.set_defaults(run=_selftest)
     options = parser.parse_args(arguments)
     with (
         contextlib.redirect_stdout(Tolerant(sys.stdout)),
         contextlib.redirect_stderr(Tolerant(sys.stderr)),
     ):
         return _run(options)
+
+
+def _selftest(options):
+    from .games.selftest.commands import selftest
+
+    return selftest(options)
 
 
 def _command(options):

@@ -1,0 +1,1 @@
+"""The self-test: does all that ganlib does work on this machine's device?"""

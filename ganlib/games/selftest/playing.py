@@ -1,0 +1,88 @@
+"""What checks are made of: small data, a short run that is looked over, and what may be wrong."""
+
+import torch
+
+from ...data.images import Images
+from ...run.training import train
+
+STEPS, SIZE = 4, 8  # of a run, and images of a batch
+
+
+class Fault(Exception):
+    """What is wrong: the check has failed."""
+
+
+class NotTried(Exception):
+    """Why a check cannot be tried here."""
+
+
+def expect(holds, wrong):
+    """Raise `Fault(wrong)` unless something holds."""
+    if not holds:
+        raise Fault(wrong)
+
+
+def some_images(shape, n=64):
+    """Return `n` images of noise in ten classes: what they show makes no difference."""
+    draws = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (n, *shape), dtype=torch.uint8, generator=draws)
+    return Images(images, torch.arange(n) % 10, tuple(map(str, range(10))), "noise")
+
+
+def players(run):
+    """Return the players of a run by name: "G" and "D", or "there.G" and so on."""
+    return {
+        f"{name}.{which}".lstrip("."): player
+        for name, gan in run.gans.items()
+        for which, player in gan.players.items()
+    }
+
+
+def play(run, data, game, device, steps=STEPS, still=(), size=SIZE, **given):
+    """Train a run on `device`, look it over, and return it. `still` are players that do not move;
+    further arguments are those of `train`. Raises `Fault`, or what a step raises.
+    """
+    run.to(device)
+    start = {key: [x.clone() for x in one.net.parameters()] for key, one in players(run).items()}
+    for now in train(run, data, game, until=steps, batch_size=size, **given):  # noqa: B007
+        pass
+    if now.reason.startswith(("interrupted", "terminated")):  # no fault: whoever did it means all
+        raise KeyboardInterrupt
+    expect(now.step == steps, f"the run ended at step {now.step} of {steps}: {now.reason}")
+    look_over(run, data, game, now.stats, device)
+    for key, player in players(run).items():
+        same = map(torch.equal, player.net.parameters(), start[key])
+        expect(key in still or not all(same), f"no weight of {key} has changed")
+    return run
+
+
+def look_over(run, data, game, figures, device):
+    """Raise `Fault` unless all that belongs to a run is on `device`, and finite."""
+    batches = data.near(run.device).batches(run.seed, 0, game.batches, 2)
+    held = {f"batch {i}": x for i, x in enumerate(batches.tensors())}
+    held |= {f"figure {name}": x for name, x in figures.items()}
+    for name, gan in run.gans.items():
+        held |= {f"noise {name}": gan.noise(2), f"image {name}": gan.sample(4)}
+        held[f"p of augmentation {name}"] = gan.adaptive
+        if hasattr(gan.source, "data"):
+            held[f"source {name}"] = gan.source.data.images
+    for name, player in players(run).items():
+        for i, net in enumerate(player.nets()):
+            start = f"{name}, averaged" if i else name
+            held |= {f"{start}: {key}": x for key, x in net.state_dict().items()}
+        for i, state in player.optimizer.state_dict()["state"].items():
+            held |= {f"{name}: {key} {i}": x for key, x in state.items() if key != "step"}
+    for name, x in held.items():
+        expect(on(x, device), f"{name.strip()} is on {x.device}, not on {device}")
+        expect(x.isfinite().all(), f"{name.strip()} is not finite")
+
+
+def on(x, device):
+    """Whether a tensor is on `device`; "cuda" is any GPU, "cuda:1" that one."""
+    return x.device.type == device.type and device.index in (None, x.device.index)
+
+
+def flat(run):
+    """Return all weights and buffers of a run as one vector."""
+    nets = [net for player in players(run).values() for net in player.nets()]
+    return torch.cat([x.double().flatten() for net in nets for x in net.state_dict().values()])
