@@ -44,7 +44,13 @@ class WarmStart(Game):
                 "dataclasses.replace(game, warm=0)"
             )
         if self.warm:
-            gan.codes = _codes(data, gan.latent_dim, gan.device)
+            found = _codes(data, gan.latent_dim, gan.device)
+            before = getattr(gan, "codes", found)
+            if [x.shape for x in before] == [x.shape for x in found]:
+                for old, new in zip(before, found, strict=True):  # in place: a graph may read them
+                    old.copy_(new)
+                found = before
+            gan.codes = found
             attraction = getattr(gan.G, "attraction", None)
             if attraction is not None and not attraction.filled:
                 index = some_of(len(data), CODED).to(data.images.device)
@@ -53,7 +59,7 @@ class WarmStart(Game):
                 attraction.fill(known, labels)
 
     def step(self, gan, batches):
-        if not self.warming(gan):
+        if not self.warming(gan.images_seen):
             return super().step(gan, batches)
         if not hasattr(gan, "codes"):
             raise ValueError(
@@ -86,9 +92,9 @@ class WarmStart(Game):
         gan.images_seen += n * gan.world
         return figures
 
-    def warming(self, gan):
-        """Whether G is still alone."""
-        return gan.images_seen < self.warm
+    def warming(self, images_seen):
+        """Whether G is still alone after so many images."""
+        return images_seen < self.warm
 
     def describe(self):
         return super().describe() | ({"warm": self.warm} if self.warm else {})
@@ -153,7 +159,7 @@ def _codes(data, dim, device):
     positive, on every machine.
     """
     index = some_of(len(data), CODED).to(data.images.device)
-    x = _small(data.floats(index, device)).double().cpu()
+    x = _small(data.floats(index, device)).cpu().double()  # Apple's MPS has no float64
     mean = x.mean(0)
     _, spread, directions = torch.linalg.svd(x - mean, full_matrices=False)
     largest = directions.gather(1, directions.abs().argmax(1, keepdim=True))

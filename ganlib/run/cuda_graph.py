@@ -44,7 +44,9 @@ def compile_step(step, gan, data, batch_size=100):
         try:
             game.check(gan, data)  # notes what the game needs of the data, as `train` does
             batches = data.batches(gan.seed, gan.step, game.batches, batch_size, gan.dtype)
-            compiled.capture(gan, batches.to(gan.device))
+            batches = batches.to(gan.device)
+            if not (waits := compiled.turning(gan, batches)):
+                compiled.capture(gan, batches)
         except Exception as error:  # of any kind, raised by the step; the state is restored
             reason = (
                 f"it cannot be captured ({type(error).__name__}: "
@@ -52,8 +54,10 @@ def compile_step(step, gan, data, batch_size=100):
             )
         else:
             say(
-                f"step: one CUDA graph, captured in {time.monotonic() - start:.1f} s; {CHECKED} "
-                "steps agree with the eager step",
+                "step: one CUDA graph, captured as soon as the game has changed"
+                if waits
+                else f"step: one CUDA graph, captured in {time.monotonic() - start:.1f} s; "
+                f"{CHECKED} steps agree with the eager step",
             )
             return compiled
     say(f"step: eager, as it is; {reason}")
@@ -114,12 +118,22 @@ class Compiled:
             self.gan is not gan
             or self.generation != gan.generation
             or self.shapes != _shapes(batches)
-            or self.warming != _warming(self.eager, gan)
+            or self.warming != _warming(self.eager, gan.images_seen)
         ):
+            if self.turning(gan, batches):
+                return self.eager.step(gan, batches)
             self.capture(gan, batches)
         return self._replay(batches)
 
     __call__ = step
+
+    def turning(self, gan, batches):
+        """Whether the game changes within the steps that a capture plays: then it is to wait, since
+        they would be steps of both kinds.
+        """
+        ahead = CHECKED * next(iter(batches.tensors())).shape[1] * gan.world
+        now, then = (_warming(self.eager, gan.images_seen + more) for more in (0, ahead))
+        return now != then
 
     # `value` and `generator` are called by the recorded step, as methods of `gan.capture`
 
@@ -146,7 +160,7 @@ class Compiled:
         restored.
         """
         self.gan, self.graph, self.shapes, self.generators = gan, None, _shapes(batches), {}
-        self.warming = _warming(self.eager, gan)
+        self.warming = _warming(self.eager, gan.images_seen)
         self.given = batches.map(torch.clone)
         saved = copy.deepcopy(gan.state_dict())
         try:
@@ -230,9 +244,9 @@ class Compiled:
             )
 
 
-def _warming(game, gan):
+def _warming(game, images_seen):
     """Whether the game begins in another way, see `WarmStart`, and is still at it."""
-    return hasattr(game, "warming") and game.warming(gan)
+    return hasattr(game, "warming") and game.warming(images_seen)
 
 
 def _shapes(batches):
