@@ -58,7 +58,7 @@ def trained(done, out, again):
     """One picture and one line in each training cell; they say if the run was finished before."""
     assert done.returncode == 0, done.stderr[-3000:]
     for cell in cells(out, "training"):
-        pictures = [o for o in cell.outputs if "image/png" in o.get("data", {})]
+        pictures = [o for o in cell.outputs if {"image/png", "image/jpeg"} & {*o.get("data", {})}]
         lines = [o for o in cell.outputs if "text/html" in o.get("data", {})]
         assert len(pictures) == len(lines) == 1
         assert re.search(r"\b[1-9]\d+ images, at step", lines[0].data["text/plain"])
