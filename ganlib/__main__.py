@@ -73,7 +73,7 @@ def main(arguments=None):
     add.add_argument(
         "--recipe",
         help=f"{', '.join(RECIPES)}; by default pictures for images in colour or of your own, else "
-        "classic",
+        "classic; style for 5,000 or more of them by class",
     )
     add.add_argument(
         "--conditional",

@@ -248,3 +248,17 @@ def test_the_command_line_draws_faces_from_words(tmp_path, capsys):
     G = ganlib.load_generator(tmp_path / "shared")
     asked = games.words.encode(said, G.config["class_names"], G.length)
     assert G(torch.randn(1, G.latent_dim), asked).shape == (1, 3, 16, 16)
+
+
+def test_wrong_input_to_the_judges_is_named(known):
+    images = ganlib.Images(faces()[0][:20], name="some").floats(slice(None))
+    for wrong in (images[:0], images * float("nan")):
+        with pytest.raises(ValueError, match="one or more, all finite, are expected"):
+            games.faces.judge_attributes(wrong, known=known)
+    with pytest.raises(ValueError, match="int64 \\(20, 6\\) is expected"):
+        games.faces.judge_attributes(images, torch.zeros(20, 5), known)
+    assert games.faces.judge_attributes(images.double(), known=known)["hat"]["kl"] < 1
+    with pytest.raises(ValueError, match="32 sentences are hidden: 32 faces"):
+        games.faces.judge_captions(None, 31, known)
+    with pytest.raises(ValueError, match="10 images or more"):
+        games.words.recipe(games.faces.captions()[0], images=5)

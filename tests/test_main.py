@@ -171,7 +171,8 @@ def test_help_shows_the_defaults(capsys):
     assert ended.value.code == 0
     for default in ("digits", "10000", "runs/first", "60.0"):
         assert f"(default: {default})" in " ".join(said.split())
-    assert "pictures for images in colour or of your own, else classic" in " ".join(said.split())
+    said = " ".join(said.split())
+    assert "pictures for images in colour or of your own, else classic; style for 5,000" in said
 
 
 def test_evaluate_judges_a_run_and_keeps_the_best(tmp_path, capsys):

@@ -269,7 +269,9 @@ def test_the_transport_cost_is_the_least_of_all_pairings():
         assert found == pytest.approx(shift.square().sum().item(), abs=1.01e-4)
     same_place = plane.transport_cost(noise, torch.zeros(300, 2))
     assert same_place == pytest.approx(noise.square().sum(1).mean().item(), abs=1e-5)
-    for wrong in (noise[:9], noise * math.nan):
+    far = plane.transport_cost(1e3 * noise, 1e3 * (noise + 1)[draws])
+    assert far == pytest.approx(2e6, rel=1e-4)  # of points far apart, in a second as well
+    for wrong in (noise[:9], noise * math.nan, noise[:, 0], noise[:, :, None]):
         with pytest.raises(ValueError, match="two sets of one size"):
             plane.transport_cost(noise, wrong)
     with pytest.raises(ValueError, match="N above 1"):

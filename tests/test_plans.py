@@ -248,3 +248,27 @@ def test_a_loop_that_waits_is_a_run_too(digits, measured, tmp_path):
     assert plans.kept(tmp_path / "run") == PLAN
     assert torch.load(tmp_path / "run" / "checkpoint.pt")["state"]["step"] == 1
     run.close()
+
+
+def test_the_recipe_that_is_usual_for_some_data(tmp_path):
+    """For colour pictures, and for one's own; style where many are asked for by class; few are
+    augmented; a run that is there goes on with its own.
+    """
+
+    def images(n, channels, loaded=None):
+        pixels = torch.zeros(n, channels, 16, 16, dtype=torch.uint8)
+        return ganlib.Images(pixels, torch.zeros(n, dtype=torch.int64), ("one",), loaded=loaded)
+
+    few, many, grey = images(20, 3), images(5000, 3), images(5000, 1)
+    changed = "colour_translation"
+    for data, conditional, expected in (
+        (few, False, ("pictures", changed)),
+        (few, True, ("pictures", changed)),
+        (many, False, ("pictures", None)),
+        (many, True, ("style", None)),
+        (grey, True, ("classic", None)),
+        (images(5000, 1, {"fit": "crop"}), True, ("style", None)),
+    ):
+        assert plans.chosen(data, tmp_path / "none", conditional=conditional) == expected
+    assert plans.chosen(many, tmp_path / "none", "small", "ada", True) == ("small", "ada")
+    assert plans.chosen(few, tmp_path / "none", None, "none") == ("pictures", None)

@@ -95,7 +95,7 @@ def test_at_the_start_numbers_keep_their_size():
 
 
 @torch.no_grad()
-def test_mixing_takes_the_next_images_w_from_a_layer_on():
+def test_mixing_takes_another_w_from_a_layer_on():
     torch.manual_seed(0)
     G, seen = nets.StyleGenerator(8, (1, 16, 16), (8, 8, 8), mixing=0.7), []
     G.draw = lambda ws: seen.append(torch.stack(ws)) or torch.zeros(len(ws[0]), 1, 16, 16)
@@ -103,8 +103,10 @@ def test_mixing_takes_the_next_images_w_from_a_layer_on():
     G.generator = torch.Generator().manual_seed(1)
     G(z)
     (ws,) = seen  # (layers, images, 8)
+    draws = torch.Generator().manual_seed(1)
+    other = torch.randn(4000, 8, generator=draws)
     own = (ws == G.styles(z)).all(-1)
-    others = (ws == G.styles(z).roll(1, 0)).all(-1)
+    others = (ws == G.styles(other)).all(-1)
     assert own[0].all() and (own ^ others).all()
     assert not (others[:-1] & own[1:]).any()  # once another's, always another's
     assert others[-1].double().mean() == pytest.approx(0.7, abs=0.03)
@@ -119,14 +121,17 @@ def test_mixing_takes_the_next_images_w_from_a_layer_on():
 
 @torch.no_grad()
 def test_mixing_keeps_the_label():
-    """Another's noise under the image's own label: D is never shown a face under two labels."""
+    """Other noise under the image's own label: D is never shown a face under two labels."""
     torch.manual_seed(0)
     G, seen = nets.StyleGenerator(8, (1, 16, 16), (8, 8, 8), mixing=1, classes=2), []
     G.draw = lambda ws: seen.append(torch.stack(ws)) or torch.zeros(len(ws[0]), 1, 16, 16)
     z, labels = torch.randn(50, 8), torch.arange(50) % 2
+    G.generator = torch.Generator().manual_seed(1)
     G(z, labels)
+    draws = torch.Generator().manual_seed(1)
+    other = torch.randn(50, 8, generator=draws)
     assert torch.equal(seen[0][0], G.styles(z, labels))
-    assert torch.equal(seen[0][-1], G.styles(z.roll(1, 0), labels))
+    assert torch.equal(seen[0][-1], G.styles(other, labels))
 
 
 @torch.no_grad()
@@ -211,6 +216,12 @@ def test_the_settings_build_the_same_net(own):
 def test_wrong_settings_say_what_is_expected():
     with pytest.raises(ValueError, match="mixing=2 was given; a probability from 0 to 1"):
         nets.StyleGenerator(mixing=2)
+    for mapped, classes in ((-1, 0), (65, 0), (0, 3), (2.0, 0)):
+        with pytest.raises(
+            ValueError, match=f"mapped={mapped} was given; {int(classes > 0)} to 64"
+        ):
+            nets.StyleGenerator(mapped=mapped, classes=classes)
+    assert nets.StyleGenerator(8, (3, 16, 16), mapped=0)(torch.randn(2, 8)).shape == (2, 3, 16, 16)
     with pytest.raises(ValueError, match="4 or 7 times a power of two"):
         nets.StyleGenerator(shape=(3, 30, 30))
     with pytest.raises(ValueError, match="4 widths, one for each size"):

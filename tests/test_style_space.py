@@ -92,6 +92,9 @@ def test_the_direction_of_a_half_space(space):
     found = space.direction(has, n=20_000)
     expected = 2 * math.sqrt(2 / math.pi) * normal / normal.norm()
     assert torch.allclose(found, expected, atol=0.08)
+    for wrong in (lambda x: signs(x)[:, 0], lambda x: signs(x).bool()):
+        with pytest.raises(ValueError, match="bool \\(N,\\), whether each has it, is expected"):
+            space.direction(wrong, n=50)
     with pytest.raises(ValueError, match="none of 2000 images have it"):
         space.direction(lambda images: torch.zeros(len(images), dtype=torch.bool))
 
@@ -116,5 +119,19 @@ def test_of_a_run_with_classes():
     expected = gan.net().eval()(z, torch.ones(4, dtype=torch.int64))
     assert torch.allclose(space.eval()(space.sample(4)), expected, atol=1e-3)
     assert space.net is gan.net() and space.shape == (3, 16, 16)
+    v, training = space.sample(4), gan.G.train().training
+    assert torch.equal(space.train()(v), space.eval()(v)) and training  # no new noise
     with pytest.raises(ValueError, match="CompactGenerator has no styles; a StyleGenerator"):
         lab.StyleSpace(nets.CompactGenerator())
+
+
+@torch.no_grad()
+def test_of_a_sentence():
+    """v has the numbers of the noise and of the sentence; all are drawn from that one sentence."""
+    torch.manual_seed(0)
+    G = nets.WordsStyleGenerator(12, (3, 16, 16), words=9, length=3, said=5).eval()
+    said = torch.tensor([3, 4, 0])
+    space = lab.StyleSpace(G, label=said)
+    v = space.sample(6)
+    assert v.shape == (6, 17) and latent.directions(space, 2).rows.shape == (2, 17)
+    assert torch.allclose(space(v), G(space.noise(6), said.expand(6, -1)), atol=1e-3)

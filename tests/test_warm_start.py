@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+import test_compiled
 import torch
 from conftest import same
 from test_compiled import captured  # noqa: F401
@@ -266,3 +267,22 @@ def test_codes_stay_where_a_graph_reads_them():
     assert not torch.equal(gan.codes[0], first[0])
     GAME.check(gan, one)
     assert all(torch.equal(a, b) for a, b in zip(gan.codes, first, strict=True))
+
+
+def test_a_late_capture_that_fails_goes_on_eagerly(captured, monkeypatch, capsys):  # noqa: F811
+    """As one at the beginning does: one line says why, and the run is the eager one."""
+    data, game = pictures(), replace(GAME, warm=8 * 6)
+    eager, replayed = pair(dtype=torch.float64), pair(dtype=torch.float64)
+    made = captured(game, replayed, data, 8)
+    capsys.readouterr()
+
+    def record(self, *args):
+        raise RuntimeError("no more graphs\nof any kind")
+
+    monkeypatch.setattr(test_compiled.Imitation, "record", record)
+    play(replayed, data=data, until=12, game=made)
+    said = capsys.readouterr().out
+    assert said.count("step: eager from here on; it cannot be captured (RuntimeError: no more") == 1
+    play(eager, data=data, until=12, game=game)
+    for a, b in zip(eager.D.parameters(), replayed.D.parameters(), strict=True):
+        assert torch.allclose(a, b, rtol=0, atol=1e-8)

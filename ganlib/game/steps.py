@@ -46,7 +46,7 @@ class WarmStart(Game):
         if self.warm:
             found = _codes(data, gan.latent_dim, gan.device)
             before = getattr(gan, "codes", found)
-            if [x.shape for x in before] == [x.shape for x in found]:
+            if [(x.shape, x.device) for x in before] == [(x.shape, x.device) for x in found]:
                 for old, new in zip(before, found, strict=True):  # in place: a graph may read them
                     old.copy_(new)
                 found = before
@@ -122,7 +122,7 @@ def unmixed(G):
     """Leave out style mixing for a while: with another's style in its later layers a G that is to
     draw one image learns to let its first layer decide all.
     """
-    mixing = getattr(G, "mixing", None)
+    mixing = getattr(G, "mixing", 0) if hasattr(G, "styles") else 0
     if mixing:
         G.mixing = 0
     try:

@@ -21,7 +21,7 @@ class StyleSpace(nn.Module):
     al. 2020, "Improved StyleGAN embedding"). So all that takes a generator works in W: `Explorer`,
     `latent.directions`, `latent.interpolate`, `latent.invert`; and psi * v is the truncation trick
     (Karras et al. 2019, appendix B): 1 as G draws, 0 its mean face. label: the class that a
-    conditional G draws. Raises ValueError for a G without styles.
+    conditional G draws, or its sentence int64 `(L,)`. Raises ValueError for a G without styles.
     """
 
     classes = 0
@@ -36,8 +36,9 @@ class StyleSpace(nn.Module):
                 f"{type(net).__name__} has no styles; a StyleGenerator is expected, as "
                 'recipe("style") has one'
             )
-        self.net, self.label, self.shape, self.latent_dim = net, label, net.shape, net.latent_dim
-        w = self._styles(self.noise(MANY, "the space")).double()
+        self.net, self.label, self.shape = net, label, net.shape
+        w = self._styles(self.noise(MANY, "the space")).cpu().double()
+        self.latent_dim = w.shape[1]  # of v: behind the noise there may be a sentence
         values, vectors = torch.linalg.eigh(torch.cov(w.T))
         scales = values.clamp(min=1e-12 * values[-1]).sqrt()
         weight = next(net.parameters())
@@ -48,7 +49,7 @@ class StyleSpace(nn.Module):
     def noise(self, n, stream="styles"):
         """Return noise `(n, latent_dim)`, the same at each call with this `stream`, a text."""
         draws = generator("cpu", 0, 0, f"styles/{stream}")
-        return torch.randn(n, self.latent_dim, generator=draws).to(next(self.net.parameters()))
+        return torch.randn(n, self.net.latent_dim, generator=draws).to(next(self.net.parameters()))
 
     @torch.no_grad()
     def sample(self, n, stream="styles"):
@@ -56,7 +57,10 @@ class StyleSpace(nn.Module):
         return (self._styles(self.noise(n, stream)) - self.center) @ self.inverse
 
     def _styles(self, z):
-        labels = fitting(self.label, len(z), self.net, z.device)
+        label = self.label
+        if torch.is_tensor(label) and label.ndim:  # one sentence, for all
+            label = label.reshape(1, -1).expand(len(z), -1)
+        labels = fitting(label, len(z), self.net, z.device)
         with evaluating(self.net):
             return self.net.styles(z, labels)
 
@@ -69,13 +73,15 @@ class StyleSpace(nn.Module):
 
     def mixed(self, layers):
         """Return the images of v's `(N, d)`, one for each layer, the coarsest first."""
-        return self.net.draw([self.w(v) for v in layers])
+        with evaluating(self.net):  # each layer's noise is the one that stays
+            return self.net.draw([self.w(v) for v in layers])
 
     @torch.no_grad()
     def mix(self, rows, columns, coarse, scale=4):
         """Return a picture: a grid of images whose first `coarse` layers have the style of the row
         (v `(R, d)`, drawn at the left) and whose others have that of the column (v `(C, d)`, drawn
-        at the top), as in Karras et al. 2019, figure 3.
+        at the top), as in Karras et al. 2019, figure 3. Raises ValueError for layers that are not
+        there.
         """
         depth = self.net.depth_of
         if not 0 <= coarse <= depth:
@@ -111,7 +117,7 @@ class StyleSpace(nn.Module):
             for i in range(depth):
                 now = read(self.mixed([b if i == j else a for j in range(depth)]))
                 taken = (now == other) & differ
-                shares.append(taken.sum(0).double() / differ.sum(0))
+                shares.append(taken.sum(0).cpu().double() / differ.sum(0).cpu())
         return torch.stack(shares)
 
     @torch.no_grad()
@@ -122,11 +128,17 @@ class StyleSpace(nn.Module):
         `has(images)` says of each image whether it has it, bool `(N,)`; it is asked about `n`. In v
         all directions are equally spread, so that this is Fisher's linear discriminant, and what
         else varies together with it in W does not come along (Shen et al. 2020, InterFaceGAN, take
-        a support vector machine's). Raises ValueError where all have it, or none.
+        a support vector machine's). Raises ValueError where all have it, or none, and for other
+        answers.
         """
         v = self.sample(n, "direction")
         with evaluating(self):
             found = torch.cat([has(self(part)).cpu() for part in v.split(500)]).to(v.device)
+        if found.dtype != torch.bool or found.shape != (n,):
+            raise ValueError(
+                f"has(images) returned {found.dtype} {tuple(found.shape)} for {n} images; bool "
+                "(N,), whether each has it, is expected"
+            )
         if not 0 < found.sum() < n:
             raise ValueError(
                 f"{'all' if found.any() else 'none'} of {n} images have it, and a direction is "

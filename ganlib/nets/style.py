@@ -26,7 +26,8 @@ class StyleGenerator(Generator):
     each layer. In evaluation there is no mixing, and each layer's noise is one that stays.
 
     widths: the channels at each size, the smallest first, the image's own included: 16 = 4 * 2^2
-        takes three. mapped: the layers of the mapping net. `classes` makes G conditional.
+        takes three. mapped: the layers of the mapping net. `classes` makes G conditional. Raises
+    ValueError for sizes that are not 4 or 7 times a power of two, and other settings.
     """
 
     def __init__(
@@ -37,6 +38,9 @@ class StyleGenerator(Generator):
         widths = widths_of(widths, shape, default)
         if not 0 <= mixing <= 1:
             raise ValueError(f"mixing={mixing} was given; a probability from 0 to 1 is expected")
+        least = 1 if classes else 0  # 0: noise is the style
+        if type(mapped) is not int or not least <= mapped <= 64:
+            raise ValueError(f"mapped={mapped!r} was given; {least} to 64 layers are expected")
         super().__init__(latent_dim, shape, classes, widths=widths, mapped=mapped, mixing=mixing)
         del self.settings["categorical"]
         self.mixing, self.generator = mixing, None  # where mixing is drawn from, see `Dropout`
@@ -80,7 +84,8 @@ class StyleGenerator(Generator):
         if not self.training or not self.mixing or depth < 2:
             return self.draw([w] * depth)
         draws = {"generator": self.generator, "device": w.device}
-        other = self.styles(z.roll(1, 0), labels)  # another's noise, its own label
+        z = torch.randn(z.shape, dtype=z.dtype, **draws)
+        other = self.styles(z, labels)  # other noise, its own label
         start = torch.randint(1, depth, (len(w), 1), **draws)
         start = torch.where(torch.rand(len(w), 1, **draws) < self.mixing, start, depth)
         return self.draw([torch.where(start <= i, other, w) for i in range(depth)])

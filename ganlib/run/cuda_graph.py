@@ -48,10 +48,7 @@ def compile_step(step, gan, data, batch_size=100):
             if not (waits := compiled.turning(gan, batches)):
                 compiled.capture(gan, batches)
         except Exception as error:  # of any kind, raised by the step; the state is restored
-            reason = (
-                f"it cannot be captured ({type(error).__name__}: "
-                f"{str(error).splitlines()[0][:160]})"
-            )
+            reason = _why(error)
         else:
             say(
                 "step: one CUDA graph, captured as soon as the game has changed"
@@ -62,6 +59,10 @@ def compile_step(step, gan, data, batch_size=100):
             return compiled
     say(f"step: eager, as it is; {reason}")
     return step
+
+
+def _why(error):
+    return f"it cannot be captured ({type(error).__name__}: {str(error).splitlines()[0][:160]})"
 
 
 def _unfit(device):
@@ -108,7 +109,7 @@ class Compiled:
     graph_type = Graph
 
     def __init__(self, eager):
-        self.eager, self.gan, self.graph = eager, None, None
+        self.eager, self.gan, self.graph, self.failed = eager, None, None, False
         self.batches, self.look = eager.batches, eager.look
         self.check, self.describe, self.reading = eager.check, eager.describe, eager.reading
 
@@ -120,9 +121,14 @@ class Compiled:
             or self.shapes != _shapes(batches)
             or self.warming != _warming(self.eager, gan.images_seen)
         ):
-            if self.turning(gan, batches):
+            if self.failed or self.turning(gan, batches):
                 return self.eager.step(gan, batches)
-            self.capture(gan, batches)
+            try:
+                self.capture(gan, batches)
+            except Exception as error:  # of any kind, as in `compile_step`; the state is restored
+                self.failed = True
+                say(f"step: eager from here on; {_why(error)}")
+                return self.eager.step(gan, batches)
         return self._replay(batches)
 
     __call__ = step

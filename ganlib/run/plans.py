@@ -95,20 +95,18 @@ def planned(make, until, data, folder=None, batch_size=None, epoch=None):
     return replace(made, until=plan["until"], batch_size=plan.get("batch_size") or made.batch_size)
 
 
-def chosen(data, folder, recipe=None, augment=None):
+def chosen(data, folder, recipe=None, augment=None, conditional=False):
     """Return (a recipe's name, an augmentation's name or None) for a run on `data` in `folder`.
 
     What is not given (`augment` may be "none") is what the run in `folder` began with; for a new
-    run it is `pictures` for images in colour or of the user's own, else `classic`; and with
-    `pictures` and fewer than 5,000 images `colour_translation`. With several processes all must
-    call this.
+    run it is `pictures` for images in colour or of the user's own, `style` where these are 5,000 or
+    more and are asked for by class, else `classic`; and with `pictures` and fewer than 5,000 images
+    `colour_translation`. With several processes all must call this.
     """
     began = processes.agree(kept(folder) if processes.place()[0] == 0 else None)
     own = "fit" in (data.loaded or {}) or data.shape[0] == 3
-    if recipe is None:
-        now = (began["recipe"] or "classic") if began else "pictures" if own else "classic"
-    else:
-        now = recipe
+    usual = "classic" if not own else "style" if conditional and len(data) >= LITTLE else "pictures"
+    now = ((began["recipe"] or "classic") if began else usual) if recipe is None else recipe
     if augment is None and began:
         augment = began["augment"]
     elif augment is None and now == "pictures" and len(data) < LITTLE:

@@ -31,7 +31,8 @@ def captions(hidden=0.2, seed=0):
     int64 `(N, 7)`, and whose classes are the words, for `games.words.recipe`; and the attributes
     int64 `(K, 6)` of the sentences that no shown face has, -1 for the paper.
 
-    hidden: the share of the 160 sentences to hide, drawn by `seed`. Every word is shown.
+    hidden: the share of the 160 sentences to hide, drawn by `seed`. Every word is shown. Raises
+    ValueError for a share above 0.5.
     """
     if not 0 <= hidden <= 0.5:
         raise ValueError(f"hidden={hidden} was given; a share from 0 to 0.5 is expected")
@@ -72,17 +73,25 @@ class Told(dict):
 
 
 @torch.no_grad()
-def judge_captions(gan, n=1000, known=None):
+def judge_captions(gan, n=1000, known=None, hidden=None, seed=None):
     """Judge a G of `captions`: return a `Told`, a dict with "shown" and, where some are hidden,
     "hidden".
 
     Of `n` faces drawn from sentences, as often as real faces have them, or from hidden ones, each
     holds the share that has all five attributes as asked, `all`, with its Wilson 95 % `interval`,
-    and the share of each attribute. known: a `FaceReader`, by default the shipped one.
+    and the share of each attribute. known: a `FaceReader`, by default the shipped one. hidden,
+    seed: of `captions`, by default those of the run. Raises ValueError for fewer than one face of
+    each hidden sentence.
     """
     known = reader() if known is None else known
     loaded = (getattr(gan, "trained_on", None) or {}).get("loaded") or {}
-    away = _away(loaded.get("hidden", 0.2), loaded.get("seed", 0))
+    hidden = loaded.get("hidden", 0.2) if hidden is None else hidden
+    away = _away(hidden, loaded.get("seed", 0) if seed is None else seed)
+    if n < (least := max(1, len(away))):
+        raise ValueError(
+            f"n={n} was given, and {len(away)} sentences are hidden: {least} faces, one of each, "
+            "are expected at least"
+        )
     attributes = faces()[1]
     groups = {"shown": attributes[~_among(attributes, away)], "hidden": pad(away, (0, 1))}
     judged = Told()

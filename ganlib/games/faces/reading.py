@@ -45,7 +45,7 @@ class FaceReader(nn.Module):
     def read(self, images):
         """Return the likeliest attributes of images, int64 `(N, 6)`, as `ATTRIBUTES` has them."""
         require_floats(images, self.name)
-        images = images.clamp(-1, 1).to(self.net.logits.weight.device)
+        images = images.clamp(-1, 1).to(self.net.logits.weight)
         parts = map(self.answers, images.split(1000))
         return torch.cat([torch.stack([x.argmax(1) for x in part], 1) for part in parts]).cpu()
 
@@ -88,8 +88,17 @@ def judge_attributes(images, asked=None, known=None):
 
     asked: attributes int64 `(N, 6)` that the images were asked for, -1 where they were not: then
         each has `asked`, the share read as asked, with its Wilson 95 % `interval`.
-    known: a `FaceReader`, by default the shipped one.
+    known: a `FaceReader`, by default the shipped one. Raises ValueError for no images, images that
+    are not finite, and other attributes.
     """
+    if not len(images) or not images.isfinite().all():
+        raise ValueError(f"{len(images)} images were given; one or more, all finite, are expected")
+    if asked is not None and asked.shape != (len(images), len(ATTRIBUTES)):
+        raise ValueError(
+            f"attributes {tuple(asked.shape)} were given for {len(images)} images; int64 "
+            f"({len(images)}, {len(ATTRIBUTES)}) is expected"
+        )
+    asked = None if asked is None else asked.cpu()
     from ...data.shipped.faces import faces
 
     known = reader() if known is None else known

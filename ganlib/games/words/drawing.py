@@ -99,6 +99,8 @@ def recipe(data, images=None, wrong=0.2, gamma=None, latent_dim=None):
             "expected (games.words.encode makes the labels)"
         )
     images = 80_000 if images is None else images
+    if images < 10:
+        raise ValueError(f"images={images} was given; a plan of 10 images or more is expected")
     own = {"shape": data.shape, "words": len(data.classes)}
     of_G = own | {"length": data.labels.shape[1], "said": 32}
     if data.shape[0] == 3:
