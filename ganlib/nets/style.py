@@ -26,8 +26,11 @@ class StyleGenerator(Generator):
     each layer. In evaluation there is no mixing, and each layer's noise is one that stays.
 
     widths: the channels at each size, the smallest first, the image's own included: 16 = 4 * 2^2
-        takes three. mapped: the layers of the mapping net. `classes` makes G conditional. Raises
-    ValueError for sizes that are not 4 or 7 times a power of two, and other settings.
+        takes three.
+    mapped: the layers of the mapping net, 0 to 64; at least 1 with `classes`, which make G
+        conditional.
+
+    Raises ValueError for sizes that are not 4 or 7 times a power of two, and for other settings.
     """
 
     def __init__(

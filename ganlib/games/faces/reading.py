@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from ...data.shipped.faces import ATTRIBUTES
+from ...data.shipped.faces import ATTRIBUTES, faces
 from ...judge.classifiers import Classifier, ready
 from ...judge.reading import require_floats
 from ...machine.assets import asset
@@ -88,8 +88,9 @@ def judge_attributes(images, asked=None, known=None):
 
     asked: attributes int64 `(N, 6)` that the images were asked for, -1 where they were not: then
         each has `asked`, the share read as asked, with its Wilson 95 % `interval`.
-    known: a `FaceReader`, by default the shipped one. Raises ValueError for no images, images that
-    are not finite, and other attributes.
+    known: a `FaceReader`, by default the shipped one.
+
+    Raises ValueError for no images, images that are not finite, and other attributes.
     """
     if not len(images) or not images.isfinite().all():
         raise ValueError(f"{len(images)} images were given; one or more, all finite, are expected")
@@ -99,8 +100,6 @@ def judge_attributes(images, asked=None, known=None):
             f"({len(images)}, {len(ATTRIBUTES)}) is expected"
         )
     asked = None if asked is None else asked.cpu()
-    from ...data.shipped.faces import faces
-
     known = reader() if known is None else known
     found, (_, real) = known.read(images), faces()
     judged = Attributes()
