@@ -26,7 +26,12 @@ class Imitation:
     def record(self, play, generators):
         self.play, self.generators = play, list(generators)
         kept = copy.deepcopy(self.owner.gan.state_dict())
+        seeds = [draws.initial_seed() for draws in self.generators]
+        numbers = len(self.owner.numbers)
         self.names, self.figures = play()
+        # CUDA refuses a new seed then, and a tensor made then is filled again by each replay
+        assert [draws.initial_seed() for draws in self.generators] == seeds
+        assert len(self.owner.numbers) == numbers
         step = self.owner.gan.step, self.owner.gan.images_seen
         cuda_graph._put_back(self.owner.gan, kept)  # recording computes nothing, only Python runs
         self.owner.gan.step, self.owner.gan.images_seen = step
@@ -39,11 +44,10 @@ class Imitation:
         gan, functions = self.owner.gan, self.owner.functions
         gan.step, gan.images_seen, kept = *self.frozen, (gan.step, gan.images_seen)
         seeds = [draws.initial_seed() for draws in self.generators]
-        self.owner._seed, seed = lambda: None, self.owner._seed  # seeded once, before the replay
         tensors = iter([tensor for _, tensor in functions])
         self.owner.value, value = lambda function: next(tensors), self.owner.value
         _, figures = self.play()
-        self.owner._seed, self.owner.value, self.owner.functions = seed, value, functions
+        self.owner.value, self.owner.functions = value, functions
         gan.step, gan.images_seen = kept
         assert [draws.initial_seed() for draws in self.generators] == seeds
         self.figures.copy_(figures)

@@ -145,8 +145,11 @@ class Compiled:
 
     def value(self, function):
         """Return a 0-d tensor that is set to `function()` before each replay."""
-        self.functions.append((function, torch.zeros((), device=self.gan.device)))
-        return self.functions[-1][1]
+        place = len(self.functions)
+        if place == len(self.numbers):  # not while it is recorded: each replay would zero it again
+            self.numbers.append(torch.zeros((), device=self.gan.device))
+        self.functions.append((function, self.numbers[place]))
+        return self.numbers[place]
 
     def generator(self, stream):
         """Return a generator that is seeded for `stream` before each replay; another at each call
@@ -166,15 +169,17 @@ class Compiled:
         restored.
         """
         self.gan, self.graph, self.shapes, self.generators = gan, None, _shapes(batches), {}
-        self.warming = _warming(self.eager, gan.images_seen)
+        self.warming, self.numbers = _warming(self.eager, gan.images_seen), []
         self.given = batches.map(torch.clone)
         saved = copy.deepcopy(gan.state_dict())
         try:
             graph = self.graph_type()
-            for _ in range(3):  # the first one creates Adam's moments and the generators
+            for _ in range(3):  # the first one creates Adam's moments, generators and `numbers`
+                self._seed()
                 graph.warm_up(self._record)
             _put_back(gan, saved)
             before = gan.step, gan.images_seen
+            self._seed()  # not while it is recorded: a seed cannot change then
             self.stats = graph.record(self._record, self.generators.values())
             self.images, gan.step, gan.images_seen = gan.images_seen - before[1], *before
             self.graph, self.generation = graph, gan.generation
@@ -191,14 +196,14 @@ class Compiled:
         gan, players = self.gan, _players(self.gan)
         groups = [group for player in players for group in player.optimizer.param_groups]
         before = [dict(group) for group in groups]
-        self._seed()
         gan.capture, self.asked, self.functions = self, [], []
         try:
             for player in players:
                 # the fused Adam takes a tensor for the learning rate, but not for the betas
-                if any(map(callable, player.betas or ())):
-                    for group in player.optimizer.param_groups:
-                        group.update(fused=False, foreach=True, capturable=True)
+                betas = any(map(callable, player.betas or ()))
+                for group in player.optimizer.param_groups:
+                    group.update({"capturable": True} if "capturable" in group else {})
+                    group.update({"fused": False, "foreach": True} if betas else {})
             stats = self.eager.step(gan, self.given)
             return list(stats), torch.stack([value.to(gan.dtype) for value in stats.values()])
         finally:
