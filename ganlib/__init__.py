@@ -26,7 +26,7 @@ LATER = {  # public name: module:attribute, or the module that it is
     "bars": "show.plots:bars",
     "below": "run.until:below",
     "compare": "show.plots:compare",
-    "compile_step": "run.cuda_graph:compile_step",
+    "compile_step": "run.cuda.compiling:compile_step",
     "curves": "show.curves:curves",
     "discriminator_step": "game.steps:discriminator_step",
     "gan_step": "game.steps:gan_step",

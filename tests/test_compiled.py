@@ -7,11 +7,14 @@ from functools import partial
 import pytest
 import torch
 from conftest import same
+from torch import nn
 
 import ganlib
 from ganlib import augment, losses
 from ganlib.game.schedules import Cosine, Linear
-from ganlib.run import cuda_graph
+from ganlib.game.steps import as_game
+from ganlib.run.cuda import graph as cuda_graph
+from ganlib.run.cuda import state
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -33,7 +36,7 @@ class Imitation:
         assert [draws.initial_seed() for draws in self.generators] == seeds
         assert len(self.owner.numbers) == numbers
         step = self.owner.gan.step, self.owner.gan.images_seen
-        cuda_graph._put_back(self.owner.gan, kept)  # recording computes nothing, only Python runs
+        state.put_back(self.owner.gan, kept)  # recording computes nothing, only Python runs
         self.owner.gan.step, self.owner.gan.images_seen = step
         return self.names, self.figures
 
@@ -63,7 +66,7 @@ def captured(monkeypatch):
             graph.owner, graph.frozen = self, (self.gan.step, self.gan.images_seen)
             return graph
 
-    monkeypatch.setattr(cuda_graph, "_unfit", lambda device: None)
+    monkeypatch.setattr(cuda_graph, "unfit", lambda device: None)
     monkeypatch.setattr(cuda_graph, "Compiled", Compiled)
 
     def make(step, gan, data, batch_size=20):
@@ -113,7 +116,7 @@ def test_twenty_captured_steps_equal_the_eager_ones(game, small, digits, capture
     assert (replayed.step, replayed.images_seen) == (eager.step, eager.images_seen)
     for name, value in theirs.items():
         assert close(ours[name], value), name
-    assert close(cuda_graph._moving(replayed), cuda_graph._moving(eager))
+    assert close(state.moving(replayed), state.moving(eager))
     assert [row.keys() for row in replayed.history] == [row.keys() for row in eager.history]
     for ours, theirs in zip(replayed.history, eager.history, strict=True):
         assert ours.pop("objective") == theirs.pop("objective")
@@ -145,7 +148,7 @@ def test_a_state_that_was_loaded_is_captured_anew(small, digits, captured, tmp_p
     step = captured(ganlib.gan_step, again, digits)
     ganlib.resume(tmp_path, again)  # after the capture: its tensors are no longer those of the run
     play(again, digits, step, 8)
-    assert torch.allclose(cuda_graph._moving(again), cuda_graph._moving(gan), rtol=0, atol=1e-10)
+    assert torch.allclose(state.moving(again), state.moving(gan), rtol=0, atol=1e-10)
 
 
 def test_the_figures_of_a_step_stay(small, digits, captured):
@@ -215,9 +218,7 @@ def test_on_a_gpu_captured_steps_equal_the_eager_ones(game, small, digits):
     made = ganlib.compile_step(step, replayed, digits, 20)
     assert made is not step
     play(replayed, digits, made)
-    assert torch.allclose(
-        cuda_graph._moving(replayed), cuda_graph._moving(eager), rtol=0, atol=1e-8
-    )
+    assert torch.allclose(state.moving(replayed), state.moving(eager), rtol=0, atol=1e-8)
 
 
 def test_a_cycle_of_two_gans_is_captured_as_one_step(captured):
@@ -229,7 +230,7 @@ def test_a_cycle_of_two_gans_is_captured_as_one_step(captured):
         run, data, game = cycle.make()
         run.to(dtype=torch.float64)
         play(run, data, how(game, run, data), 12)
-        results.append((cuda_graph._moving(run), run.step, run.images_seen, run.history[-1]))
+        results.append((state.moving(run), run.step, run.images_seen, run.history[-1]))
     (eager, *counts, row), (ours, *others, other) = results
     assert torch.allclose(ours, eager, rtol=0, atol=1e-10) and counts == others == [12, 240]
     assert other.pop("there.objective") == row.pop("there.objective")
@@ -262,6 +263,79 @@ def test_a_net_that_draws_for_itself_is_captured(digits, captured):
     eager, replayed = gan(), gan()
     play(eager, digits, ganlib.gan_step)
     play(replayed, digits, captured(ganlib.gan_step, replayed, digits))
-    ours, theirs = cuda_graph._moving(replayed), cuda_graph._moving(eager)
+    ours, theirs = state.moving(replayed), state.moving(eager)
     assert torch.allclose(ours, theirs, rtol=0, atol=1e-10)
-    assert not torch.allclose(ours, cuda_graph._moving(gan()), rtol=0, atol=1e-3)
+    assert not torch.allclose(ours, state.moving(gan()), rtol=0, atol=1e-3)
+
+
+def test_a_schedule_of_betas_is_captured(small, digits, captured):
+    """torch's own Adam reads betas on the host; ours moves as it does, in float64 to 1e-6."""
+    settings = {"betas": (Linear(((0, 0.5), (300, 0.0))), Cosine(0.9, 0.99, 300)), "lr": 1e-3}
+    eager, replayed = (small(dtype=torch.float64, **settings) for _ in range(2))
+    play(eager, digits, ganlib.gan_step)
+    play(replayed, digits, captured(ganlib.gan_step, replayed, digits))
+    assert torch.allclose(state.moving(replayed), state.moving(eager), rtol=0, atol=1e-6)
+    assert "step" not in vars(replayed.opt_G)
+    for ours, theirs in zip(replayed.opt_G.state.values(), eager.opt_G.state.values(), strict=True):
+        assert torch.allclose(ours["exp_avg_sq"], theirs["exp_avg_sq"], rtol=1e-5, atol=0)
+
+
+def test_adam_with_extras_is_not_captured_with_a_schedule_of_betas(small, digits, captured, capsys):
+    gan = small(betas=(0.0, Cosine(0.9, 0.99, 300)))
+    gan.opt_D.param_groups[0]["weight_decay"] = 0.1
+    assert ganlib.compile_step(ganlib.gan_step, gan, digits, 20) is ganlib.gan_step
+    assert "a schedule of betas was given to Adam ['weight_decay']" in capsys.readouterr().out
+
+
+def test_what_is_changed_between_steps_is_captured_anew(small, digits, captured):
+    """The learning rate, and which weights learn: both are constants in a graph."""
+    results = []
+    for compiled in (False, True):
+        gan = small(dtype=torch.float64)
+        step = captured(ganlib.gan_step, gan, digits) if compiled else ganlib.gan_step
+        play(gan, digits, step, 4)
+        gan.opt_G.param_groups[0]["lr"] = 1e-2
+        play(gan, digits, step, 8)
+        next(gan.D.parameters()).requires_grad_(False)
+        play(gan, digits, step, 12)
+        results.append(state.moving(gan))
+    assert torch.allclose(*results, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["none", "cycle", "contrastive"])
+def test_a_translation_is_captured_when_its_pool_is_full(kind, captured):
+    """Pool and heads are put back and go on as in eager steps."""
+    from ganlib.games.selftest.games import translated
+
+    results = []
+    for compiled in (False, True):
+        run, data, game = translated(kind)
+        run.to(dtype=torch.float64)
+        step = captured(game, run, data, 8) if compiled else game
+        for _ in ganlib.train(run, data, step, until=8, batch_size=8):
+            pass
+        pools = [gan.pool.images.flatten() for gan in run.gans.values()]
+        results.append(torch.cat([state.moving(run), *pools]))
+        assert not compiled or step.graph is not None
+    assert torch.dist(*results) < 1e-6 * results[0].norm(), torch.dist(*results)
+
+
+def test_train_captures_what_is_ganlibs_own(small, digits, captured, monkeypatch, capsys):
+    def how(gan, game):
+        """Play with nets that say that they are on a GPU; return the game that was played."""
+        played = cuda_graph.automatic(as_game(game), gan)
+        return played, capsys.readouterr().out
+
+    played, said = how(small(), ganlib.gan_step)
+    assert isinstance(played, cuda_graph.Compiled) and not said
+    assert how(small(), played)[0] is played
+    for gan, game in (
+        (small(), lambda gan, batches: {}),
+        (ganlib.GAN(nn.Sequential(nn.Linear(8, 784)), Drawing(), latent_dim=8), ganlib.gan_step),
+        (small(source=lambda n, draws: torch.zeros(n, 8)), ganlib.gan_step),
+    ):
+        played, said = how(gan, game)
+        assert not isinstance(played, cuda_graph.Compiled) and "compile_step" in said
+    monkeypatch.undo()
+    played, said = how(small(), ganlib.gan_step)
+    assert not isinstance(played, cuda_graph.Compiled) and not said

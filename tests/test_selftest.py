@@ -17,6 +17,7 @@ from ganlib.__main__ import main
 from ganlib.game import player
 from ganlib.game.gan import GAN
 from ganlib.games.selftest import checks, commands, games, playing, report
+from ganlib.run.cuda import graph
 
 CPU = torch.device("cpu")
 
@@ -26,7 +27,7 @@ def test_the_quick_one_passes_here_and_writes_a_row_for_each_check(tmp_path, cap
     assert main(["selftest", "--device", "cpu", "--quick", "--out", str(out)]) == 0
     lines, text = capsys.readouterr().out.splitlines(), out.read_text()
     count = len(commands.CHECKS)
-    tried = sum(quick for _, _, quick in commands.CHECKS) - 4  # those are for CUDA
+    tried = sum(quick for _, _, quick in commands.CHECKS) - 5  # those are for CUDA
     assert lines[-1] == f"{tried} passed, 0 failed, {count - tried} not tried"
     assert f"**{lines[-1]}**" in text and "cut off" not in text
     for line, (name, _, quick) in zip(lines[-count - 1 :], commands.CHECKS, strict=False):
@@ -137,14 +138,14 @@ def test_another_generator_is_found(monkeypatch):
 
 
 def test_a_captured_step_is_compared(captured, monkeypatch):  # noqa: F811
-    assert "apart after a way of" in checks.replayed("classic", CPU)
-    monkeypatch.setattr(checks.cuda_graph.Compiled, "_compare", lambda *_: None)
-    monkeypatch.setattr(checks.cuda_graph.Compiled, "_seed", lambda *_: None)  # the same noise
+    assert "apart after a way of" in playing.replayed(checks.recipe_for("classic"), CPU)
+    monkeypatch.setattr(graph.Compiled, "_compare", lambda *_: None)
+    monkeypatch.setattr(graph.Compiled, "_seed", lambda *_: None)  # the same noise
     with pytest.raises(playing.Fault, match="apart after a way of"):
-        checks.replayed("classic", CPU)
-    monkeypatch.setattr(checks.cuda_graph, "_unfit", lambda device: "no graphs today")
+        playing.replayed(checks.recipe_for("classic"), CPU)
+    monkeypatch.setattr(graph, "unfit", lambda device: "no graphs today")
     with pytest.raises(playing.Fault, match="step: eager, as it is; no graphs today"):
-        checks.replayed("classic", CPU)
+        playing.replayed(checks.recipe_for("classic"), CPU)
 
 
 class Card:

@@ -87,7 +87,7 @@ class GAN(Seeded):
         self.step, self.images_seen, self.history, self.trained_on = 0, 0, [], None
         self.label_counts = self.examples = None  # see labels_of
         self.adaptive = torch.zeros(2, device=self.device)  # the state of an `Augmentation`
-        # for cuda_graph.py: what records a step, and how often tensors were replaced by others
+        # for run/cuda: what records a step, and how often tensors were replaced by others
         self.capture, self.generation = None, 0
         self.parts = 1  # into how many parts a batch is cut where memory is short, see player.play
         # batch statistics mix the images of a pass: with them, reals and fakes are judged apart

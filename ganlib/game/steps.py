@@ -184,6 +184,7 @@ class OwnStep:
     play: Callable
     batches: int = 1
     objective: losses.Objective | None = None
+    own = True  # Python may decide anything in it
 
     def check(self, run, data):
         run.check(data)

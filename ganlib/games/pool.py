@@ -36,7 +36,7 @@ class Pool:
             kept = torch.rand(n, generator=draws, device=fakes.device) < 0.5
             kept = kept.view(n, *[1] * (fakes.ndim - 1))
             old, new = past[place], fakes[:n]
-            self.images = past.index_copy(0, place, torch.where(kept, new, old))
+            past.index_copy_(0, place, torch.where(kept, new, old))  # in place: a graph reads it
             shown = torch.cat([torch.where(kept, old, new), fakes[n:]])
         return shown.chunk(world)[rank]
 

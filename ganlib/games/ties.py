@@ -80,9 +80,8 @@ def contrastive(gan, weight=1.0, patches=64, temperature=0.07):
 
 def chosen(gan, features, patches, stream):
     """Return, for features `(N, d, h, w)` of each layer, at most `patches` of its h * w places."""
-    if gan.capture is not None:
-        raise ValueError("patches are drawn anew at each step, which a recorded step cannot do")
-    draws = generator(gan.device, gan.seed, gan.step, gan.prefix + stream)
+    draws = gan.draws(stream) if gan.capture else None  # else the same in all processes
+    draws = draws or generator(gan.device, gan.seed, gan.step, gan.prefix + stream)
     counts = [x.shape[2] * x.shape[3] for x in features]
     return [torch.randperm(n, generator=draws, device=gan.device)[:patches] for n in counts]
 

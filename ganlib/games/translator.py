@@ -97,15 +97,19 @@ class TranslationGame(Game):
     def d_moves(self, gan, batches):
         if not self.pool:
             return super().d_moves(gan, batches)
-        if gan.capture is not None:
-            raise ValueError("a pool of past fakes grows, which a recorded step cannot do; pool=0")
         gan.ready(batches.images.shape[2:])
         for move, real in enumerate(batches.images[: self.n_critic]):
-            draws = generator(gan.device, gan.seed, gan.step, f"{gan.prefix}pool/{move}")
+            stream = f"{gan.prefix}pool/{move}"  # the same in all processes
+            draws = gan.draws(f"pool/{move}") if gan.capture else None
+            draws = draws or generator(gan.device, gan.seed, gan.step, stream)
             with torch.no_grad():
                 fake = gan.fake(len(real), f"D{move}").to(gan.dtype)
             figures = d_move(gan, self, real, None, move, gan.pool.swap(fake, self.pool, draws))
         return figures, (gan, self, batches.images[-1], None, None)
+
+    def warming(self, images_seen):
+        """Whether the pool still grows: a step is recorded as a CUDA graph afterwards."""
+        return images_seen < self.pool
 
     def describe(self):
         return super().describe() | {"game": f"translation: {self.kind}", "pool": self.pool}
@@ -142,3 +146,7 @@ class BothWays(Games):
         for name in ("kind", "batch_size", "images"):
             object.__setattr__(self, name, getattr(first, name))
         object.__setattr__(self, "until", until)
+
+    def warming(self, images_seen):
+        """Whether a pool still grows."""
+        return any(game.warming(images_seen) for game in self.games.values())

@@ -24,11 +24,10 @@ class choice:
 def setup(seed=0, device=None, threads=None, precision="float32"):
     """Seed torch; return the device (CUDA, else Apple's MPS, else CPU) and print a line about it.
 
-    precision: "float32"; "bf16" (training under autocast); or "fast": bf16 on a CPU that has units
-        for it, where it was measured to be faster, else float32.
-    threads: of the CPU. By default torch's number, or fewer where a trial shows that fewer are
-        faster, since other processes keep cores busy; `train` goes on trying; a checkpoint keeps
-        them.
+    precision: "float32"; "bf16" (training under autocast); or "fast": bf16 on a CPU or a GPU with
+        units for it, where it was measured to be faster, else float32.
+    threads: of the CPU. By default torch's number, or fewer where a trial shows that to be faster,
+        on busy cores; `train` goes on trying, and a checkpoint keeps them.
 
     A CPU's matmul precision for float32 becomes "medium", often faster, if a trial shows float32's
     error; else "highest". Raises ValueError for a device or number that it cannot set.
@@ -48,7 +47,7 @@ def setup(seed=0, device=None, threads=None, precision="float32"):
             "it out"
         )
     if precision == "fast":
-        precision = "bf16" if device.type == "cpu" and _has_bf16() else "float32"
+        precision = "bf16" if _has_bf16(device) else "float32"
     if precision not in PRECISIONS:
         raise ValueError(
             f'precision={precision!r} was given; "float32", "bf16" or "fast" is expected'
@@ -71,7 +70,7 @@ def setup(seed=0, device=None, threads=None, precision="float32"):
 
 def describe(device):
     """Return one line: the device, the precision, and how long a run takes."""
-    untimed = f"{choice.precision}. Usually much faster than a CPU; ganlib was not timed on it"
+    untimed = f"{choice.precision}. Usually much faster than a CPU: docs/speed.md has times"
     if device.type == "cuda":
         card = torch.cuda.get_device_properties(device)
         return f"GPU: {card.name}, {card.total_memory / 2**30:.0f} GiB, {untimed}."
@@ -92,13 +91,14 @@ def processor():
 
 def _cpuinfo(field):
     """Return one field of Linux's /proc/cpuinfo, "" if there is none."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return ""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(field)), "")
 
 
-def _has_bf16():
-    """Whether the CPU multiplies bf16 natively; without that bf16 is slower than float32."""
-    return any(unit in _cpuinfo("flags").split() for unit in ("avx512_bf16", "amx_bf16"))
+def _has_bf16(device):
+    """Whether the device multiplies bf16 natively; without that bf16 is slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    units = "avx512_bf16", "amx_bf16"
+    return device.type == "cpu" and any(unit in _cpuinfo("flags").split() for unit in units)

@@ -2,6 +2,7 @@
 super-resolution, translations.
 """
 
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -14,29 +15,29 @@ from ..faces.captions import captions
 from ..translation import KINDS, translation
 from ..words import drawing as words
 from ..words.handwriting import numbers
-from .playing import SIZE, STEPS, play, some_images
+from .playing import SIZE, STEPS, capturing, play, some_images
 
 N, IMAGES = 64, STEPS * SIZE  # images of a set, and those that a run is planned for
 
 
-def in_words():
+def in_words(images=IMAGES):
     data = numbers(N, hidden=(), only=(12, 20, 42, 57))
-    return data, words.recipe(data, IMAGES)
+    return data, words.recipe(data, images)
 
 
-def in_captions():
+def in_captions(images=IMAGES):
     data = captions()[0].subset(slice(0, N))
-    return data, words.recipe(data, IMAGES)
+    return data, words.recipe(data, images)
 
 
-def in_clips(kind):
+def in_clips(kind, images=IMAGES):
     data = gliding(N)
-    return data, clips.recipe(data, kind, IMAGES)
+    return data, clips.recipe(data, kind, images)
 
 
-def in_large(stage):
+def in_large(stage, images=IMAGES):
     data = load("digits").subset(slice(0, N))
-    return data, enlarging.recipe(stage, data, images=IMAGES, width=8, blocks=1)
+    return data, enlarging.recipe(stage, data, images=images, width=8, blocks=1)
 
 
 def playing(make, device):
@@ -47,20 +48,51 @@ def playing(make, device):
     play(game.gan(0), data, game, device, still=still)
 
 
-def translating(kind, device):
-    """Translate digits to images of noise, and back where there is a cycle."""
+def translated(kind, images=IMAGES):
+    """Return digits that are translated to images of noise, and back where there is a cycle."""
     torch.manual_seed(0)
     a, b = load("digits").subset(slice(0, N)), some_images((1, 28, 28), N)
-    play(*translation(kind, a, b, IMAGES, seed=0), device)
+    run, data, game = translation(kind, a, b, images, seed=0)
+    return run, data, small_pools(game)
 
 
+def small_pools(game):
+    """Return the game with pools that are full after a step or two."""
+    if hasattr(game, "games"):
+        return type(game)(game.until, **{k: small_pools(x) for k, x in game.games.items()})
+    return replace(game, pool=min(game.pool, 12))
+
+
+def translating(kind, device):
+    play(*translated(kind), device)
+
+
+def with_run(make):
+    """Return a function of the number of steps: (a run, its data, the game that `make` returns)."""
+
+    def parts(steps):
+        torch.manual_seed(0)
+        data, game = make(images=steps * SIZE)
+        return game.gan(0), data, game
+
+    return parts
+
+
+def of_translation(kind):
+    return lambda steps: translated(kind, steps * SIZE)
+
+
+MADE = {
+    "words": in_words,
+    "faces in words": in_captions,
+    **{f"clips {kind}": partial(in_clips, kind) for kind in clips.KINDS},
+    **{f"enlarging {stage}": partial(in_large, stage) for stage in enlarging.STAGES},
+}
+PARTS = {name: with_run(make) for name, make in MADE.items()}
+PARTS |= {f"translation {kind}": of_translation(kind) for kind in KINDS}
+QUICK = ("words", "translation cycle", "enlarging gan")
 CHECKS = [  # as in checks.py
-    ("game words", partial(playing, in_words), True),
-    ("game faces in words", partial(playing, in_captions), False),
-    *((f"game clips {x}", partial(playing, partial(in_clips, x)), False) for x in clips.KINDS),
+    *((f"game {name}", partial(playing, make), name in QUICK) for name, make in MADE.items()),
     *((f"game translation {x}", partial(translating, x), x == "cycle") for x in KINDS),
-    *(
-        (f"game enlarging {x}", partial(playing, partial(in_large, x)), x == "gan")
-        for x in enlarging.STAGES
-    ),
+    *((f"captured {name}", partial(capturing, parts), False) for name, parts in PARTS.items()),
 ]

@@ -1,11 +1,16 @@
 """What checks are made of: small data, a short run that is looked over, and what may be wrong."""
 
+import io
+from contextlib import redirect_stdout
+
 import torch
 
 from ...data.images import Images
+from ...run.cuda.compiling import compile_step
 from ...run.training import train
 
 STEPS, SIZE = 4, 8  # of a run, and images of a batch
+REPLAYED = 1e-3  # how far captured steps may lead away, as a share of the way
 
 
 class Fault(Exception):
@@ -38,13 +43,14 @@ def players(run):
     }
 
 
-def play(run, data, game, device, steps=STEPS, still=(), size=SIZE, **given):
+def play(run, data, game, device, steps=STEPS, still=(), size=SIZE, capture=False, **given):
     """Train a run on `device`, look it over, and return it. `still` are players that do not move;
     further arguments are those of `train`. Raises `Fault`, or what a step raises.
     """
     run.to(device)
     start = {key: [x.clone() for x in one.net.parameters()] for key, one in players(run).items()}
-    for now in train(run, data, game, until=steps, batch_size=size, **given):  # noqa: B007
+    given |= {"until": steps, "batch_size": size, "capture": capture}
+    for now in train(run, data, game, **given):  # noqa: B007
         pass
     if now.reason.startswith(("interrupted", "terminated")):  # no fault: whoever did it means all
         raise KeyboardInterrupt
@@ -54,6 +60,34 @@ def play(run, data, game, device, steps=STEPS, still=(), size=SIZE, **given):
         same = map(torch.equal, player.net.parameters(), start[key])
         expect(key in still or not all(same), f"no weight of {key} has changed")
     return run
+
+
+def capturing(parts, device):
+    """Steps of one CUDA graph lead where eager ones do, in float64. `parts(steps)` returns (a run,
+    its data, a game that is planned for so many steps).
+    """
+    if device.type != "cuda":
+        raise NotTried("CUDA graphs need CUDA")
+    return replayed(parts, device)
+
+
+def replayed(parts, device, steps=8):
+    """Play a game eagerly and captured, and compare. Both come from the same numbers, but for the
+    last bits, which a game soon makes larger. The plan is twice as long: capturing looks ahead.
+    """
+    said, ends = io.StringIO(), []
+    for capture in (False, True):
+        run, data, game = parts(2 * steps)
+        start = flat(run.to(device, torch.float64))
+        if capture:
+            with redirect_stdout(said):
+                game = compile_step(game, run, data, SIZE)
+            expect(hasattr(game, "eager"), said.getvalue().strip())
+        ends.append(flat(play(run, data, game, device, steps=steps, still=("G", "D"))))
+        expect(not getattr(game, "failed", False), "a later capture has failed")
+    gap, way = torch.dist(*ends).item(), torch.dist(start, ends[0]).item()
+    expect(gap <= REPLAYED * way, f"{gap:.2g} apart after a way of {way:.2g}")
+    return f"{gap:.1g} apart after a way of {way:.2g}"
 
 
 def look_over(run, data, game, figures, device):
