@@ -3,6 +3,7 @@ evaluation, augmentation, export, memory and precision. Each is a function of th
 raises where something is wrong, and may return a remark.
 """
 
+import gc
 import io
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
@@ -166,6 +167,7 @@ def short_of_memory(device):
 def with_little(device, cuda, images=20_000):
     """Play such a batch, and then with 60 % of the memory that it took."""
     data, used = some_images(GREY, images), []
+    gc.collect()  # what earlier checks have left would be freed in the middle of this one
     card = cuda.current_device() if device.index is None else device.index
     for size in (SIZE, images):  # the first starts CUDA's libraries
         cuda.empty_cache()
