@@ -14,6 +14,7 @@ from ..machine import files, processes
 from ..machine.device import choice
 from ..machine.progress import say
 from ..machine.trials import best_of, dtype_of
+from .cuda.compiling import compile_step
 from .recipes import recipe
 from .training import train
 
@@ -112,6 +113,8 @@ def _player(made, data, batch, device):
 
     with FlopCounterMode(display=False) as counter:
         step()
+    if device.type == "cuda":  # as `train` plays it
+        made = compile_step(made, gan, data, batch)
     return step, counter.get_total_flops() / batch
 
 
