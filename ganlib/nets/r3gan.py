@@ -5,8 +5,9 @@ from itertools import pairwise
 
 import torch
 from torch import nn
-from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu
+from torch.nn.functional import conv_transpose2d, leaky_relu
 
+from .conv import Conv2d, convolve
 from .layers import Discriminator, Generator, Verdict, scale, widths_of
 
 
@@ -56,15 +57,15 @@ class ResidualDiscriminator(Discriminator):
         super().__init__(shape, classes, answers, widths=widths, blocks=blocks)
         count = blocks * len(widths)
         layers = [
-            _scaled(nn.Conv2d(shape[0], widths[0], 1)),
-            *(Block(widths[0], count) for _ in range(blocks)),
+            _scaled(Conv2d(shape[0], widths[0], 1)),
+            *(Block(widths[0], count, Conv2d) for _ in range(blocks)),
         ]
         for inputs, width in pairwise(widths):
             layers += [
-                Resample(inputs, width, up=False),
-                *(Block(width, count) for _ in range(blocks)),
+                Resample(inputs, width, up=False, conv=Conv2d),
+                *(Block(width, count, Conv2d) for _ in range(blocks)),
             ]
-        basis = _scaled(nn.Conv2d(widths[-1], widths[-1], base, groups=widths[-1], bias=False))
+        basis = _scaled(Conv2d(widths[-1], widths[-1], base, groups=widths[-1], bias=False))
         self.layers = nn.Sequential(*layers, basis, nn.Flatten())
         self.verdict = Verdict(widths[-1], classes, answers)
 
@@ -77,14 +78,14 @@ class Block(nn.Module):
     channels.
     """
 
-    def __init__(self, width, count):
+    def __init__(self, width, count, conv=nn.Conv2d):
         super().__init__()
         inner, gain = 2 * width, math.sqrt(2 / (1 + 0.2**2)) * count**-0.25
-        self.widen = _scaled(nn.Conv2d(width, inner, 1), gain)
+        self.widen = _scaled(conv(width, inner, 1), gain)
         self.mix = _scaled(
-            nn.Conv2d(inner, inner, 3, padding=1, groups=inner // math.gcd(inner, 16)), gain
+            conv(inner, inner, 3, padding=1, groups=inner // math.gcd(inner, 16)), gain
         )
-        self.narrow = _scaled(nn.Conv2d(inner, width, 1, bias=False), 0.0)
+        self.narrow = _scaled(conv(inner, width, 1, bias=False), 0.0)
 
     def forward(self, x):
         inner = leaky_relu(self.mix(leaky_relu(self.widen(x), 0.2)), 0.2)
@@ -96,16 +97,14 @@ class Resample(nn.Module):
     differ changes the width by a 1x1 convolution.
     """
 
-    def __init__(self, inputs, outputs, up):
+    def __init__(self, inputs, outputs, up, conv=nn.Conv2d):
         super().__init__()
         self.up, line = up, (1.0, 2.0, 1.0)
         total = 4 if up else 16  # keeps a constant image constant, except at the edge: zeros beyond
         kernel = torch.tensor([[[[a * b / total for a in line] for b in line]]])  # (1, 1, 3, 3)
         self.register_buffer("kernel", kernel, persistent=False)
         self.change = (
-            _scaled(nn.Conv2d(inputs, outputs, 1, bias=False))
-            if inputs != outputs
-            else nn.Identity()
+            _scaled(conv(inputs, outputs, 1, bias=False)) if inputs != outputs else nn.Identity()
         )
 
     def forward(self, x):
@@ -116,7 +115,7 @@ class Resample(nn.Module):
                 x, kernel, stride=2, padding=1, output_padding=1, groups=x.shape[1]
             )
         kernel = self.kernel.expand(x.shape[1], -1, -1, -1)
-        return self.change(conv2d(x, kernel, stride=2, padding=1, groups=x.shape[1]))
+        return self.change(convolve(x, kernel, None, (2, 2), (1, 1), x.shape[1]))
 
 
 def _scaled(layer, gain=1.0):
