@@ -1,4 +1,4 @@
-"""Commands: python -m ganlib convert | train | sample | evaluate | export | upscale | bench | selftest.
+"""Commands: python -m ganlib train | convert | sample | evaluate | export | upscale | bench | ...
 
 `main` reads the options; run/commands.py, or a file of the game in games/, does the work. The exit
 status is 0 only if it worked.

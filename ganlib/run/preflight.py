@@ -179,10 +179,10 @@ def _sheet(images, scale):
 
 def _pixels(data):
     """Yield sentences on images that are blank, and on a set that is dark all over."""
-    index = _spread(len(data), len(data) if data.images.nbytes <= WHOLE else COMPARED)
-    n, blank, brightest = len(index), 0, 0
-    for places in index.split(1000):
-        part = data.images[places.to(data.images.device)]
+    step = 1 if data.images.nbytes <= WHOLE else -(-len(data) // COMPARED)
+    n, blank, brightest = -(-len(data) // step), 0, 0
+    for start in range(0, len(data), 1000 * step):
+        part = data.images[start : start + 1000 * step : step]
         low, high = part.flatten(2).amin(2), part.flatten(2).amax(2)  # of each channel, (N, C)
         blank += int((high.int() - low < FLAT).all(1).sum())
         brightest = max(brightest, int(high.max()))
@@ -195,11 +195,6 @@ def _pixels(data):
             f"the set is dark: the brightest value is {brightest} of 255; if its pixels have "
             "another range, scale them to 0 .. 255"
         )
-
-
-def _spread(n, most):
-    """Return at most so many of n places, evenly spread."""
-    return torch.arange(n) if n <= most else torch.linspace(0, n - 1, most).long()
 
 
 def _advice(data, report, twins, counts, labelled):
@@ -280,7 +275,7 @@ def near_duplicates(data, alike=0.99):
     than 20,000 images 20,000 are compared, at even distances.
     """
     n = len(data)
-    index = _spread(n, COMPARED)
+    index = torch.arange(n) if n <= COMPARED else torch.linspace(0, n - 1, COMPARED).long()
     cells = [
         adaptive_avg_pool2d(
             data.images[part.to(data.images.device)].float().mean(1, keepdim=True), 16
