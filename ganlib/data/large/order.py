@@ -14,9 +14,9 @@ class Order:
 
     The images are cut into blocks of `block` neighbours, and the blocks come in random order.
     About `window` of them at a time, a window, are read together: in each round every block gives
-    one of its images, chosen at random, and blocks take turns at random. So all images of a batch
-    that is no larger than a window has blocks are from different blocks. A set of one window is
-    shuffled as a whole. What is held is one number a block, and one an image of two windows.
+    one of its images, chosen at random, and blocks take turns at random. So neighbours on the disk
+    are no more often in a batch together than others. A set of one window is shuffled as a whole.
+    What is held is one number a block, and one an image of two windows.
     """
 
     def __init__(self, n, block, window):
