@@ -143,7 +143,8 @@ def test_a_run_goes_on_bit_for_bit_and_reading_ahead_changes_nothing(kept, small
     whole = weights(trained(30, small()))
     first = trained(13, small(), folder=tmp_path / "run")
     assert first.step == 13
-    again = ganlib.resume(tmp_path / "run", small())
+    again, third = small(), small()
+    assert ganlib.resume(tmp_path / "run", again) and ganlib.resume(tmp_path / "run", third)
     assert same(weights(trained(30, again)), whole)
     quiet = Shards(data.folder, data.block, data.window)
     quiet._ahead.ask = lambda key, pieces: None
@@ -151,7 +152,7 @@ def test_a_run_goes_on_bit_for_bit_and_reading_ahead_changes_nothing(kept, small
     other = Shards(data.folder, data.block, 2 * data.window)
     assert other.fingerprint != data.fingerprint == quiet.fingerprint
     with pytest.raises(ValueError, match="this run was trained with pixels"):
-        trained(40, ganlib.resume(tmp_path / "run", small()), other)
+        trained(40, third, other)
 
 
 def test_it_is_judged_looked_at_and_shown(kept, small, capsys):

@@ -199,10 +199,12 @@ def members(archive, path, skipped):
             return
         if member is None:
             archive.fileobj.seek(archive.offset)
-            # tarfile reports a file that breaks off here as a normal end
-            if len(archive.fileobj.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE:
+            # to tarfile a file that breaks off here, or has no header here, is at its end
+            block = archive.fileobj.read(tarfile.BLOCKSIZE)
+            if len(block) < tarfile.BLOCKSIZE or any(block):
+                why = "holds no header" if any(block) else "breaks off"
                 skipped.append(
-                    (path.name, f"the archive is damaged: it breaks off after {count} members")
+                    (path.name, f"the archive is damaged: it {why} after {count} members")
                 )
             return
         count += 1

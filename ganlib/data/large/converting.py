@@ -236,6 +236,6 @@ def _early(decoded, values, ground, draft):
         pixels = alone.settle().pixels(late)
         draft.note(alone.notes(late))
         return decoded._replace(pixels=pixels, grey=is_grey(pixels), late=None)
-    plain = not isinstance(ground, tuple) or late.cover is None
-    grey = plain and bool((late.planes[:1] == late.planes).all())
+    shows = isinstance(ground, tuple) and late.cover is not None and late.cover.min() < 255
+    grey = not shows and bool((late.planes[:1] == late.planes).all())
     return decoded._replace(grey=grey)

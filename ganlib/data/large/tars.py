@@ -117,7 +117,7 @@ def samples(path):
         why = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
         raise OSError(f"the tar {path} {why}") from None
     if damage:
-        raise OSError(f"the tar {path} is cut: {damage[0][1]}")
+        raise OSError(f"the tar {path} is cut or damaged ({damage[0][1]})")
     if sample:
         yield _sample(key, sample)
 
