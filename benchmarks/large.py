@@ -10,6 +10,7 @@ batches of 100 images of 64 x 64 x 3; and the time that a step of 50 ms waits fo
 """
 
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -17,9 +18,11 @@ import time
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from benchmarks.blocks import arguments
 from ganlib.data.images import Images
+from ganlib.data.large.converting import convert
 from ganlib.data.large.order import Order
 from ganlib.data.large.shards import Shards
 from ganlib.data.large.store import ABOUT, FORMAT, file_of
@@ -124,10 +127,38 @@ def speed(data, seconds, pause=0.0):
     return rate, 1000 * times[len(times) // 2], 1000 * times[-1]
 
 
-def anonymous():
-    """MiB of this process that are no files'."""
+def anonymous(what="RssAnon:"):
+    """MiB of this process that are no files', or another line of its status."""
     text = Path("/proc/self/status").read_text()
-    return int(text.split("RssAnon:")[1].split()[0]) / 1024
+    return int(text.split(what)[1].split()[0]) / 1024
+
+
+def converted(folder, n=30_000):
+    """Print the images/s and the peak of memory of conversions of `n` JPEGs of 96 x 96 pixels."""
+    made = []
+    for i in range(200):
+        file = io.BytesIO()
+        noise = torch.randint(0, 256, (12, 12, 3), generator=torch.Generator().manual_seed(i))
+        Image.fromarray(noise.byte().numpy()).resize((96, 96)).save(file, "JPEG")
+        made.append(file.getvalue())
+    source = folder / "source"
+    for i in range(n):
+        file = source / f"class {i % 100}" / f"{i}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(made[i % 200])
+
+    def stream():
+        for i in range(n):
+            yield {"image": made[i % 200], "label": i % 100}
+
+    convert(list(stream())[:100], folder / "first", size=SIDE)  # loads Pillow
+    for name, given in (("a stream", stream()), ("a folder", source)):
+        Path("/proc/self/clear_refs").write_text("5")
+        before, start = anonymous(), time.perf_counter()
+        convert(given, folder / name, size=SIDE)
+        rate = n / (time.perf_counter() - start)
+        peak = anonymous("VmHWM:") - anonymous("RssFile:")
+        print(f"converted from {name}: {rate:,.0f} images/s, {peak - before:.0f} MiB more memory")
 
 
 def main():
@@ -145,6 +176,8 @@ def main():
         name = "full shuffle |" if block is None else f"{block / MB:g} MB | {window // MB} MB"
         name += ", without turns" * bool(mixed)
         print(f"| {name} | {a:.5f} | {b:.5f} | {c:.5f} | {ratio:.2f} |", flush=True)
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        converted(Path(folder))
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         folder = Path(folder)
         made(folder, options.gb)
