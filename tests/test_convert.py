@@ -405,6 +405,7 @@ def test_mistakes_are_named(tmp_path, small_shards):
         (Streamed(), "x", {"size": 8, "fit": "fill"}, ValueError, "fit='fill' was given"),
         (Streamed(), "x", {"size": 8, "split": "test"}, ValueError, "which has no splits"),
         (tmp_path / "none", "x", {"size": 8}, OSError, "there is no folder and no archive"),
+        (tmp_path / "full", "full/out", {"size": 8}, ValueError, "whose images are to be read"),
         (5, "x", {"size": 8}, ValueError, "int was given; a path, tars, or a data set or stream"),
         ([], "x", {"size": 8}, ValueError, "is empty"),
         (

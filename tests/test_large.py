@@ -183,6 +183,8 @@ def test_what_would_not_fit_into_memory_is_a_sentence(kept, monkeypatch):
         with pytest.raises(ValueError, match="copied into memory: take a part of the set, as data"):
             ask()
     assert len(data.subset(slice(0, 100))) == 100
+    with pytest.raises(AttributeError, match="have no 'flatten', as a tensor has: take a part of"):
+        data.images.flatten(1)
 
 
 def ended():

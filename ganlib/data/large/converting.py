@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 from ...machine.files import replace
@@ -50,6 +51,8 @@ def convert(source, folder, size, fit="crop", channels=None, background=None, sp
     size, ground = checked(size, fit, channels, background)
     openers()
     folder = path_of(folder)
+    if isinstance(source, (str, Path)) and path_of(source).resolve() in folder.resolve().parents:
+        raise ValueError(f"{folder} lies in {source}, whose images are to be read; give another")
     folder.mkdir(parents=True, exist_ok=True)
     ground = list(ground) if isinstance(ground, tuple) else ground
     settings = {"size": size, "fit": fit, "channels": channels, "background": ground}

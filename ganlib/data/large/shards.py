@@ -32,6 +32,12 @@ class Pixels:
     def __len__(self):
         return len(self.store)
 
+    def __getattr__(self, name):
+        raise AttributeError(
+            f"the pixels of a set that lies on the disk have no {name!r}, as a tensor has: take a "
+            "part of them, images[:1000], or of the set, data.subset(slice(0, 1000))"
+        )
+
     @property
     def nbytes(self):
         return self.shape.numel()

@@ -64,7 +64,7 @@ def _braces(text):
 
 class Tars:
     """The samples of tars in a row. `source` is their `Source`, whose items begin after `start`
-    samples; `counts` are those of each tar that was read to its end.
+    samples; `counts` are those of each tar that was read to its end, by its number.
     """
 
     def __init__(self, paths, start=0, counts=None):
@@ -78,8 +78,8 @@ class Tars:
         or damaged, after the samples before.
         """
         left = self.start
-        for path in self.paths:
-            known = self.counts.get(path.name)
+        for number, path in enumerate(self.paths):
+            known = self.counts.get(str(number))
             if known is not None and known <= left:
                 left -= known
                 continue
@@ -91,7 +91,7 @@ class Tars:
                     continue
                 self.source.labels.append(label)
                 yield f"{path.name}/{name}", content
-            self.counts[path.name] = count
+            self.counts[str(number)] = count
 
 
 def samples(path):
