@@ -378,6 +378,35 @@ def test_a_killed_conversion_goes_on_and_ends_with_the_same_bytes(tmp_path, smal
     assert content(tmp_path / "out") == content(tmp_path / "whole")
 
 
+class Cut(BaseException):
+    """As if the process had been killed."""
+
+
+def test_cut_before_any_move_it_ends_with_the_same_bytes(tmp_path, small_shards, monkeypatch):
+    """Each file that counts is put in its place by os.replace: it ends there, in turn."""
+    ganlib.convert(Mixed(), tmp_path / "whole", size=8, fit="pad")
+    whole, move, left = content(tmp_path / "whole"), os.replace, 0
+
+    def cutting(*paths):
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise Cut
+        move(*paths)
+
+    monkeypatch.setattr(os, "replace", cutting)
+    monkeypatch.setattr(os, "fsync", lambda file: None)  # nobody pulls the plug
+    for first in range(1, 100):
+        out, left = tmp_path / f"out{first}", first
+        try:
+            ganlib.convert(Mixed(), out, size=8, fit="pad")
+            break
+        except Cut:
+            ganlib.convert(Mixed(), out, size=8, fit="pad")
+        assert content(out) == whole, first
+    assert 30 < first < 60, "it was cut at each move"
+
+
 @POSIX
 def test_a_disk_that_is_full_is_a_sentence_and_the_same_command_goes_on(tmp_path, small_shards):
     """The system refuses to let files grow: at the first commit, in a shard, and at the end."""

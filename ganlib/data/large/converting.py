@@ -180,8 +180,9 @@ def _fill(draft, reading, values):
             yield (END, None), error
 
     def commit(least=0.0):
-        s["values"], s["counts"] = as_plain(values), reading.counts
-        draft.commit(least)
+        if draft.is_due(least):
+            s["values"], s["counts"] = as_plain(values), reading.counts
+            draft.commit()
 
     def skip():
         for name, error in gone:

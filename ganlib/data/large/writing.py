@@ -52,7 +52,7 @@ class Draft:
         }
         for i, label in enumerate(self.state["labels"]):
             self.codes[_key(listed(label))] = i
-        self.bytes, self.last = settings["size"] ** 2, time.monotonic()
+        self.bytes, self.last, self.due = settings["size"] ** 2, time.monotonic(), False
         self._cut()
 
     def add(self, name, label, decoded):
@@ -101,15 +101,21 @@ class Draft:
             self.state["notes"] = dict(Counter(self.state["notes"]) + Counter(notes))
 
     def commit(self, least=0.0):
-        """Make all that was added count, if the last time is `least` seconds ago."""
-        if time.monotonic() - self.last < least:
+        """Make all that was added count, if the last time is `least` seconds ago or a shard is
+        full. Not within an item: what is half counted would be counted twice.
+        """
+        if not self.is_due(least):
             return
         for file in self.files.values():
             file.flush()
             os.fsync(file.fileno())
         text = json.dumps(self.state).encode()
         replace(self.folder / UNFINISHED, lambda file: file.write(text))
-        self.last = time.monotonic()
+        self.last, self.due = time.monotonic(), False
+
+    def is_due(self, least):
+        """Whether `commit` has something to do."""
+        return self.due or time.monotonic() - self.last >= least
 
     def most(self):
         """Return how many images a shard holds: a gigabyte, also where grey becomes colour."""
@@ -171,7 +177,7 @@ class Draft:
                 file.close()
         shard["end"] = self.state["items"]
         shard["sha256"] = digest(file_of(self.folder, number, "part"))
-        self.commit()
+        self.due = True
 
     def _code(self, label):
         """Return the number of a label among those that were met; 0 where there can be none."""
