@@ -1,4 +1,4 @@
-"""Commands: python -m ganlib train | sample | evaluate | export | upscale | bench | selftest.
+"""Commands: python -m ganlib train | convert | sample | evaluate | export | upscale | bench | ...
 
 `main` reads the options; run/commands.py, or a file of the game in games/, does the work. The exit
 status is 0 only if it worked.
@@ -36,7 +36,9 @@ def main(arguments=None):
         "train", help="train a recipe, or go on with the run in a folder", **defaults
     )
     add.add_argument(
-        "--data", default="digits", help=f"{', '.join(LOADERS)}; a folder, .zip or .tar of images"
+        "--data",
+        default="digits",
+        help=f"{', '.join(LOADERS)}; a folder, .zip or .tar of images; what convert made",
     )
     add.add_argument("--size", type=int, help="pixels, for images of your own: 64, say")
     add.add_argument(
@@ -113,6 +115,26 @@ def main(arguments=None):
     add.add_argument("--device", help="cuda, mps or cpu; the fastest there is by default")
     add.add_argument("--out", default="runs/first", metavar="FOLDER", help="the run's folder")
     add.set_defaults(run=commands.train)
+    add = parts.add_parser(
+        "convert",
+        help="turn data larger than memory into shards on the disk, once: train --data FOLDER",
+        description="However it is ended, the same command goes on where it was.",
+        **defaults,
+    )
+    add.add_argument(
+        "source",
+        nargs="+",
+        help='a folder, .zip or .tar of images, or tars of WebDataset, "train-{0000..0146}.tar"',
+    )
+    add.add_argument("folder", help="where the shards go")
+    add.add_argument("--size", type=int, required=True, help="pixels: 64, say")
+    add.add_argument("--fit", default="crop", choices=FITS, help="how they become squares")
+    add.add_argument(
+        "--channels", type=int, choices=[1, 3], help="grey if all are, else in colour, by default"
+    )
+    add.add_argument("--background", help="under transparent pixels; chosen by default")
+    add.add_argument("--split", default="train", help="of the folders train, test, ...; or all")
+    add.set_defaults(run=commands.convert)
     add = parts.add_parser("sample", help="draw images from a trained run", **defaults)
     add.add_argument("folder", help="the run's folder")
     add.add_argument("--n", type=int, default=64, help="how many images")

@@ -138,7 +138,7 @@ def _zip(path):
 def _tar(path):
     skipped, names, texts, total, packed = [], [], {}, 0, path.stat().st_size
     with tarfile.open(path, tarinfo=Header) as archive:
-        for count, member in enumerate(_members(archive, path, skipped), 1):  # refuse a bomb early
+        for count, member in enumerate(members(archive, path, skipped), 1):  # refuse a bomb early
             total += member.size if member.isfile() else 0
             _allowed(path, [(member.name or ".", total, packed)])
             if count > COUNT or (count > MANY and count * LEAST > packed):
@@ -157,7 +157,7 @@ def _tar(path):
                     )
                 )
             elif is_text(member.name):
-                content = _content(archive, member)
+                content = content_of(archive, member)
                 texts[member.name] = b"" if isinstance(content, Exception) else content
             else:
                 names.append(member.name)
@@ -165,9 +165,9 @@ def _tar(path):
     def items(wanted=None):
         known = set(names) if wanted is None else set(names) & wanted
         with tarfile.open(path, tarinfo=Header) as archive:
-            for member in _members(archive, path, []):
+            for member in members(archive, path, []):
                 if member.name in known and member.isfile() and member.size <= source.BYTES:
-                    yield member.name, _content(archive, member)
+                    yield member.name, content_of(archive, member)
 
     name = path.name
     for ending in sorted(ARCHIVES, key=len, reverse=True):
@@ -175,7 +175,7 @@ def _tar(path):
     return Source(name, _mark_of(path), items, len(names), skipped, names=names, texts=texts)
 
 
-def _content(archive, member):
+def content_of(archive, member):
     """Return the content of a tar's member, or the exception where it is damaged."""
     try:
         return archive.extractfile(member).read()
@@ -183,15 +183,15 @@ def _content(archive, member):
         return error
 
 
-def _members(archive, path, skipped):
+def members(archive, path, skipped):
     """Yield the members of a tar up to its end, or to where it is damaged (noted in `skipped`).
 
     Raises tarfile.ReadError where even the first member cannot be read.
     """
-    members, count = iter(archive), 0
+    left, count = iter(archive), 0
     while True:
         try:
-            member = next(members, None)
+            member = next(left, None)
         except DAMAGE as error:
             if count == 0:
                 raise tarfile.ReadError(str(error)) from None
@@ -199,10 +199,12 @@ def _members(archive, path, skipped):
             return
         if member is None:
             archive.fileobj.seek(archive.offset)
-            # tarfile reports a file that breaks off here as a normal end
-            if len(archive.fileobj.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE:
+            # to tarfile a file that breaks off here, or has no header here, is at its end
+            block = archive.fileobj.read(tarfile.BLOCKSIZE)
+            if len(block) < tarfile.BLOCKSIZE or any(block):
+                why = "holds no header" if any(block) else "breaks off"
                 skipped.append(
-                    (path.name, f"the archive is damaged: it breaks off after {count} members")
+                    (path.name, f"the archive is damaged: it {why} after {count} members")
                 )
             return
         count += 1

@@ -177,20 +177,20 @@ def from_values(values, names=()):
     """Return (int labels or None, class names, a sentence, odd sentences) of raw labels, one per
     image: whole numbers in any form, texts, or vectors with a single 1. `names` are of classes.
     """
-    plain = [_plain(value) for value in values]
+    plain = [plain_of(value) for value in values]
     missing = sum(value is None or value == "" for value in plain)
     if missing == len(plain):
-        return _none("every label is missing")
+        return none("every label is missing")
     if missing:
-        return _none(f"{missing:,} of {len(plain):,} images have none")
-    if bad := next((value for value in plain if isinstance(value, _Odd)), None):
-        return _none(bad.text)
+        return none(f"{missing:,} of {len(plain):,} images have none")
+    if bad := next((value for value in plain if isinstance(value, Odd)), None):
+        return none(bad.text)
     if any(isinstance(value, tuple) for value in plain):
         ones = len({isinstance(v, tuple) and len(v) for v in plain}) == 1 and all(
             len(v) > 1 and sorted(v)[-2:] == [0, 1] and sum(map(abs, v)) == 1 for v in plain
         )
         if not ones:
-            return _none(
+            return none(
                 "they are vectors of several numbers (attributes, places, words), and no classes"
             )
         return _numbers([v.index(1) for v in plain], names or tuple(map(str, range(len(plain[0])))))
@@ -206,25 +206,25 @@ def from_values(values, names=()):
         if any(re.fullmatch("0[0-9]+", text) for text in texts):
             return _texts(texts, names)
     elif texts:
-        return _none(f"{len(texts):,} are texts ({texts[0]!r}) and the others numbers")
+        return none(f"{len(texts):,} are texts ({texts[0]!r}) and the others numbers")
     if all(isinstance(value, bool) for value in plain) and not names:
         names = ("False", "True")
     if part := next((value for value in plain if value != value // 1), None):
-        return _none(f"{part:g} is no whole number, and so no class")
+        return none(f"{part:g} is no whole number, and so no class")
     return _numbers([int(value) for value in plain], names)
 
 
-class _Odd(NamedTuple):
+class Odd(NamedTuple):
     text: str  # why a label is no class
 
 
-def _plain(value):
-    """Return a label as None, bool, int, float, str, a tuple of numbers, or `_Odd`."""
+def plain_of(value):
+    """Return a label as None, bool, int, float, str, a tuple of numbers, or `Odd`."""
     kind = type(value).__name__
     if hasattr(value, "tolist"):
         size = value.numel() if hasattr(value, "numel") else value.size
         if size > 10_000:
-            return _Odd(f"a {kind} of {tuple(value.shape)} is no class")
+            return Odd(f"a {kind} of {tuple(value.shape)} is no class")
         value = value.tolist()
     while isinstance(value, (list, tuple)) and len(value) == 1:
         value = value[0]
@@ -239,10 +239,10 @@ def _plain(value):
     try:
         return operator.index(value)
     except TypeError:
-        return _Odd(f"a {kind} is no class")
+        return Odd(f"a {kind} is no class")
 
 
-def _none(why):
+def none(why):
     return (
         None,
         (),
@@ -255,7 +255,7 @@ def _many(values):
     """Return why so many different labels are no classes, or None."""
     different = len(set(values))
     if different > 20 and different > len(values) / 2:
-        return _none(f"{different:,} of {len(values):,} are different: names or numbers of images")
+        return none(f"{different:,} of {len(values):,} are different: names or numbers of images")
     return None
 
 
@@ -273,7 +273,7 @@ def _numbers(values, names):
     low, high = min(values), max(values)
     if low < 0 and set(values) != {-1, 1}:
         what = "-1, which marks an image without a label" if low == -1 else "below 0"
-        return _none(f"{sum(value < 0 for value in values):,} of {len(values):,} are {what}")
+        return none(f"{sum(value < 0 for value in values):,} of {len(values):,} are {what}")
     if names and 0 <= low <= high < len(names):
         return values, tuple(names), "from the data set", []
     if names and low == 1 and high == len(names):

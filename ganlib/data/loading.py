@@ -31,7 +31,7 @@ def load(
     background=None,
 ):
     """Load a data set by name, from a folder or archive of images, or from a data set object;
-    return `Images` on `device`.
+    return `Images` on `device`, or `Shards` of a folder that `convert` made.
 
     "digits" is 10,000 of MNIST's training digits, "smileys" 169 icons of 32 x 32 pixels in colour,
     without labels (Twemoji, CC BY 4.0), and "faces" 10,000 drawn faces of 16 x 16 in colour, whose
@@ -61,6 +61,11 @@ def load(
     if isinstance(name, os.PathLike) or (isinstance(name, str) and name.startswith("~")):
         name = path_of(name)
     if is_own(name):
+        if isinstance(name, (str, Path)) and (shards := _converted(name)):
+            others = {"channels": channels, "background": background}
+            others |= {"split": None if split == "train" else split}
+            data = shards(Path(name), size, fit, **others)
+            return data if device is None else data.near(device)
         from .prepared import prepare
 
         if size is None:
@@ -95,6 +100,17 @@ def is_own(name):
     from .sources import looks_like_path
 
     return name not in LOADERS and looks_like_path(name)
+
+
+def _converted(name):
+    """Return what opens a folder that `convert` made or began; None for another."""
+    from .large.store import ABOUT, UNFINISHED, about_of
+
+    if not any(about_of(Path(name), file) for file in (ABOUT, UNFINISHED)):
+        return None
+    from .large.shards import open_shards
+
+    return open_shards
 
 
 def _digits(name, root, split, fallback):

@@ -22,7 +22,7 @@ from ..machine.progress import Progress, readable, say
 from .archives import lasting
 from .decoding import FITS, GROUNDS, Values, decode, is_grey
 from .labels import labels_of
-from .source import Unreadable, layout, openers
+from .source import Unreadable, layout, luma, openers
 from .sources import open_source
 
 VERSION = 2  # of the decoded pixels: after a change every set is decoded again
@@ -35,16 +35,8 @@ def prepare(given, size, fit, channels, root, split="train", background=None):
 
     Raises ValueError for wrong options or a refused archive, OSError where nothing can be read.
     """
-    for what, value, known in (("fit", fit, FITS), ("channels", channels, (None, 1, 3))):
-        if value not in known:
-            raise ValueError(f"{what}={value!r} was given; {', '.join(map(repr, known))} are known")
-    if (as_whole(size) or 0) < 1:
-        raise ValueError(
-            f"size={size!r} was given for images of your own; a number of pixels is expected, as "
-            "size=64"
-        )
-    ground, facts, split = _ground(background), openers(), split or "train"
-    source, size = open_source(given, split), as_whole(size)
+    size, ground, split = *checked(size, fit, channels, background), split or "train"
+    facts, source = openers(), open_source(given, split)
     key = _key(source.mark, size, fit, channels, split, ground, facts) if source.mark else None
     folder = Path(root) / "prepared" / (key or "")
     if key and (cached := _kept(folder)):
@@ -62,6 +54,19 @@ def prepare(given, size, fit, channels, root, split="train", background=None):
     for sentence in result[4]["odd"]:
         say(f"{readable(source.name)}: {sentence}")
     return result
+
+
+def checked(size, fit, channels, background):
+    """Return (size, ground) of the options of `load`; raise ValueError for wrong ones."""
+    for what, value, known in (("fit", fit, FITS), ("channels", channels, (None, 1, 3))):
+        if value not in known:
+            raise ValueError(f"{what}={value!r} was given; {', '.join(map(repr, known))} are known")
+    if (as_whole(size) or 0) < 1:
+        raise ValueError(
+            f"size={size!r} was given for images of your own; a number of pixels is expected, as "
+            "size=64"
+        )
+    return as_whole(size), _ground(background)
 
 
 def _ground(background):
@@ -105,7 +110,7 @@ def _make(source, size, fit, channels, folder, keep, split, ground):
             leftover.unlink(missing_ok=True)
     try:
         with open(raw, "wb") as file, open(late, "wb") as later:
-            for i, (name, decoded) in enumerate(_decoded(source, size, fit, folders)):
+            for i, (name, decoded) in enumerate(decoding(source, size, fit, folders)):
                 seen += 1
                 if isinstance(decoded, Exception):
                     skipped.append((name, str(decoded)))
@@ -218,8 +223,10 @@ def _settled(rows, raw, late, size, values, skipped):
     return kept
 
 
-def _decoded(source, size, fit, wanted):
-    """Yield (name, `Decoded` or exception) of each item in order; threads decode a few ahead."""
+def decoding(source, size, fit, wanted, done=0):
+    """Yield (name, `Decoded` or exception) of each item in order; threads decode a few ahead, and a
+    bar shows how many are done, `done` of them before.
+    """
 
     def work(content):
         try:
@@ -232,7 +239,7 @@ def _decoded(source, size, fit, wanted):
     with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
         # Pillow warns of large images and odd EXIF; the report says what matters
         warnings.simplefilter("ignore")
-        ahead, done, progress = deque(), 0, Progress(patience=5.0)
+        ahead, progress = deque(), Progress(patience=5.0)
 
         def counted(result):
             nonlocal done
@@ -265,12 +272,7 @@ def _planes(raw, path, shape, places):
     def write(file):
         for start in range(0, n, 1000):
             chunk = decoded[places[start : start + 1000]]
-            if planes == 1:  # ITU-R 601's luma, as in Pillow
-                weights = numpy.array([19595, 38470, 7471], numpy.uint32)[:, None, None]
-                chunk = (
-                    (chunk * weights).sum(1, keepdims=True, dtype=numpy.uint32) + 32768 >> 16
-                ).astype(numpy.uint8)
-            file.write(chunk.tobytes())
+            file.write((luma(chunk) if planes == 1 else chunk).tobytes())
 
     replace(path, write, size=n * planes * h * w)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..data import augment
 from ..data.images import as_uint8
+from ..data.large import converting
 from ..data.loading import LOADERS, load
 from ..judge import evaluation
 from ..judge.doctor import diagnose
@@ -37,6 +38,14 @@ def check(options):
             raise ValueError(f"--{option} {value} was given; at least 1 {what} is expected")
     if not 0 < getattr(options, "seconds", 1) < float("inf"):
         raise ValueError(f"--seconds {options.seconds} was given; more than 0 are expected")
+
+
+def convert(options):
+    """Turn images of any number into shards on the disk."""
+    source = options.source[0] if len(options.source) == 1 else options.source
+    made = options.fit, options.channels, options.background, options.split
+    converting.convert(source, options.folder, options.size, *made)
+    return 0
 
 
 def train(options):

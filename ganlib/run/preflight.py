@@ -17,6 +17,7 @@ from .recipes import recipe
 from .speed import rate
 
 COMPARED = 20_000  # the most images that are searched for near-duplicates
+WHOLE = 2**32  # bytes of a set: of a larger one COMPARED images are searched for blank ones
 SHOWN = 64  # images on the contact sheet
 FLAT, DARK = 2, 32  # levels of 255: an image that varies by less is blank; a set below is dark
 SHEET = "a contact sheet of training images (ganlib)"  # so that `load` does not read it as data
@@ -74,7 +75,7 @@ def preflight(data, name=None, conditional=None, seconds=3.0, augment=None):
     )
     if report:
         lines += _files(report)
-        facts |= {"found": report["found"], "skipped": len(report["skipped"])}
+        facts |= {"found": report["found"], "skipped": report["found"] - report["used"]}
     if data.labels is not None:
         if data.labels.ndim > 1:
             raise ValueError(
@@ -141,11 +142,11 @@ def _some(texts, most, total=None):
 def _files(report):
     """Yield the lines about the files that the images were read from."""
     w, h = report["widths"], report["heights"]
+    skipped = report["found"] - report["used"]
     yield (
-        f"files: {report['found']:,} found, {report['used']:,} used, {len(report['skipped']):,} "
-        f"skipped; sizes {min(w):,} x {min(h):,} to {max(w):,} x {max(h):,}, median "
-        f"{statistics.median(w):,.0f} x {statistics.median(h):,.0f}; "
-        + FIT[report["fit"]].format(report.get("background", "white"))
+        f"files: {report['found']:,} found, {report['used']:,} used, {skipped:,} skipped; sizes "
+        f"{min(w):,} x {min(h):,} to {max(w):,} x {max(h):,}, median {statistics.median(w):,.0f} x "
+        f"{statistics.median(h):,.0f}; {FIT[report['fit']].format(report.get('background'))}"
     )
     if report.get("values"):
         yield "values: " + "; ".join(report["values"])
@@ -156,7 +157,7 @@ def _files(report):
             f"{what}: {count:,}" for what, count in report["converted"].items()
         )
     if report["skipped"]:
-        yield "skipped: " + _some([f"{name} ({why})" for name, why in report["skipped"]], 8)
+        yield "skipped: " + _some([f"{a} ({b})" for a, b in report["skipped"]], 8, skipped)
 
 
 FIT = {"crop": "the middle is cut out", "pad": "padded with {}", "stretch": "stretched"}
@@ -178,8 +179,10 @@ def _sheet(images, scale):
 
 def _pixels(data):
     """Yield sentences on images that are blank, and on a set that is dark all over."""
-    n, blank, brightest = len(data), 0, 0
-    for part in data.images.split(1000):
+    step = 1 if data.images.nbytes <= WHOLE else -(-len(data) // COMPARED)
+    n, blank, brightest = -(-len(data) // step), 0, 0
+    for start in range(0, len(data), 1000 * step):
+        part = data.images[start : start + 1000 * step : step]
         low, high = part.flatten(2).amin(2), part.flatten(2).amax(2)  # of each channel, (N, C)
         blank += int((high.int() - low < FLAT).all(1).sum())
         brightest = max(brightest, int(high.max()))
@@ -225,16 +228,13 @@ def _advice(data, report, twins, counts, labelled):
                 f"{enlarged:,} of {n:,} images are smaller than {data.shape[2]} pixels: a "
                 "smaller size=... is honest"
             )
-        if len(report["skipped"]) > 0.05 * report["found"]:
-            yield (
-                f"{len(report['skipped'])} of {report['found']:,} files were skipped: look at "
-                "the reasons above"
-            )
+        if (skipped := report["found"] - report["used"]) > 0.05 * report["found"]:
+            yield f"{skipped} of {report['found']:,} files were skipped: look at the reasons above"
         if report["fit"] == "crop":
-            lengthy = sum(
-                max(a, b) > 1.5 * min(a, b)
-                for a, b in zip(report["widths"], report["heights"], strict=True)
-            )
+            sides = [
+                *zip(report["widths"], report["heights"], strict=True)
+            ]  # of a large set a part
+            lengthy = sum(max(ab) > 1.5 * min(ab) for ab in sides) * n // len(sides)
             if lengthy > 0.2 * n:
                 yield (
                     f"{lengthy:,} images are more than 1.5 times as long as wide, and lose their "

@@ -1,0 +1,62 @@
+"""Where a conversion may go on: with the options that it was begun with, in a folder of its own."""
+
+import contextlib
+import os
+
+from .store import UNFINISHED, about_of
+from .writing import CODES, USED, listed
+
+LOCK = ".converting"
+
+
+def begun_of(folder, settings):
+    """Return the state of the `Draft` in `folder`, None for a new one. Raises ValueError where
+    other settings began it, or the folder holds something else.
+    """
+    state = about_of(folder, UNFINISHED)
+    ours = CODES, USED
+    if state is None and any(x.name not in ours and x.name[0] != "." for x in folder.iterdir()):
+        raise ValueError(
+            f"{folder} is not empty, and holds no conversion; give a folder that is new or empty"
+        )
+    if state is not None:
+        refuse(folder, state["settings"], settings)
+        state["labels"] = [listed(label) for label in state["labels"]]
+    return state
+
+
+def refuse(folder, then, now):
+    """Raise ValueError where a conversion was begun with other settings than are given now."""
+    if changed := [name for name in now if then.get(name) != now[name]]:
+        before, given = (
+            ", ".join(f"{name}={what.get(name)!r}" for name in changed) for what in (then, now)
+        )
+        raise ValueError(
+            f"the images in {folder} were converted with {before}, and {given} is given now; use "
+            "the same, or another folder"
+        )
+
+
+@contextlib.contextmanager
+def alone(folder):
+    """Hold a folder for this process. Raises BlockingIOError where another one converts into it."""
+    file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            if os.name == "nt":
+                import msvcrt
+
+                msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            raise BlockingIOError(
+                f"another process converts into {folder}; wait for it, or give another folder"
+            ) from None
+        except OSError:
+            pass  # some network drives have no locks
+        yield
+    finally:
+        os.close(file)
