@@ -18,6 +18,7 @@ from .games.translation import KINDS
 from .games.words import commands as of_words
 from .judge.features import EXTRACTORS
 from .keep.checkpoint import newest
+from .machine import launch
 from .machine.progress import Tolerant
 from .nets.fed.enlarging import INVENTED
 from .run import commands
@@ -245,6 +246,7 @@ def _run(options):
         commands.check(options)
         return _command(options)(options)
     except (ValueError, OSError, ImportError, RuntimeError) as error:
+        launch.failed(error)  # one of several processes ends here
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

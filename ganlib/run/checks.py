@@ -6,6 +6,7 @@ import hashlib
 
 import torch
 
+from ..machine import processes
 from ..machine.progress import say
 
 READ = 2**23  # bytes of a set's pixels, and of its labels, that its fingerprint reads at most
@@ -54,9 +55,22 @@ def same(then, now):
             " (other images, in another order or fitted in another way, or other labels, under the "
             "same name)"
         ) * all(_last(name) in IDENTITY for name in changed)
+        size = _shared(then["batch_size"]) if {"batch_size"} <= then.keys() & {*changed} else ""
         raise ValueError(
-            f"this run was trained with {before}, and is given {after} now{content}; {AGAIN}"
+            f"this run was trained with {before}, and is given {after} now{content}; {size}{AGAIN}"
         )
+
+
+def _shared(size):
+    """Return what each process takes of a batch of so many images, as a sentence's beginning."""
+    world = processes.place()[1]
+    if size % world == 0:
+        each = f"give {size // world} to each (--batch-size {size // world}, or leave it out)"
+    else:
+        fits = ", ".join(str(n) for n in range(1, min(size, 64) + 1) if size % n == 0)
+        each = f"{world} processes cannot share {size} images evenly: start one of {fits}"
+    alone = "batch_size counts the images of all processes" if world == 1 else each
+    return f"{alone}; " if world == 1 else f"batch_size counts those of all processes: {each}; "
 
 
 def other(then, now):

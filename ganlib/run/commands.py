@@ -42,7 +42,7 @@ def check(options):
 def train(options):
     """Train a recipe, or go on with the run in the folder `options.out`."""
     options.out = str(path_of(options.out))
-    device = launch.start(options.device)
+    device = launch.start(options.device, options)
     device = setup(options.seed, device, precision=options.precision)
     first = processes.place()[0] == 0  # only the first of several processes writes and prints
     if not first:

@@ -43,7 +43,7 @@ def train(options):
             "digits that ship with ganlib, or draws its faces; for sentences of your own see "
             "docs/games.md"
         )
-    device = setup(options.seed, launch.start(options.device), precision=options.precision)
+    device = setup(options.seed, launch.start(options.device, options), precision=options.precision)
     first, out, until = processes.place()[0] == 0, path_of(options.out), options.steps
     if options.until:
         until = options.until
