@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch.nn.functional import batch_norm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -42,7 +43,11 @@ def _recipe(name, classes=0, change="", **changes):
     made = replace(ganlib.recipe(name, shape, classes, PLAN), **changes)
     if change:
         made = replace(made, augment=replace(augment.named(change), ramp=100))
-    return made.gan(0), some_images(shape), made
+    gan = made.gan(0)
+    for name, bias in gan.D.named_parameters() if change else ():
+        if name.endswith("bias"):  # grey on grey is 0: with biases of 0, and so LeakyReLU's kink,
+            torch.nn.init.normal_(bias, std=0.1)  # rounding would decide which slope there is
+    return gan, some_images(shape), made
 
 
 def _toy():
@@ -80,10 +85,15 @@ def _translation(kind):
 
 GAMES = {
     **{name: partial(_recipe, name) for name in RECIPES if name != "acgan"},
-    **{f"{name} by class": partial(_recipe, name, 10) for name in RECIPES
-       if name not in UNCONDITIONAL},
-    **{f"r3gan {change}": partial(_recipe, "r3gan", 0, change)
-       for change in ("colour_translation", "diff_augment", "ada")},
+    **{
+        f"{name} by class": partial(_recipe, name, 10)
+        for name in RECIPES
+        if name not in UNCONDITIONAL
+    },
+    **{
+        f"r3gan {change}": partial(_recipe, "r3gan", 0, change)
+        for change in ("colour_translation", "diff_augment", "ada")
+    },
     "shared fakes": partial(_recipe, "r3gan", shared_fakes=True),
     "toy": _toy,
     "words": lambda: _words(numbers(64, hidden=(), only=(12, 20, 42, 57))),
@@ -92,6 +102,14 @@ GAMES = {
     **{f"enlarging {stage}": partial(_enlarging, stage) for stage in enlarging.STAGES},
     **{f"translation {kind}": partial(_translation, kind) for kind in KINDS},
 }  # fmt
+
+BATCHED = [  # those with batch normalisation
+    name
+    for name in GAMES
+    if name.split()[0] in {*RECIPES, "words", "clips"}
+    and name.split()[0] not in ("classic", "r3gan", "pictures", "style")
+]
+ALL = [*GAMES, *(SYNCED + name for name in BATCHED)]
 
 
 class Both:
@@ -156,12 +174,40 @@ def as_two():
         del ganlib.GAN.draws
 
 
-def train(name, world):
+def by_halves(norm, x):
+    """Normalise each half of a batch by its own statistics, as two processes do; the running ones
+    follow the mean of both.
+    """
+    if not norm.training:
+        return type(norm).forward(norm, x)
+    halves, found = x.chunk(2), []
+    for half in halves:
+        flat = half.transpose(0, 1).flatten(1)
+        found.append(torch.stack([flat.mean(1), flat.var(1)]))
+    with torch.no_grad():
+        mean = torch.stack(found).mean(0)
+        for running, now in zip((norm.running_mean, norm.running_var), mean, strict=True):
+            running.lerp_(now, norm.momentum)
+        norm.num_batches_tracked += 1
+    given = {"weight": norm.weight, "bias": norm.bias, "training": True, "eps": norm.eps}
+    return torch.cat([batch_norm(half, None, None, **given) for half in halves])
+
+
+def train(name, rank, world):
     """Return the weights, pools and batch statistics of a run, as float64."""
     torch.manual_seed(0)
     run, data, game = GAMES[name.removeprefix(SYNCED)]()
     run.to(dtype=torch.float64)
+    if rank:  # other weights: the first one's are shared
+        for gan in run.gans.values():
+            for weight in (*gan.G.parameters(), *gan.D.parameters()):
+                weight.data.add_(1)
     given = {"sync_batch_norm": name.startswith(SYNCED), "batch_size": SIZE // world}
+    if world == 1 and not name.startswith(SYNCED):
+        for gan in run.gans.values():
+            for module in (*gan.G.modules(), *gan.D.modules()):
+                if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+                    module.forward = partial(by_halves, module)
     with as_two() if world == 1 else nullcontext():
         for _ in ganlib.train(run, data, game, until=STEPS, **given):
             pass
@@ -184,7 +230,7 @@ if __name__ == "__main__":
     out = {}
     for name in sys.argv[2:]:
         try:
-            out[name] = train(name, world)
+            out[name] = train(name, rank, world)
         except Exception as error:
             error.add_note(f"while {name!r} was played")
             raise

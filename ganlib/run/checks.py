@@ -54,7 +54,7 @@ def same(then, now):
         content = (
             " (other images, in another order or fitted in another way, or other labels, under the "
             "same name)"
-        ) * all(_last(name) in IDENTITY for name in changed)
+        ) * all(last(name) in IDENTITY for name in changed)
         size = _shared(then["batch_size"]) if {"batch_size"} <= then.keys() & {*changed} else ""
         raise ValueError(
             f"this run was trained with {before}, and is given {after} now{content}; {size}{AGAIN}"
@@ -82,9 +82,9 @@ def other(then, now):
     changed = [
         name
         for name in dict.fromkeys([*now, *then])
-        if _last(name) not in AROUND
+        if last(name) not in AROUND
         and now.get(name) != then.get(name)
-        and (_last(name) not in IDENTITY or (name in now and name in then))
+        and (last(name) not in IDENTITY or (name in now and name in then))
     ]
     return [] if changed and _decoded_anew(changed, then, now) else changed
 
@@ -93,7 +93,7 @@ def _decoded_anew(changed, then, now):
     """Whether pixels alone differ, by no more than decoders do; a line says so."""
     for name in changed:
         key = f"{name.removesuffix('pixels')}brightness"
-        if _last(name) != "pixels" or not (key in then and key in now):
+        if last(name) != "pixels" or not (key in then and key in now):
             return False
         if not alike(then[key], now[key]):
             return False
@@ -104,7 +104,7 @@ def _decoded_anew(changed, then, now):
     return True
 
 
-def _last(name):
+def last(name):
     return name.rpartition(".")[2]
 
 

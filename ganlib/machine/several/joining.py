@@ -160,12 +160,9 @@ def who():
     return f"process {os.getpid()} on {platform.node() or 'this machine'}"
 
 
-def compare(mine, differ=None):
+def compare(mine):
     """Raise ValueError in all processes where the dict `mine` is not the same in all of them; the
     sentence names what differs. All must call this.
-
-    differ: a function of (the first process's dict, another's) that returns the names of what
-    differs; by default all names whose values do.
     """
     world = distributed.get_world_size()
     all_of_them = [None] * world
@@ -173,8 +170,8 @@ def compare(mine, differ=None):
     (_, first), *others = all_of_them
     found = []
     for rank, (name, one) in enumerate(others, 1):
-        names = (differ or _differ)(first, one)
-        if names:
+        names = dict.fromkeys([*first, *one])
+        if names := [name for name in names if first.get(name) != one.get(name)]:
             said = (
                 f"{key} = {_short(one.get(key))}, not {_short(first.get(key))}" for key in names
             )
@@ -185,10 +182,6 @@ def compare(mine, differ=None):
             "same code, data and options; nothing was trained or saved, and the same command goes "
             "on then"
         )
-
-
-def _differ(first, one):
-    return [key for key in dict.fromkeys([*first, *one]) if first.get(key) != one.get(key)]
 
 
 def _short(value):

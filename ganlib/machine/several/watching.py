@@ -36,35 +36,50 @@ class Pulse:
         self.stuck, self.busy, self.found = stuck, False, {}
         self.ended, self.lock, self.handled = threading.Event(), threading.Lock(), False
         Pulse.count += 1
-        self.prefix, self.store = f"run/{Pulse.count}", None
+        self.prefix, self.store, self.refused = f"run/{Pulse.count}", None, 0
         self.others = [rank for rank in range(self.world) if rank != self.rank]
         self.place, self.signs = place, dict.fromkeys(self.others, (b"0", time.monotonic()))
         if place is not None:
             with suppress(ConnectionError, RuntimeError):
                 self.store = place.store(3 * BEAT)
                 self._sign("0")
-                threading.Thread(target=self._beat, name="ganlib-pulse", daemon=True).start()
+                for work in (self._beat, self._judge):  # a store that is frozen never answers
+                    threading.Thread(target=work, name="ganlib-pulse", daemon=True).start()
 
     def _sign(self, text):
         self.store.set(f"{self.prefix}/{self.rank}", text)
 
     def _beat(self):
-        n, since = 0, None
+        n = 0
         while not self.ended.wait(BEAT):
             n += 1
             self._look(n)
+
+    def _judge(self):
+        since, woke = None, time.monotonic()
+        while not self.ended.wait(BEAT):
+            now = time.monotonic()
+            if now - woke > 5 * BEAT:  # this process was stopped (Ctrl-Z), and heard nobody
+                self.signs = {rank: (sign, now) for rank, (sign, at) in self.signs.items()}
+            woke = now
+            silent = [rank for rank, (sign, at) in self.signs.items() if now - at > SILENT]
+            if not self.found:
+                silent = [rank for rank in silent if self.signs[rank][0] != b"left"]
+                self.found = dict.fromkeys(silent, f"silent for {SILENT:.0f} s")
             if not self.found or not self.busy:  # in the loop's body: it will notice afterwards
                 since = None
                 continue
-            since = since or time.monotonic()
-            if time.monotonic() - since >= GRACE and self.first_to_notice():
+            since = since or now
+            if now - since >= GRACE and self.first_to_notice():
                 self.stuck(self.who())
                 return
 
     def _look(self, n):
         """Give a sign, and note those of the others."""
-        if not self.place.answers():
-            self.found = self.found or {0: f"{self.place.host}:{self.place.port} has gone"}
+        self.refused = 0 if self.place.answers() else self.refused + 1
+        if self.refused > 1 and not self.found:
+            self.found = {0: f"{self.place.host}:{self.place.port} has gone"}
+        if self.refused:
             return
         now = time.monotonic()
         with suppress(RuntimeError):  # the store is gone, and with it whoever held it
@@ -79,13 +94,6 @@ class Pulse:
             if not self.found and self.store.check([f"{self.prefix}/lost"]):
                 said = json.loads(self.store.get(f"{self.prefix}/lost"))
                 self.found = {rank: why for rank, why in said if rank != self.rank}
-        silent = [rank for rank, (sign, at) in self.signs.items() if now - at > SILENT]
-        if not self.found:
-            self.found = {
-                rank: f"silent for {SILENT:.0f} s"
-                for rank in silent
-                if self.signs[rank][0] != b"left"
-            }
 
     def first_to_notice(self):
         """Return True once: to the thread or the main thread, whichever handles the loss."""
