@@ -4,9 +4,9 @@
     python -m benchmarks.scaling --predict --step-seconds small=0.004 r3gan=0.05 style=0.2
 
 Measured: what a step sends (messages and bytes, counted); the time of an all_reduce by its size,
-fitted as a + b * bytes; that of `agree`, the two small messages after each step; steps/s of 1, 2,
-... processes of one thread each, with the same batch in each (weak scaling); and whether buckets
-pay that are sent while the backward pass goes on.
+fitted as a + b * bytes; that of `agree`, the two small messages after each step; steps of 1, 2, ...
+processes of one thread each, with the same batch in each (weak scaling), against the same processes
+without messages; and whether buckets pay that are sent while the backward pass goes on.
 
 Predicted, for n processes that each take `step` seconds by themselves and send messages of s_i
 bytes, in a ring (Patarasuk & Yuan 2009): each message takes
@@ -130,13 +130,31 @@ def timed(function, least=5, seconds=0.5):
                 return statistics.median(times)
 
 
-def stepping(name, seconds):
-    """Return the seconds of a step of this process, as `train` plays it."""
+def stepping(name, seconds, pairs=8):
+    """Return (seconds of a step as `train` plays it, seconds without any message, their ratio), in
+    blocks that alternate: so a crowded machine slows both alike, and the ratio is what messages,
+    and waiting for the slowest, cost.
+    """
     gan, data, game = made(name)
     run = ganlib.train(gan, data, game, until=10**6, batch_size=PLAYED[name], record_every=10**5)
-    for _ in range(3):
+    for _ in range(2):
         next(run)
-    return timed(lambda: next(run), seconds=seconds)
+    start, many, found = time.perf_counter(), processes.many, ([], [])
+    next(run)
+    took = [None] * processes.place()[1]
+    mine = time.perf_counter() - start
+    if many():
+        distributed.all_gather_object(took, mine)
+    count = max(2, round(seconds / (2 * pairs) / (took[0] or mine)))  # of steps in a block
+    for block in range(2 * pairs):
+        processes.many = many if block % 2 else lambda: False
+        start = time.perf_counter()
+        for _ in range(count):
+            next(run)
+        found[block % 2].append((time.perf_counter() - start) / count)
+    processes.many = many
+    ratio = statistics.median(alone / sent for alone, sent in zip(*found, strict=True))
+    return statistics.median(found[1]), statistics.median(found[0]), ratio
 
 
 @contextmanager
@@ -192,8 +210,8 @@ def early(gan):
             handle.remove()
 
 
-def overlapping(name, seconds, blocks=6):
-    """Return the seconds of a step (with one message, with early buckets): medians of blocks."""
+def overlapping(name, seconds, pairs=10):
+    """Return (seconds of a step with one message, with early buckets, the median ratio)."""
     (gan, data, game), found = made(name), ([], [])
     batches = data.batches(0, 0, game.batches, PLAYED[name])
 
@@ -201,13 +219,12 @@ def overlapping(name, seconds, blocks=6):
         game.step(gan, batches)
 
     step()
-    for block in range(2 * blocks):
-        if block % 2:
-            with early(gan):
-                found[1].append(timed(step, seconds=seconds / blocks))
-        else:
-            found[0].append(timed(step, seconds=seconds / blocks))
-    return [statistics.median(times) for times in found]
+    for _ in range(pairs):
+        found[0].append(timed(step, seconds=seconds / pairs / 2))
+        with early(gan):
+            found[1].append(timed(step, seconds=seconds / pairs / 2))
+    ratio = statistics.median(soon / late for late, soon in zip(*found, strict=True))
+    return [*map(statistics.median, found), ratio]
 
 
 def worker(seconds):
@@ -246,18 +263,16 @@ def measure(counts, seconds):
         if done.returncode:
             raise SystemExit(done.stderr[-3000:])
         results[n] = json.loads(done.stdout.strip().splitlines()[-1])
-    one = results.get(1, {}).get("steps", {})
     print(f"torch {torch.__version__}, gloo, one thread a process, {cores} cores")
-    print("\n| recipe | processes | ms a step | steps/s | images/s | of one process's, each |")
+    print("\n| recipe | processes | ms a step | images/s | ms without messages | efficiency |")
     print("|---|---|---|---|---|---|")
     for name, size in PLAYED.items():
         for n, found in results.items():
-            t = found["steps"][name]
-            share = f"{one[name] / t:.0%}" if name in one else "?"
+            t, alone, ratio = found["steps"][name]
             crowded = f" ({n} on {cores} cores)" if n > cores else ""
             print(
                 f"| {name}, {KINDS[name][1]} px, {size} images each | {n}{crowded} | "
-                f"{1e3 * t:.1f} | {1 / t:.2f} | {n * size / t:.1f} | {share} |"
+                f"{1e3 * t:.1f} | {n * size / t:.1f} | {1e3 * alone:.1f} | {ratio:.0%} |"
             )
     for n, found in results.items():
         if "messages" not in found:
@@ -274,10 +289,10 @@ def measure(counts, seconds):
             f"fit: {1e3 * a:.2f} ms + bytes / {1e-6 / b:,.0f} MB/s; "
             f"agree {1e3 * found['agree']:.2f} ms"
         )
-        for name, (late, soon) in found["early"].items():
+        for name, (late, soon, ratio) in found["early"].items():
             print(
                 f"{name}: {1e3 * late:.1f} ms a step with one message, {1e3 * soon:.1f} ms with "
-                f"buckets of {BUCKET // 1024} KB sent early: {soon / late - 1:+.1%}"
+                f"buckets of {BUCKET // 1024} KB sent early: {ratio - 1:+.1%}"
             )
 
 

@@ -111,6 +111,12 @@ def main(arguments=None):
     add.add_argument(
         "--save-seconds", type=float, default=60.0, help="seconds between two checkpoints"
     )
+    add.add_argument(
+        "--sync-batch-norm",
+        action="store_true",
+        help="of several processes: batch normalisation over the images of all, as of one process; "
+        "by default over each one's own",
+    )
     add.add_argument("--device", help="cuda, mps or cpu; the fastest there is by default")
     add.add_argument("--out", default="runs/first", metavar="FOLDER", help="the run's folder")
     add.set_defaults(run=commands.train)

@@ -30,7 +30,8 @@ def test_the_command_line_under_torchrun(tmp_path):
     """As it stands: one writer, one voice; the run goes on in one process with the double batch."""
     out = tmp_path / "run"
     options = ["--device", "cpu", "--recipe", "small", "--out", out]
-    done = torchrun(2, "-m", "ganlib", "train", *options, "--batch-size", 8, "--steps", 6)
+    synced = "--sync-batch-norm"
+    done = torchrun(2, "-m", "ganlib", "train", *options, synced, "--batch-size", 8, "--steps", 6)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("saved at step 6") == 1 and done.stdout.count("a fresh start") == 1
     assert {p.name for p in out.iterdir()} == {

@@ -85,6 +85,7 @@ def train(options):
         folder=options.out,
         batch_size=game.batch_size,
         save_seconds=options.save_seconds,
+        sync_batch_norm=options.sync_batch_norm,
         evaluate_every=options.evaluate_every,
         evaluate=evaluate,
     ):

@@ -99,6 +99,7 @@ def _stage(stage, data, judged, folder, start, extractor, device, options):
             folder=folder,
             batch_size=options.batch_size or game.batch_size,
             save_seconds=options.save_seconds,
+            sync_batch_norm=options.sync_batch_norm,
             evaluate_every=options.evaluate_every,
             evaluate=options.evaluate_every and judging(*judged),
         ),

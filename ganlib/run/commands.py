@@ -101,6 +101,7 @@ def train(options):
         folder=options.out,
         batch_size=batch_size,
         save_seconds=options.save_seconds,
+        sync_batch_norm=options.sync_batch_norm,
         evaluate_every=options.evaluate_every,
     ):
         if first and main is not None and now.best(main):

@@ -61,6 +61,7 @@ def train(options):
         folder=out,
         batch_size=options.batch_size or game.batch_size,
         save_seconds=options.save_seconds,
+        sync_batch_norm=options.sync_batch_norm,
         evaluate_every=options.evaluate_every,
         evaluate=options.evaluate_every and _figures,
     ):
