@@ -98,7 +98,9 @@ def predicted(sizes, n, bandwidth, latency):
 
 
 def predict(steps):
-    print("\n| run | messages and MB a step | GPUs and link | messages, ms | efficiency |")
+    print(
+        "\n| run | messages and MB a step | GPUs and link | messages and agree, ms | efficiency |"
+    )
     print("|---|---|---|---|---|")
     for name, shape in KINDS.items():
         sizes = sent(name)

@@ -14,6 +14,7 @@ from conftest import ROOT
 from test_parallel import torchrun
 
 import ganlib
+from ganlib.machine import launch
 from ganlib.machine.several import joining
 from ganlib.run import checks, plans
 
@@ -299,6 +300,15 @@ def test_what_the_environment_says(monkeypatch):
     monkeypatch.delenv("MASTER_ADDR")
     with pytest.raises(ValueError, match="MASTER_ADDR not: start the processes with torchrun"):
         joining.given()
+
+
+def test_more_processes_than_gpus(monkeypatch):
+    place = {"RANK": "3", "WORLD_SIZE": "4", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+    for name, value in (place | {"LOCAL_RANK": "3"}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ValueError, match="number 3 on this machine, which has 2 GPUs: start one"):
+        launch.start("cuda")
 
 
 def test_a_run_is_shared_out_anew_by_another_number_of_processes(

@@ -20,15 +20,22 @@ def start(device=None, options=None, wait=joining.WAIT):
     MASTER_ADDR and MASTER_PORT set. `options` are those of a command, which must be the same in all
     of them, as ganlib's files and torch's version must. Raises ConnectionError where the others do
     not come within `wait` seconds or the port is in use, and ValueError where the environment is
-    incomplete, or code or options differ.
+    incomplete, there are fewer GPUs than processes, or code or options differ.
     """
     place = None if distributed.is_initialized() else joining.given()
     if place is None:
         return device
     cuda = torch.cuda.is_available() if device is None else str(device).startswith("cuda")
     if cuda:
-        local = os.environ.get("LOCAL_RANK", place.rank % max(1, torch.cuda.device_count()))
-        device = torch.device("cuda", int(local))
+        cards = torch.cuda.device_count()
+        local = int(os.environ.get("LOCAL_RANK", place.rank % max(1, cards)))
+        if local >= cards:
+            raise ValueError(
+                f"process {place.rank} of {place.world} is number {local} on this machine, which "
+                f"has {cards} GPUs: start one for each (torchrun --nproc-per-node={cards}), or "
+                "give --device cpu"
+            )
+        device = torch.device("cuda", local)
         torch.cuda.set_device(device)
     joining.join(place, cuda, wait)
     if place.rank:
