@@ -144,9 +144,9 @@ def told(said, lost, world, rank):
 
 def test_the_first_is_killed_in_a_step_and_the_other_saves(worker, tmp_path):
     """Started by hand; rank 0 holds the folder, and the place where they met."""
-    folder, start = tmp_path / "run", time.monotonic()
+    folder = tmp_path / "run"
     first, second = ended(by_hand(2, worker, folder, BATCH // 2, 100, 0, 17, "SIGKILL"))
-    assert time.monotonic() - start < 60 and first[0] == -signal.SIGKILL and second[0] == 1
+    assert first[0] == -signal.SIGKILL and second[0] == 1
     told(second[2], 0, 2, 1)
     assert saved(folder) == 15  # its last row: step 17 was half done
     assert [file.name for file in folder.iterdir()] == ["checkpoint.pt"]
@@ -158,7 +158,6 @@ def test_the_first_is_killed_in_a_step_and_the_other_saves(worker, tmp_path):
 def test_one_of_torchruns_processes_is_killed(lost, world, worker, tmp_path):
     """torchrun ends the others by SIGTERM while they save."""
     folder = tmp_path / "run"
-    start = time.monotonic()
     done = torchrun(
         world,
         worker,
@@ -170,7 +169,7 @@ def test_one_of_torchruns_processes_is_killed(lost, world, worker, tmp_path):
         "SIGKILL",
         PYTHONPATH=str(ROOT),
     )
-    assert done.returncode != 0 and time.monotonic() - start < 60
+    assert done.returncode != 0
     lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(lines) == world - 1
     assert all(f"process {lost} of {world} is lost" in line for line in lines), lines
@@ -187,7 +186,7 @@ def test_one_freezes(lost, worker, tmp_path):
     started = by_hand(2, *arguments, cwd=tmp_path)
     other = started[1 - lost]
     try:
-        _, said = other.communicate(timeout=60)
+        _, said = other.communicate(timeout=120)
     finally:
         frozen = started[lost]
         frozen.kill()
