@@ -5,22 +5,15 @@ The one process draws what two would (see processes.py). Batch normalisation tak
 each process's own images, which the one process imitates half by half; or, "synced", those of all.
 """
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 from conftest import ROOT, same
 from processes import ALL, BATCHED, GAMES, PLAN, SYNCED
-from test_parallel import torchrun
+from test_several import by_hand, ended
 
 FEW = [
-    "r3gan",
     "r3gan ada",
     "shared fakes",
-    "translation near",
-    "enlarging l1",
     "small",
     SYNCED + "small",
     SYNCED + "wgan-gp",
@@ -33,12 +26,9 @@ NOTHING = {"verdict.bias", "verdict.linear.bias", "layers.2.bias", "layers.3.run
 
 def played(folder, names):
     """Play games in two processes and in one; return (first, second, the one), dicts by name."""
-    worker = ROOT / "tests" / "processes.py"
-    done = torchrun(2, worker, folder, *names, PYTHONPATH=str(ROOT))
-    assert done.returncode == 0, done.stderr[-3000:]
-    command = [sys.executable, str(worker), str(folder), *names]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=dict(os.environ))
-    assert done.returncode == 0, done.stderr[-3000:]
+    command = ROOT / "tests" / "processes.py", folder, *names
+    for status, _, said in ended(by_hand(2, *command) + by_hand(1, *command), timeout=900):
+        assert status == 0, said[-3000:]
     return [torch.load(folder / f"{which}.pt") for which in ("2-0", "2-1", "1-0")]
 
 
