@@ -18,6 +18,7 @@ from .games.translation import KINDS
 from .games.words import commands as of_words
 from .judge.features import EXTRACTORS
 from .keep.checkpoint import newest
+from .machine import launch
 from .machine.progress import Tolerant
 from .nets.fed.enlarging import INVENTED
 from .run import commands
@@ -111,6 +112,12 @@ def main(arguments=None):
     )
     add.add_argument(
         "--save-seconds", type=float, default=60.0, help="seconds between two checkpoints"
+    )
+    add.add_argument(
+        "--sync-batch-norm",
+        action="store_true",
+        help="of several processes: batch normalisation over the images of all, as of one process; "
+        "by default over each one's own",
     )
     add.add_argument("--device", help="cuda, mps or cpu; the fastest there is by default")
     add.add_argument("--out", default="runs/first", metavar="FOLDER", help="the run's folder")
@@ -267,6 +274,7 @@ def _run(options):
         commands.check(options)
         return _command(options)(options)
     except (ValueError, OSError, ImportError, RuntimeError) as error:
+        launch.failed(error)  # one of several processes ends here
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -175,11 +175,11 @@ class GAN(Seeded):
         player = self.players[which]
         if player.scheduled:
             player.schedule(self.at)
-        gradients = [weight.grad for weight in player.net.parameters()]
-        processes.average([gradient for gradient in gradients if gradient is not None])
+        processes.average([x.grad for x in player.net.parameters() if x.grad is not None])
         player.optimizer.step()
-        buffers = [*self.G.buffers(), *self.D.buffers()]  # G's move changes D's statistics too
-        processes.average([buffer for buffer in buffers if buffer.is_floating_point()])
+        # both moves change statistics of both nets, but shared fakes' graph needs G's until its own
+        nets = (self.D,) if which == "D" else (self.G, self.D)
+        processes.average([x for net in nets for x in net.buffers() if x.is_floating_point()])
 
     def average(self, n):
         """Let `G_ema` follow after a move of G on `n` images: it keeps 0.5^(n / half-life) of its

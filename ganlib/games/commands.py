@@ -53,7 +53,7 @@ def train(options):
             f"--game {options.game}: {problem}; --data names the source domain, and --to the target"
         )
     options.out = str(path_of(options.out))
-    device = launch.start(options.device)
+    device = launch.start(options.device, options)
     device = setup(options.seed, device, precision=options.precision)
     first = processes.place()[0] == 0
     if not first:
@@ -85,6 +85,7 @@ def train(options):
         folder=options.out,
         batch_size=game.batch_size,
         save_seconds=options.save_seconds,
+        sync_batch_norm=options.sync_batch_norm,
         evaluate_every=options.evaluate_every,
         evaluate=evaluate,
     ):

@@ -40,7 +40,7 @@ def train(options):
         if getattr(options, name):
             raise ValueError(f"--{name} was given with --game enlarge, which has no use for it")
     out = path_of(options.out)
-    device = setup(options.seed, launch.start(options.device), precision=options.precision)
+    device = setup(options.seed, launch.start(options.device, options), precision=options.precision)
     first = processes.place()[0] == 0
     if not first:
         launch.wait()  # until the first has read the pictures
@@ -99,6 +99,7 @@ def _stage(stage, data, judged, folder, start, extractor, device, options):
             folder=folder,
             batch_size=options.batch_size or game.batch_size,
             save_seconds=options.save_seconds,
+            sync_batch_norm=options.sync_batch_norm,
             evaluate_every=options.evaluate_every,
             evaluate=options.evaluate_every and judging(*judged),
         ),

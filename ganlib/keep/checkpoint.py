@@ -252,6 +252,15 @@ def not_ours(folder, gan):
     return None
 
 
+def step_of(folder, gan):
+    """Return the step at which the run `gan` itself is saved in `folder`; None if it is not."""
+    try:  # mapped, the tensors are not read
+        content = torch.load(folder / FILE, map_location="cpu", weights_only=True, mmap=True)
+        return content["state"]["step"] if content.get("run") == gan.run_id else None
+    except (OSError, TypeError, *BROKEN):
+        return None
+
+
 def put_aside(folder):
     """Rename the checkpoint in `folder`, and the one before it, so that no save replaces them."""
     n = next(n for n in range(1, 10**6) if not (folder / f"checkpoint.kept-{n}.pt").exists())

@@ -1,36 +1,53 @@
-"""Join the processes that torchrun launched, and leave them at the end of a run."""
+"""Join the processes that torchrun, or somebody, launched, and leave them at the end of a run."""
 
 import os
 import sys
+from contextlib import suppress
 
 import torch
 from torch import distributed
 
+from . import processes
 from .processes import many
+from .several import joining, watching
 
 
-def start(device=None):
-    """Join the processes that torchrun launched, if any; return this one's GPU, or `device`.
+def start(device=None, options=None, wait=joining.WAIT):
+    """Join the other processes of the run, if the environment names any; return this one's GPU, or
+    `device`. From then on only the first process prints.
 
-    From then on only the first process prints.
+    They are started by torchrun, accelerate's launcher or by hand, with RANK, WORLD_SIZE,
+    MASTER_ADDR and MASTER_PORT set. `options` are those of a command, which must be the same in all
+    of them, as ganlib's files and torch's version must. Raises ConnectionError where the others do
+    not come within `wait` seconds or the port is in use, and ValueError where the environment is
+    incomplete, there are fewer GPUs than processes, or code or options differ.
     """
-    if "TORCHELASTIC_RUN_ID" not in os.environ or distributed.is_initialized():
+    place = None if distributed.is_initialized() else joining.given()
+    if place is None:
         return device
     cuda = torch.cuda.is_available() if device is None else str(device).startswith("cuda")
-    distributed.init_process_group("nccl" if cuda else "gloo")
-    if distributed.get_rank():
+    if cuda:
+        cards = torch.cuda.device_count()
+        local = int(os.environ.get("LOCAL_RANK", place.rank % max(1, cards)))
+        if local >= cards:
+            raise ValueError(
+                f"process {place.rank} of {place.world} is number {local} on this machine, which "
+                f"has {cards} GPUs: start one for each (torchrun --nproc-per-node={cards}), or "
+                "give --device cpu"
+            )
+        device = torch.device("cuda", local)
+        torch.cuda.set_device(device)
+    joining.join(place, cuda, wait)
+    if place.rank:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, for the rest of this process
-    if not cuda:
-        return device
-    device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-    torch.cuda.set_device(device)
+    if place.world > 1:
+        joining.compare(joining.code() | (joining.chosen(options) if options else {}))
     return device
 
 
 def wait():
     """Wait until all processes have come this far."""
-    if many():
-        distributed.barrier()
+    processes.agree(None)
 
 
 @torch.no_grad()
@@ -51,6 +68,29 @@ def end(status=0):
     """
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+        quit_at_once(status)
+
+
+def failed(error):
+    """Print the error that ends this process of several, and end it at once with exit status 1, so
+    that the others notice. Without other processes nothing happens.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return
+    said = error
+    if watching.broken(error) and not isinstance(error, watching.Lost):
+        said = (
+            "another process of this run has ended, and says why in a line of its own; nothing "
+            f"was trained since. ({str(error).splitlines()[0][:160]})"
+        )
+    rank, world = processes.place()
+    print(f"error: {said} [process {rank} of {world}]", file=sys.stderr)
+    quit_at_once(1)
+
+
+def quit_at_once(status):
+    """End this process with an exit status, without a word more to the others."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    os._exit(status)

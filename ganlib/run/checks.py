@@ -6,6 +6,7 @@ import hashlib
 
 import torch
 
+from ..machine import processes
 from ..machine.progress import say
 
 READ = 2**23  # bytes of a set's pixels, and of its labels, that its fingerprint reads at most
@@ -53,10 +54,23 @@ def same(then, now):
         content = (
             " (other images, in another order or fitted in another way, or other labels, under the "
             "same name)"
-        ) * all(_last(name) in IDENTITY for name in changed)
+        ) * all(last(name) in IDENTITY for name in changed)
+        size = _shared(then["batch_size"]) if {"batch_size"} <= then.keys() & {*changed} else ""
         raise ValueError(
-            f"this run was trained with {before}, and is given {after} now{content}; {AGAIN}"
+            f"this run was trained with {before}, and is given {after} now{content}; {size}{AGAIN}"
         )
+
+
+def _shared(size):
+    """Return what each process takes of a batch of so many images, as a sentence's beginning."""
+    world = processes.place()[1]
+    if size % world == 0:
+        each = f"give {size // world} to each (--batch-size {size // world}, or leave it out)"
+    else:
+        fits = ", ".join(str(n) for n in range(1, min(size, 64) + 1) if size % n == 0)
+        each = f"{world} processes cannot share {size} images evenly: start one of {fits}"
+    alone = "batch_size counts the images of all processes" if world == 1 else each
+    return f"{alone}; " if world == 1 else f"batch_size counts those of all processes: {each}; "
 
 
 def other(then, now):
@@ -68,9 +82,9 @@ def other(then, now):
     changed = [
         name
         for name in dict.fromkeys([*now, *then])
-        if _last(name) not in AROUND
+        if last(name) not in AROUND
         and now.get(name) != then.get(name)
-        and (_last(name) not in IDENTITY or (name in now and name in then))
+        and (last(name) not in IDENTITY or (name in now and name in then))
     ]
     return [] if changed and _decoded_anew(changed, then, now) else changed
 
@@ -79,7 +93,7 @@ def _decoded_anew(changed, then, now):
     """Whether pixels alone differ, by no more than decoders do; a line says so."""
     for name in changed:
         key = f"{name.removesuffix('pixels')}brightness"
-        if _last(name) != "pixels" or not (key in then and key in now):
+        if last(name) != "pixels" or not (key in then and key in now):
             return False
         if not alike(then[key], now[key]):
             return False
@@ -90,7 +104,7 @@ def _decoded_anew(changed, then, now):
     return True
 
 
-def _last(name):
+def last(name):
     return name.rpartition(".")[2]
 
 

@@ -51,7 +51,7 @@ def convert(options):
 def train(options):
     """Train a recipe, or go on with the run in the folder `options.out`."""
     options.out = str(path_of(options.out))
-    device = launch.start(options.device)
+    device = launch.start(options.device, options)
     device = setup(options.seed, device, precision=options.precision)
     first = processes.place()[0] == 0  # only the first of several processes writes and prints
     if not first:
@@ -110,6 +110,7 @@ def train(options):
         folder=options.out,
         batch_size=batch_size,
         save_seconds=options.save_seconds,
+        sync_batch_norm=options.sync_batch_norm,
         evaluate_every=options.evaluate_every,
     ):
         if first and main is not None and now.best(main):

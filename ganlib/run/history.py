@@ -109,7 +109,7 @@ class Records:
         sets = getattr(data, "sets", {"": data})
         self.reals = {name: _reals(sets[name], run.device) for name in run.gans}
         self.state, self.replaying = None, False
-        self._keep()
+        self.keep()
 
     @torch.no_grad()
     def saw(self, stats):
@@ -129,7 +129,7 @@ class Records:
         if figures.pop("finite") == 1 and all(
             math.isfinite(x) for x in figures.values() if not isinstance(x, str)
         ):
-            self._keep()
+            self.keep()
             self.run.history.append(figures)
             return None
         return self._end(figures)
@@ -154,13 +154,15 @@ class Records:
         history[-1:] = [(history or [figures])[-1] | {"not_finite": where}]
         return f"not finite {where}; the run is back at step {self.run.step:,}"
 
-    def _keep(self):
+    def keep(self):
+        """Keep a copy of the run's state, to which `back` leads."""
         state = self.run.state_dict()
         del state["history"]
         self.state = _copied(state, self.state)
         self.watched = torch.zeros((), device=self.run.device)
 
-    def _back(self):
+    def back(self):
+        """Put the run back to where it was kept: its last finite row, or its begin."""
         self.run.load_state_dict(copy.deepcopy(self.state) | {"history": self.run.history})
 
     def _find(self):
@@ -169,7 +171,7 @@ class Records:
         """
         run, first, last = self.run, self.state["step"] + 1, self.run.step
         where, self.replaying = f"between steps {first:,} and {last:,}", True
-        self._back()
+        self.back()
         nets = _nets(run)
         while processes.place()[1] == 1 and run.step < last:
             seen = []
@@ -186,7 +188,7 @@ class Records:
             ):
                 where = f"at step {run.step:,}, in {seen[0]}"
                 break
-        self._back()
+        self.back()
         self.replaying = False
         return where
 

@@ -79,10 +79,10 @@ def planned(make, until, data, folder=None, batch_size=None, epoch=None):
     or a plan that cannot be read.
     """
     default, epoch = make(None), len(data) if epoch is None else epoch
-    if default.images is None:
-        return default
     first = processes.place()[0] == 0
     plan = processes.agree(kept(folder) if first and folder is not None else None)
+    if default.images is None:
+        return replace(default, batch_size=(plan or {}).get("batch_size") or default.batch_size)
     if plan is None:
         plan = _plan(default, make, until, data, batch_size, epoch)
     elif plan["until"] is None or not alike(until, plan["until"], epoch):
@@ -120,7 +120,8 @@ def chosen(data, folder, recipe=None, augment=None, conditional=False):
 
 def kept(folder):
     """Return the plan with which the run in `folder` began, a dict of `until`, `images`,
-    `batch_size`, `recipe` and `augment`, each None where nothing says it; None if there is no run.
+    `batch_size` (that of each process), `recipe` and `augment`, each None where nothing says it;
+    None if there is no run.
 
     It is in the checkpoint; older runs have it in plan.json. Raises ValueError if it is damaged.
     """
@@ -130,10 +131,15 @@ def kept(folder):
     for file in filter(lambda file: file.exists(), files):
         try:  # mapped, the tensors are not read
             content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-            plan = (content["state"]["trained_on"] or {}).get("plan")
+            about = content["state"]["trained_on"] or {}
+            plan, size = about.get("plan"), about.get("batch_size")
         except (OSError, AttributeError, TypeError, *BROKEN):
             continue  # `resume` says what is damaged
-        return _checked(plan or _older(folder / "plan.json"), file)
+        plan = _checked(plan or _older(folder / "plan.json"), file)
+        world = processes.place()[1]
+        if plan["batch_size"] is not None and isinstance(size, int) and size % world == 0:
+            plan["batch_size"] = size // world  # it may have begun with another number of processes
+        return plan
     return None
 
 

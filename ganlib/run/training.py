@@ -3,12 +3,14 @@
 import sys
 import threading
 import weakref
+from contextlib import nullcontext
 
 from ..game.steps import as_game, gan_step
 from ..machine import launch, processes
 from ..machine.choices import whole
 from ..machine.progress import say
 from ..machine.threads import watch
+from ..machine.values import text
 from ..nets.trying import training_mode
 from .checks import fingerprint, same, with_gradients
 from .history import Records
@@ -46,6 +48,7 @@ def train(
     record_every=50,
     evaluate_every=None,
     evaluate=None,
+    sync_batch_norm=False,
     capture=True,
 ):
     """Train: `for now in train(gan, data, game, until=10_000): ...` yields a `Now` after each step.
@@ -65,7 +68,10 @@ def train(
         written any more, saving goes on in a folder of this machine, and a line says so. A folder
         belongs to one run: in this process the newer call ends the loop of the older one.
     batch_size: images per batch and process. Processes that torchrun started share out each batch
-        and average their gradients.
+        and average their gradients; where one is lost, the others save the run and raise `Lost`, a
+        ConnectionError.
+    sync_batch_norm: with several processes, whether batch normalisation takes its statistics over
+        the images of all, as one process would; by default each takes those of its own images.
     record_every: steps between two rows of `gan.history`, which hold the step's figures and those
         of `history.row`.
     evaluate_every: steps between two evaluations, whose figures join the history: then `now.best()`
@@ -81,7 +87,7 @@ def train(
     and layer. Raises ValueError at the call for nets that do not fit the data, a batch larger than
     the data, other data or settings than the run began with, gradients that are switched off, and
     an `until` that cannot be read, or needs evaluations that were not asked for or a figure that
-    they leave out; BlockingIOError if
+    they leave out, and where several processes have other data or settings; BlockingIOError if
     another process trains in `folder`.
     """
     game = as_game(step)
@@ -133,16 +139,17 @@ def train(
         from .cuda.graph import automatic
 
         game = automatic(game, gan)
-    watchers, autosave, interrupts = [], None, Interrupts()
+    watchers, autosave, interrupts, rescue = [], None, Interrupts(), None
     if evaluate_every is not None:
         from ..judge.evaluation import Judge
 
         watchers.append(Judge(gan, data, evaluate_every, evaluate, needs))
-    if folder is not None and rank == 0:
+    if folder is not None:
         from ..keep.autosave import Autosave
 
         autosave = Autosave(gan, folder, save_seconds)
-        watchers.append(autosave)
+        if rank == 0:
+            watchers.append(autosave)
     if view is not None:
         watchers.append(view)
 
@@ -152,7 +159,8 @@ def train(
             training_mode(one)
         before, step = gan.step, getattr(game, "eager", game) if eager else game
         batches = data.batches(gan.seed, gan.step, k, size, gan.dtype).to(gan.device)
-        stats = step.step(gan, batches.part(rank, world) if world > 1 else batches)
+        with synced(gan) if sync_batch_norm and world > 1 else nullcontext():
+            stats = step.step(gan, batches.part(rank, world) if world > 1 else batches)
         if not isinstance(stats, dict):
             raise ValueError(
                 f"the step returned {type(stats).__name__}; a dict of 0-d tensors is expected"
@@ -162,13 +170,25 @@ def train(
         return stats
 
     records = Records(gan, data, game, play, record_every, evaluate_every)
+    if world > 1:
+        from ..keep.several.rescue import Rescue
+        from ..nets.synced import synced
+        from .several.alike import alike
+
+        often = {"record_every": record_every, "evaluate_every": evaluate_every}
+        ends = [text(rule.rule) for rule in rules]
+        alike(gan, settings, **often, until=ends, sync_batch_norm=sync_batch_norm)
+        rescue = Rescue(gan, records, autosave, settings)
+        watchers.insert(0, rescue)
     if world == 1 and gan.device.type == "cpu" and (threads := watch(records.reading)):
         watchers.insert(0, threads)
         play = threads.timed(play)
     if folder is not None:
-        settings = _held(autosave, settings)
-    steps = _begin(gan, game, settings, play, records, rules, watchers, interrupts, view)
-    return Training(gan, steps, autosave, interrupts)
+        settings = _held(autosave if rank == 0 else None, settings)
+    if world > 1:  # one run, whoever saves it
+        rescue.settings, gan.run_id = processes.agree((settings, getattr(gan, "run_id", None)))
+    steps = _begin(gan, game, settings, play, records, rules, watchers, interrupts, view, rescue)
+    return Training(gan, steps, autosave if rank == 0 else None, interrupts, rescue)
 
 
 class Training:
@@ -179,8 +199,9 @@ class Training:
     `export` or `train` with its folder, the end of the notebook's cell, and that of the process.
     """
 
-    def __init__(self, gan, steps, autosave=None, interrupts=None):
+    def __init__(self, gan, steps, autosave=None, interrupts=None, rescue=None):
         self.gan, self.steps, self.autosave, self.interrupts = gan, steps, autosave, interrupts
+        self.rescue = rescue
         self.busy, self.ended = threading.Lock(), False
         if autosave is not None and autosave.claim is not None:
             autosave.claim.holder = weakref.ref(self)
@@ -193,7 +214,8 @@ class Training:
             if self.ended:
                 self.steps.close()
             self.interrupts.stands_in(sys._getframe(1))
-            return next(self.steps)
+            with self.rescue or nullcontext():
+                return next(self.steps)
 
     def close(self):
         """Leave the loop, as `break` does: all watchers are told of the end. While a step is
@@ -223,7 +245,7 @@ class Training:
         )
 
 
-def _begin(gan, game, settings, play, records, rules, watchers, interrupts, view):
+def _begin(gan, game, settings, play, records, rules, watchers, interrupts, view, rescue):
     """Yield the steps of the loop; or, if the run is finished, print that and draw its last
     picture.
     """
@@ -237,6 +259,8 @@ def _begin(gan, game, settings, play, records, rules, watchers, interrupts, view
             for weight in net.state_dict().values()
         ]
     )
+    if rescue is not None:
+        records.keep()  # the weights of the first process
     now = Now(gan, game)
     if done := next((rule for rule in rules if rule.of_run and rule(now)), None):
         now.reason, now.progress = f"this run is finished: {done(now)}", 1.0
@@ -249,6 +273,8 @@ def _begin(gan, game, settings, play, records, rules, watchers, interrupts, view
             "--out)."
         )
         return
+    if rescue is not None:
+        rescue.begin()
     yield from loop(gan, game, play, records, rules, watchers, interrupts, best)
 
 

@@ -43,7 +43,7 @@ def train(options):
             "digits that ship with ganlib, or draws its faces; for sentences of your own see "
             "docs/games.md"
         )
-    device = setup(options.seed, launch.start(options.device), precision=options.precision)
+    device = setup(options.seed, launch.start(options.device, options), precision=options.precision)
     first, out, until = processes.place()[0] == 0, path_of(options.out), options.steps
     if options.until:
         until = options.until
@@ -61,6 +61,7 @@ def train(options):
         folder=out,
         batch_size=options.batch_size or game.batch_size,
         save_seconds=options.save_seconds,
+        sync_batch_norm=options.sync_batch_norm,
         evaluate_every=options.evaluate_every,
         evaluate=options.evaluate_every and _figures,
     ):

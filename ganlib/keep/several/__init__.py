@@ -1,0 +1,1 @@
+"""What is saved of a run in several processes when one of them is lost."""
