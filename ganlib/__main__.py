@@ -113,16 +113,36 @@ def main(arguments=None):
     add.add_argument("--device", help="cuda, mps or cpu; the fastest there is by default")
     add.add_argument("--out", default="runs/first", metavar="FOLDER", help="the run's folder")
     add.set_defaults(run=commands.train)
-    add = parts.add_parser("sample", help="draw images from a trained run", **defaults)
-    add.add_argument("folder", help="the run's folder")
+    add = parts.add_parser(
+        "sample",
+        help="draw images from a trained run or an exported generator, as many as you like",
+        description="Draw images. What was cut off goes on when the same command is given again.",
+        **defaults,
+    )
+    add.add_argument(
+        "folder",
+        metavar="RUN",
+        help="the run's folder, that of an exported generator, or its USER/NAME on the Hub",
+    )
     add.add_argument("--n", type=int, default=64, help="how many images")
     add.add_argument(
         "--label", type=int, help="the class to draw, of a conditional run; each in turn by default"
     )
     add.add_argument("--say", metavar="TEXT", help='of a run of words: what to draw, "forty two"')
+    add.add_argument("--seed", type=int, help="decides the noise; the run's own by default")
     add.add_argument(
-        "--out", default="grid.png", help="grid.png, or samples.npy: uint8 (N, C, H, W)"
+        "--out",
+        default="grid.png",
+        help="grid.png; images.npy, uint8 (N, C, H, W); images.tar, as WebDataset; or a folder, as "
+        "StyleGAN's tools: labels go along, and train --data reads the latter two",
     )
+    add.add_argument(
+        "--precision",
+        default="float32",
+        help="float32, bf16, or fast: bf16 where the CPU has units for it",
+    )
+    add.add_argument("--device", help="cuda, mps or cpu; the fastest there is by default")
+    add.add_argument("--revision", metavar="COMMIT", help="of a USER/NAME on the Hub")
     add.set_defaults(run=commands.sample)
     add = parts.add_parser(
         "evaluate", help="judge a trained run: one table, and a diagnosis", **defaults
@@ -154,6 +174,9 @@ def main(arguments=None):
     add.add_argument("--name", help="what it is called; the run's folder by default")
     add.add_argument("--license", default="unknown", help="under which you share it")
     add.add_argument("--hub", metavar="USER/NAME", help="upload it to the Hugging Face Hub as well")
+    add.add_argument(
+        "--app", action="store_true", help="write space/ too: an app for a Space, with Gradio"
+    )
     add.set_defaults(run=commands.export)
     add = parts.add_parser(
         "upscale",
@@ -234,9 +257,21 @@ def _command(options):
         )
     for name, room in (("enlarge", enlarging_commands), ("words", of_words)):
         if room.plays(options.folder) if of_a_run else getattr(options, "game", None) == name:
-            return getattr(room, options.command)
-    translates = options.command != "upscale" and of_translations.meant(options)
-    return getattr(of_translations, options.command) if translates else options.run
+            return _in_its_own_way(options, getattr(room, options.command))
+    if options.command != "upscale" and of_translations.meant(options):
+        return _in_its_own_way(options, getattr(of_translations, options.command))
+    return options.run
+
+
+def _in_its_own_way(options, command):
+    """Return the command of another game; raise ValueError for options that it does not take."""
+    for name in ("seed", "revision", "device"):
+        if options.command == "sample" and getattr(options, name) is not None:
+            raise ValueError(
+                f"--{name} was given, and the run in {options.folder} is not one of a G that draws "
+                "from noise alone, which takes it"
+            )
+    return command
 
 
 def _run(options):

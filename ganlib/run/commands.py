@@ -1,21 +1,27 @@
 """The commands of the command line: each takes the parsed options and returns the exit status."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from ..data import augment
-from ..data.images import as_uint8
 from ..data.loading import LOADERS, load
+from ..game.gan import GAN
 from ..judge import evaluation
 from ..judge.doctor import diagnose
 from ..keep import checkpoint
 from ..keep import export as exporting
 from ..keep.autosave import Autosave
 from ..keep.checkpoint import resume
-from ..machine import files, launch, processes
-from ..machine.device import setup
+from ..keep.sampling import drawing, places, writing
+from ..keep.sharing import hub
+from ..machine import launch, processes
+from ..machine.device import choice, setup
 from ..machine.folder import path_of
 from ..machine.progress import say
+from ..nets.known import classes_of
 from ..show.live import LiveView
 from ..show.pictures import show
 from . import speed, training
@@ -113,28 +119,48 @@ def train(options):
 
 
 def sample(options):
-    """Draw images from a trained run, as a grid (.png) or as numbers (.npy)."""
-    if not options.out.endswith((".png", ".npy")):
-        raise ValueError(
-            f"--out {options.out} was given; a name that ends in .png or .npy is expected"
-        )
-    gan = exporting.rebuild(options.folder)
-    if options.label is not None and not gan.classes:
-        raise ValueError(
-            f"--label {options.label} was given, and the run in {options.folder} is not conditional"
-        )
-    images = as_uint8(gan.sample(options.n, options.label))
-    if options.out.endswith(".png"):
-        show(images, generated=True).save(options.out)
+    """Draw images from a trained run or an exported generator: as a grid (.png), or as many as one
+    likes into an array, an archive or a folder, see `keep.sampling.writing`.
+    """
+    if grid := options.out.endswith(".png"):
+        device = "cpu"
     else:
-        import numpy
-
-        files.replace(path_of(options.out), lambda out: numpy.save(out, images.numpy()))
-    say(
-        f"{options.out}: {options.n} images drawn by the run in {options.folder} at step "
-        f"{gan.step:,}"
-    )
+        places.place_of(options.out)  # raises for a name that none has, before anything is loaded
+        device = setup(0, options.device, precision=options.precision)
+    G, of = _drawer(options)
+    if options.label is not None and not classes_of(getattr(G, "G", G)):
+        raise ValueError(f"--label {options.label} was given, and {of['what']} is not conditional")
+    if not grid:
+        start = time.monotonic()
+        precision = choice.precision
+        drawn = writing.write(
+            options.out, G.to(device), options.n, options.label, options.seed, precision, of
+        )
+        rate = f", {drawn / (time.monotonic() - start):,.0f} images/s" if drawn >= 1000 else ""
+    elif options.seed is None and isinstance(G, GAN):
+        show(G.sample(options.n, options.label), generated=True).save(options.out)
+    else:
+        images = [x for x, _ in drawing.draw(G, options.n, options.label, options.seed)]
+        show(torch.cat(images), generated=True).save(options.out)
+    by = f"{of['what']} at step {of['step']:,}" if "step" in of else of["what"]
+    say(f"{options.out}: {options.n:,} images drawn by {by}{'' if grid else rate}")
     return 0
+
+
+def _drawer(options):
+    """Return (the GAN of a run or an exported generator, what it is, as plain values)."""
+    folder = path_of(options.folder)
+    run = any((folder / file).exists() for file in (checkpoint.FILE, checkpoint.FORMER))
+    shared = (folder / "config.json").exists() or options.folder == "digits"
+    if not run and (shared or hub.named(options.folder)):
+        G = exporting.load_generator(options.folder, options.revision)
+        return G, {"what": f"the generator in {options.folder}", "name": G.config["name"]}
+    if options.revision is not None:
+        raise ValueError(
+            f"--revision {options.revision} was given; it belongs to a name on the Hugging Face Hub"
+        )
+    gan = exporting.rebuild(folder)
+    return gan, {"what": f"the run in {options.folder}", "step": gan.step}
 
 
 def evaluate(options):
@@ -185,7 +211,12 @@ def _data_of(options, trained_on):
 def export(options):
     """Write a trained run's generator to a folder, for others."""
     exporting.export(
-        options.folder, options.to, options.name, license=options.license, hub=options.hub
+        options.folder,
+        options.to,
+        options.name,
+        license=options.license,
+        hub=options.hub,
+        app=options.app,
     )
     return 0
 
