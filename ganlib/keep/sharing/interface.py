@@ -12,7 +12,7 @@ from ...show.pictures import show
 from ..sampling.drawing import Drawing
 
 MOST = 64  # images at a time
-CENTER = 1000  # styles whose mean is the center of a style-based G
+CENTER = 1000  # so many styles are averaged for their mean
 RULES = (
     "Say that these images are generated where you show them. Do not use them to deceive or to "
     "imitate a person. A generator can repeat its training images: the rights in those, and in "
@@ -36,7 +36,7 @@ def interface(G, encode=None):
             "the app needs gradio: pip install gradio; index.html of an export needs nothing"
         ) from None
     config, names = G.config, list(enumerate(map(str, G.config["class_names"])))
-    classes, mean = config["input"].get("labels"), {}
+    classes = config["input"].get("labels")
     with gradio.Blocks(title=config["name"]) as app:
         gradio.Markdown(f"# {config['name']}\n\n**{config['notice']}**")
         seed = gradio.Slider(0, 9999, value=0, step=1, label="seed")
@@ -64,35 +64,40 @@ def interface(G, encode=None):
             try:
                 if encode is not None:
                     labels = encode(others["words"]).expand(count, -1)
-                images = _images(G, seed, count, labels, others.get("truncation", 1), mean)
+                images = _images(G, seed, count, labels, others.get("truncation", 1))
             except ValueError as error:  # an unknown word, say
                 raise gradio.Error(str(error)) from error
             return _file(images)
 
         button = gradio.Button("Draw")
-        picture = gradio.Image(type="pil", format="png", label=config["notice"])
+        picture = gradio.Image(type="pil", format="png", label="drawn by a GAN")
         gradio.Markdown(f"{RULES} Licence: {config['license']}.")
         button.click(draw, given, picture)
         app.load(draw, given, picture)
     return app
 
 
-def _images(G, seed, count, labels, truncation, mean):
-    """Return images `(count, C, H, W)`, with styles that are so far from their mean as `truncation`
-    says; `mean` keeps it.
+def _images(G, seed, count, labels, truncation):
+    """Return images `(count, C, H, W)`, whose styles are only `truncation` as far from the mean of
+    all styles of their class or sentence.
     """
     drawing = Drawing(G, count, labels, seed)
     if truncation == 1:
         return torch.cat([images for images, _ in drawing.batches()])
-    asked = drawing.labels(0, count)
+    asked, draws = drawing.labels(0, count), generator("cpu", 0, 0, "styles")
+    z = torch.randn(CENTER, G.latent_dim, generator=draws, dtype=drawing.dtype)
+
+    def center(label=None):
+        return G.styles(z, None if label is None else label.expand(CENTER, *label.shape)).mean(0)
+
     with torch.no_grad(), evaluating(G):
-        if not mean:
-            z = torch.randn(CENTER, G.latent_dim, generator=generator("cpu", 0, 0, "styles"))
-            of_all = drawing.labels(0, CENTER) if asked is not None else None
-            mean["of styles"] = G.styles(z, of_all).mean(0)
         w = G.styles(drawing.noise(0)[:count], asked)
-        w = torch.lerp(mean["of styles"], w, float(truncation))
-        return G.draw([w] * G.depth_of)
+        if asked is None:
+            centers = center()
+        else:
+            kinds, which = asked.unique(dim=0, return_inverse=True)
+            centers = torch.stack([center(kind) for kind in kinds])[which]
+        return G.draw([torch.lerp(centers.expand_as(w), w, float(truncation))] * G.depth_of)
 
 
 def _file(images):

@@ -29,7 +29,10 @@ from ganlib.keep.sharing.interface import interface
 HUB, REVISION = {hub!r}, {revision!r}  # where the generator is, if it is not in a folder here
 HERE = Path(__file__).resolve().parent
 beside = [at for at in (HERE, HERE.parent) if (at / "generator.safetensors").exists()]
-G = ganlib.load_generator(beside[0] if beside else HUB, *([] if beside else [REVISION]))
+if beside:
+    G = ganlib.load_generator(beside[0])
+else:
+    G = ganlib.load_generator(HUB, revision=REVISION)
 app = interface(G{encode})
 
 if __name__ == "__main__":
@@ -71,6 +74,7 @@ def write(folder, config, hub=None, revision=None):
         generator is copied beside the app. What else is in the folder stays.
     """
     space = folder / "space"
+    needed = (*NEEDED, "huggingface_hub") if hub else NEEDED
     asked = bool(config["input"].get("words"))
     files = {
         "app.py": APP.format(
@@ -79,7 +83,7 @@ def write(folder, config, hub=None, revision=None):
             hub=hub,
             revision=revision,
         ),
-        "requirements.txt": "".join(f"{name}\n" for name in NEEDED),
+        "requirements.txt": "".join(f"{name}\n" for name in needed),
         "README.md": README.format(
             title=yaml(config["name"]),
             version=_version(),
