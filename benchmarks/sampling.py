@@ -29,6 +29,7 @@ def main():
     parser.add_argument("--blocks", type=int, default=3)
     parser.add_argument("--steps", type=int, default=40, help="of the style-based G, on smileys")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--n", type=int, default=20_000, help="images of each file")
     parser.add_argument("--parts", nargs="*", default=["passes", "png", "files"])
     options = parser.parse_args()
     device = ganlib.setup(0, threads=options.threads)
@@ -42,7 +43,7 @@ def main():
     for name, G in generators.items():
         for part in options.parts:
             print(f"\n{name}, {part}: images/s", flush=True)
-            for what, rate in measured(PARTS[part](G), options).items():
+            for what, rate in measured(PARTS[part](G, options.n), options).items():
                 print(f"| {what} | {rate:,.0f} |", flush=True)
 
 
@@ -60,7 +61,7 @@ def measured(tries, options):
     return {name: statistics.median(found) for name, found in rates.items()}
 
 
-def passes(G):
+def passes(G, n):
     """Return passes of G by their number of images, in the memory order of torch or channels last,
     in float32 or bf16.
     """
@@ -89,7 +90,7 @@ def passes(G):
     return tries
 
 
-def png(G):
+def png(G, n):
     """Return ways to make PNG files of a thousand images."""
     images = torch.cat([x for x, _ in ganlib.draw(G, 1024)])
     parts = images.split(128)
@@ -121,9 +122,9 @@ def by_pillow(images):
     return files
 
 
-def files(G):
+def files(G, n):
     """Return ways to draw: into nothing, and into each kind of file."""
-    n, tries, count = 20_000 if max(G.shape) < 30 else 4_000, {}, itertools.count()
+    tries, count = {}, itertools.count()
     scratch = tempfile.TemporaryDirectory()  # removed at the end, not while the clock runs
 
     def nothing(precision="float32"):

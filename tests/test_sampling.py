@@ -125,6 +125,7 @@ def test_a_net_that_draws_random_numbers_itself_is_repeated_batch_by_batch():
         ({"n": 3, "seed": 1.5}, "seed=1.5"),
         ({"n": 3, "precision": "half"}, "precision='half'"),
         ({"n": 3, "labels": 3}, "from 0 to 2 are expected"),
+        ({"n": 2000, "labels": torch.arange(2000) // 600}, "from 0 to 3 were given"),
         ({"n": 3, "labels": torch.tensor([0, 1])}, "2 labels were given for 3 images"),
         ({"n": 300, "start": 5}, "a multiple of 128 below 300"),
     ],
@@ -372,7 +373,8 @@ def test_nothing_is_overwritten_and_nothing_drawn_twice(G, tmp_path, monkeypatch
         assert "these 200 images are there" in capsys.readouterr().out
         assert before == {path: path.read_bytes() for path in before}
         journal = place.journal.read_bytes()
-        for harm in (b"{", b"[]", journal.replace(b'"batch": 128', b'"batch": 0'), b"\xff"):
+        far = journal.replace(b'"done": 200', b'"done": 201')
+        for harm in (b"{", b"[]", far, journal.replace(b'"batch": 128', b'"batch": 0'), b"\xff"):
             place.journal.write_bytes(harm)
             with pytest.raises(OSError, match="cannot be read"):
                 writing.write(out, G, 200, seed=1)
@@ -439,13 +441,16 @@ def test_the_command_line(G, run, tmp_path, monkeypatch, capsys):
     for source, out in (("run", "a.npy"), ("shared", "b.npy")):
         assert main(["sample", source, "--n", "1500", "--out", out, "--device", "cpu"]) == 0
     said = capsys.readouterr().out
+    of = json.loads((tmp_path / "a.npy.json").read_text())["of"]
+    assert of == {"run": "run", "step": 7}
     assert "a.npy: 1,500 images drawn by the run in run at step 7, " in said
     assert "b.npy: 1,500 images drawn by the generator in shared, " in said
     a, b = numpy.load("a.npy"), numpy.load("b.npy")
     assert a.shape == (1500, 1, 8, 8) and (a == b).all()
     assert (a == whole(export.rebuild(run), 1500)[0].numpy()).all()
     assert main(["sample", "run", "--n", "1500", "--out", "a.npy"]) == 0
-    assert "nothing is left to draw" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.endswith("a.npy: these 1,500 images are there; nothing is left to draw\n")
     for arguments, message in (
         (["run", "--n", "1500", "--out", "a.npy", "--seed", "1"], "another drawing (seed 5)"),
         (["run", "--out", "a.zip"], ".npy (a grid, an array) or .tar is expected, or a folder's"),
@@ -467,7 +472,11 @@ def test_the_command_line(G, run, tmp_path, monkeypatch, capsys):
     assert "another drawing (other weights (step 7, now step 9))" in capsys.readouterr().err
     assert main(["sample", "shared", "--n", "9", "--out", "grid.png"]) == 0
     assert main(["sample", "run", "--n", "9", "--seed", "1", "--out", "other.png"]) == 0
-    for name in ("grid.png", "other.png"):
+    fast = ["--precision", "bf16", "--device", "cpu"]
+    assert main(["sample", "shared", "--n", "9", *fast, "--out", "fast.png"]) == 0
+    assert main(["sample", "run", "--device", "gpu", "--out", "none.png"]) == 1
+    assert "device='gpu' was given" in capsys.readouterr().err
+    for name in ("grid.png", "other.png", "fast.png"):
         assert Image.open(name).info["Comment"].startswith("generated")
     assert main(["sample", "digits", "--n", "20", "--out", "folder", "--label", "4"]) == 0
     assert shutil.rmtree("folder") is None

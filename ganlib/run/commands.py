@@ -20,7 +20,7 @@ from ..keep.sharing import hub
 from ..machine import launch, processes
 from ..machine.device import choice, setup
 from ..machine.folder import path_of
-from ..machine.progress import say
+from ..machine.progress import readable, say
 from ..nets.known import classes_of
 from ..show.live import LiveView
 from ..show.pictures import show
@@ -122,45 +122,50 @@ def sample(options):
     """Draw images from a trained run or an exported generator: as a grid (.png), or as many as one
     likes into an array, an archive or a folder, see `keep.sampling.writing`.
     """
-    if grid := options.out.endswith(".png"):
-        device = "cpu"
-    else:
+    grid, precision, device = options.out.endswith(".png"), "float32", "cpu"
+    if not grid:
         places.place_of(options.out)  # raises for a name that none has, before anything is loaded
+    as_ever = grid and options.seed is options.device is None and options.precision == precision
+    if not as_ever:
         device = setup(0, options.device, precision=options.precision)
-    G, of = _drawer(options)
+        precision = choice.precision
+    G, by, of = _drawer(options)
     if options.label is not None and not classes_of(getattr(G, "G", G)):
-        raise ValueError(f"--label {options.label} was given, and {of['what']} is not conditional")
+        raise ValueError(f"--label {options.label} was given, and {by} is not conditional")
+    G, asked, rate = G.to(device), (options.n, options.label, options.seed, precision), ""
     if not grid:
         start = time.monotonic()
-        precision = choice.precision
-        drawn = writing.write(
-            options.out, G.to(device), options.n, options.label, options.seed, precision, of
-        )
-        rate = f", {drawn / (time.monotonic() - start):,.0f} images/s" if drawn >= 1000 else ""
-    elif options.seed is None and isinstance(G, GAN):
+        if not (drawn := writing.write(options.out, G, *asked, of)):
+            return 0
+        if drawn >= 1000:
+            rate = f", {drawn / (time.monotonic() - start):,.0f} images/s"
+    elif as_ever and isinstance(G, GAN):
         show(G.sample(options.n, options.label), generated=True).save(options.out)
     else:
-        images = [x for x, _ in drawing.draw(G, options.n, options.label, options.seed)]
+        images = [x for x, _ in drawing.Drawing(G, *asked).batches()]
         show(torch.cat(images), generated=True).save(options.out)
-    by = f"{of['what']} at step {of['step']:,}" if "step" in of else of["what"]
-    say(f"{options.out}: {options.n:,} images drawn by {by}{'' if grid else rate}")
+    by += f" at step {of['step']:,}" if "step" in of else ""
+    say(f"{options.out}: {options.n:,} images drawn by {by}{rate}")
     return 0
 
 
 def _drawer(options):
-    """Return (the GAN of a run or an exported generator, what it is, as plain values)."""
+    """Return (the GAN of a run or an exported generator, what it is in words, and in the plain
+    values of a journal, which may be shared and so names no place on this machine).
+    """
     folder = path_of(options.folder)
     run = any((folder / file).exists() for file in (checkpoint.FILE, checkpoint.FORMER))
     shared = (folder / "config.json").exists() or options.folder == "digits"
     if not run and (shared or hub.named(options.folder)):
         G = exporting.load_generator(options.folder, options.revision)
-        return G, {"what": f"the generator in {options.folder}", "name": G.config["name"]}
+        return G, f"the generator in {options.folder}", {"generator": G.config["name"]}
     if options.revision is not None:
         raise ValueError(
             f"--revision {options.revision} was given; it belongs to a name on the Hugging Face Hub"
         )
     gan = exporting.rebuild(folder)
-    return gan, {"what": f"the run in {options.folder}", "step": gan.step}
+    of = {"run": readable(folder.resolve().name), "step": gan.step}
+    return gan, f"the run in {options.folder}", of
 
 
 def evaluate(options):

@@ -72,7 +72,7 @@ class Drawing:
             if len(rows) != n:
                 raise ValueError(f"{len(rows)} labels were given for {n} images; give as many")
             self.asked = rows
-        self.labels(0, min(n, CHUNK))  # raises where G does not know them
+        self.labels(0, n if isinstance(self.asked, torch.Tensor) else 1)  # raises for wrong ones
         shape = getattr(self.net, "shape", None) or self._pass(0, 2).shape[1:]
         self.shape = tuple(shape)
         if len(self.shape) not in (3, 4):

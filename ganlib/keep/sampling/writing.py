@@ -129,10 +129,11 @@ def _begun(place, drawing, of):
         return new | {"done": 0, "bytes": 0}
     try:
         journal = json.loads(place.journal.read_bytes())
-        then, _ = journal["drawing"], place.has(int(journal["done"]), int(journal["bytes"]))
-        batch = int(journal["batch"])
+        then, batch = journal["drawing"], int(journal["batch"])
         if not 1 <= batch <= about["chunk"] or about["chunk"] % batch:
             raise ValueError(f"batch {batch}")
+        if not (0 <= int(journal["done"]) <= then["n"] and int(journal["bytes"]) >= 0):
+            raise ValueError(f"{journal['done']} images in {journal['bytes']} bytes")
     except (ValueError, KeyError, TypeError) as error:
         raise OSError(
             f"{place.journal} cannot be read ({type(error).__name__}: {str(error)[:200]}); give "
