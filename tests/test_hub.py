@@ -247,6 +247,7 @@ def test_an_app_draws_what_its_sliders_say(exported, gradio):
         assert picture.size == expected.size and picture.tobytes() == expected.tobytes()
         assert picture.info["Comment"].startswith("generated")
     said = " ".join(part.given[0] for part in Part.made if type(part).__name__ == "Markdown")
+    assert "# Dots: &lt;b&gt;one" in said and "<b>" not in said
     assert "Synthetic images" in said and "Do not use them to deceive" in said
 
 

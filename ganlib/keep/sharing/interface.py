@@ -9,6 +9,7 @@ import torch
 from ...game.contract import evaluating
 from ...machine.randomness import generator
 from ...show.pictures import show
+from ..card import plain
 from ..sampling.drawing import Drawing
 
 MOST = 64  # images at a time
@@ -38,7 +39,7 @@ def interface(G, encode=None):
     config, names = G.config, list(enumerate(map(str, G.config["class_names"])))
     classes = config["input"].get("labels")
     with gradio.Blocks(title=config["name"]) as app:
-        gradio.Markdown(f"# {config['name']}\n\n**{config['notice']}**")
+        gradio.Markdown(f"# {plain(config['name'])}\n\n**{plain(config['notice'])}**")
         seed = gradio.Slider(0, 9999, value=0, step=1, label="seed")
         count = gradio.Slider(1, MOST, value=16, step=1, label="images")
         given, takes = [seed, count], []
@@ -71,7 +72,7 @@ def interface(G, encode=None):
 
         button = gradio.Button("Draw")
         picture = gradio.Image(type="pil", format="png", label="drawn by a GAN")
-        gradio.Markdown(f"{RULES} Licence: {config['license']}.")
+        gradio.Markdown(f"{RULES} Licence: {plain(config['license'])}.")
         button.click(draw, given, picture)
         app.load(draw, given, picture)
     return app
