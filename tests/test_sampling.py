@@ -46,9 +46,9 @@ def G():
 
 @pytest.fixture
 def run(tmp_path, G, monkeypatch):
-    """A run with that net, in a folder; exports have no ONNX file, which takes seconds,"""
+    """A run with that net, in a folder; no ONNX file and no timing, which take seconds."""
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    monkeypatch.setattr("ganlib.machine.device.step_seconds", lambda *_: 0.1)  # nor is timed
+    monkeypatch.setattr("ganlib.machine.device.step_seconds", lambda *_: 0.1)
     monkeypatch.setattr("ganlib.machine.device.threads_to_use", lambda *_: (1, ""))
     D = nets.CompactDiscriminator((1, 8, 8), widths=(8,), classes=3)
     gan = ganlib.GAN(G, D, seed=5)
