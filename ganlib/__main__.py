@@ -22,6 +22,7 @@ from .machine import launch
 from .machine.progress import Tolerant
 from .nets.fed.enlarging import INVENTED
 from .run import commands
+from .run import options as arguments_of
 from .run.recipes import RECIPES
 
 GAMES = (*KINDS, "enlarge", "words")  # other games than that of a G that draws from noise
@@ -128,30 +129,15 @@ def main(arguments=None):
         description="However it is ended, the same command goes on where it was.",
         **defaults,
     )
-    add.add_argument(
-        "source",
-        nargs="+",
-        help='a folder, .zip or .tar of images, or tars of WebDataset, "train-{0000..0146}.tar"',
-    )
-    add.add_argument("folder", help="where the shards go")
-    add.add_argument("--size", type=int, required=True, help="pixels: 64, say")
-    add.add_argument("--fit", default="crop", choices=FITS, help="how they become squares")
-    add.add_argument(
-        "--channels", type=int, choices=[1, 3], help="grey if all are, else in colour, by default"
-    )
-    add.add_argument("--background", help="under transparent pixels; chosen by default")
-    add.add_argument("--split", default="train", help="of the folders train, test, ...; or all")
+    arguments_of.convert(add)
     add.set_defaults(run=commands.convert)
-    add = parts.add_parser("sample", help="draw images from a trained run", **defaults)
-    add.add_argument("folder", help="the run's folder")
-    add.add_argument("--n", type=int, default=64, help="how many images")
-    add.add_argument(
-        "--label", type=int, help="the class to draw, of a conditional run; each in turn by default"
+    add = parts.add_parser(
+        "sample",
+        help="draw images from a trained run or an exported generator, as many as you like",
+        description="Draw images. What was cut off goes on when the same command is given again.",
+        **defaults,
     )
-    add.add_argument("--say", metavar="TEXT", help='of a run of words: what to draw, "forty two"')
-    add.add_argument(
-        "--out", default="grid.png", help="grid.png, or samples.npy: uint8 (N, C, H, W)"
-    )
+    arguments_of.sample(add)
     add.set_defaults(run=commands.sample)
     add = parts.add_parser(
         "evaluate", help="judge a trained run: one table, and a diagnosis", **defaults
@@ -183,6 +169,9 @@ def main(arguments=None):
     add.add_argument("--name", help="what it is called; the run's folder by default")
     add.add_argument("--license", default="unknown", help="under which you share it")
     add.add_argument("--hub", metavar="USER/NAME", help="upload it to the Hugging Face Hub as well")
+    add.add_argument(
+        "--app", action="store_true", help="write space/ too: an app for a Space, with Gradio"
+    )
     add.set_defaults(run=commands.export)
     add = parts.add_parser(
         "upscale",
@@ -263,9 +252,21 @@ def _command(options):
         )
     for name, room in (("enlarge", enlarging_commands), ("words", of_words)):
         if room.plays(options.folder) if of_a_run else getattr(options, "game", None) == name:
-            return getattr(room, options.command)
-    translates = options.command != "upscale" and of_translations.meant(options)
-    return getattr(of_translations, options.command) if translates else options.run
+            return _in_its_own_way(options, getattr(room, options.command))
+    if options.command != "upscale" and of_translations.meant(options):
+        return _in_its_own_way(options, getattr(of_translations, options.command))
+    return options.run
+
+
+def _in_its_own_way(options, command):
+    """Return the command of another game; raise ValueError for options that it does not take."""
+    for name in ("seed", "revision", "device"):
+        if options.command == "sample" and getattr(options, name) is not None:
+            raise ValueError(
+                f"--{name} was given, and the run in {options.folder} is not one of a G that draws "
+                "from noise alone, which takes it"
+            )
+    return command
 
 
 def _run(options):

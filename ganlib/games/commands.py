@@ -141,7 +141,8 @@ def export(options):
         gan.trained_on, gan.run_id = run.trained_on, None
         to = Path(options.to) / "back" if back else options.to
         hub = None if back else options.hub
-        exporting.write(gan, to, f"{name}{', back' * back}", license=options.license, hub=hub)
+        called, app = f"{name}{', back' * back}", options.app
+        exporting.write(gan, to, called, license=options.license, hub=hub, app=app)
     return 0
 
 

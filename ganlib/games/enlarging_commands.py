@@ -155,6 +155,7 @@ def export(options):
         hub=options.hub,
         source=held_out,
         look=enlarging.looked,
+        app=options.app,
     )
     return 0
 

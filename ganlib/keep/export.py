@@ -22,6 +22,8 @@ from .card import card
 from .checkpoint import newest
 from .onnx import onnx_file
 from .page import NoPage, fed, page
+from .sharing import hub as sharing
+from .sharing import space
 
 FORMAT = 1
 CONFIG = 2**22  # most bytes of config.json
@@ -68,7 +70,15 @@ def rebuild(folder, source=None):
 
 
 def export(
-    run_folder, to, name=None, metrics=None, license="unknown", hub=None, source=None, look=None
+    run_folder,
+    to,
+    name=None,
+    metrics=None,
+    license="unknown",
+    hub=None,
+    source=None,
+    look=None,
+    app=False,
 ):
     """Write the generator of the run in `run_folder` to the folder `to`, for others; return the
     list of its files.
@@ -86,21 +96,26 @@ def export(
         installed and logged in.
     source, look: for a G that is fed pictures: such pictures, and a function of the GAN that
         returns the `Look` of samples.png.
+    app: also writes space/: an app.py (Gradio) with all that a Space of the Hub needs. It draws
+        with the generator in its folder, or with `hub` there is one.
 
     Raises OSError if there is no run or `to` cannot be written, ValueError for the user's own nets,
+    and for an app of a G that is fed pictures,
     RuntimeError if the ONNX file draws other images than G.
     """
     name = name or path_of(run_folder).resolve().name
-    return write(rebuild(run_folder, source), to, name, metrics, license, hub, look)
+    return write(rebuild(run_folder, source), to, name, metrics, license, hub, look, app)
 
 
-def write(gan, to, name, metrics=None, license="unknown", hub=None, look=None):
+def write(gan, to, name, metrics=None, license="unknown", hub=None, look=None, app=False):
     """Write the generator of a `GAN`, whose nets are of ganlib, as `export` does; return the list
     of files.
     """
     to, G = path_of(to), copy.deepcopy(gan.net()).eval()
     alone = G.alone() if hasattr(G, "alone") else G
     config = _config(gan, readable(name), license)
+    if app:
+        space.check(config)
     from safetensors.torch import save as packed
 
     tensors = {key: value.contiguous() for key, value in G.state_dict().items()}
@@ -128,12 +143,16 @@ def write(gan, to, name, metrics=None, license="unknown", hub=None, look=None):
     for what in ("onnx", "page"):
         say(f"{what}: {config[what]}")
     say(f"{to}: {', '.join(sorted(files))}, {sum(map(len, files.values())) / 1e6:.1f} MB")
-    if hub is not None:
-        _upload(to, hub)
-    return sorted(to / file for file in files)
+    commit = None if hub is None else sharing.upload(to, hub, ("space/*",))
+    apps = space.write(to, config, hub, commit) if app else []
+    if app:
+        say(f"{to / 'space'}: an app for a Space, or python {to / 'space' / 'app.py'}")
+    elif (to / "space" / "app.py").exists():
+        say(f"{to / 'space'}: of an earlier export; app=True (--app) writes it anew")
+    return sorted([*(to / file for file in files), *apps])
 
 
-def load_generator(folder):
+def load_generator(folder, revision=None):
     """Return the generator that `export` wrote to `folder`, in evaluation mode, on the CPU.
 
     "digits" is one that ships with ganlib (made by tools/make_generator.py), which draws the digit
@@ -143,11 +162,25 @@ def load_generator(folder):
     classes, training) say with what; one that translates images takes them, `G(images)`, of the
     shape `G.fed`. Only safetensors and JSON are read, so nothing in the folder can run code; and
     the net is built only if it has just the weights that are stored, so that it takes no more
-    memory than a few times their size. Raises OSError if files are missing or
-    damaged, ValueError if they have another format or do not fit each other.
+    memory than a few times their size.
+
+    "user/name", where there is no such folder, is fetched from the Hugging Face Hub, if
+    `huggingface_hub` is installed: these two files alone. `revision` is its commit, or a tag;
+    without one a line says which commit was the newest, and `G.revision` is it.
+
+    Raises OSError if files are missing, damaged or cannot be fetched, ValueError if they have
+    another format or do not fit each other, and ImportError without `huggingface_hub`.
     """
     from safetensors.torch import load
 
+    commit = None
+    if sharing.named(folder):
+        folder, commit = sharing.fetch(folder, revision)
+    elif revision is not None:
+        raise ValueError(
+            f"revision={revision!r} was given with {str(folder)!r}, a folder; it belongs to a name "
+            "on the Hugging Face Hub, user/name"
+        )
     shipped = folder == "digits" and not path_of(folder).exists()
     folder = path_of(str(FOLDER / "digits-generator") if shipped else folder)
     try:
@@ -188,7 +221,7 @@ def load_generator(folder):
         raise ValueError(
             f"{folder}: generator.safetensors holds numbers that are not finite, in {bad[0]}"
         )
-    G.config = config
+    G.config, G.revision = config, commit
     return G.eval().requires_grad_(False)
 
 
@@ -225,16 +258,3 @@ def _input(gan):
         return {"pictures": list(pictures), "labels": None}
     said = {"words": length_of(gan.G)} if length_of(gan.G) else {}
     return {"z": [gan.latent_dim], "labels": gan.classes or None} | said
-
-
-def _upload(folder, hub):
-    try:
-        from huggingface_hub import HfApi
-    except ImportError:
-        raise ImportError(
-            f"hub={hub!r} needs huggingface_hub: pip install huggingface_hub, then log in; the "
-            f"files are in {folder}"
-        ) from None
-    api = HfApi()
-    api.create_repo(hub, exist_ok=True)
-    say(f"uploaded: {api.upload_folder(repo_id=hub, folder_path=str(folder))}")

@@ -7,6 +7,8 @@ did to its size, which is one small matrix product (Karras et al. 2020, section 
 form). Each size adds a picture of its own, as in section 4.1.
 """
 
+from functools import partial
+
 import torch
 from torch import nn
 from torch.nn.functional import leaky_relu, linear, rms_norm
@@ -29,12 +31,23 @@ class StyleGenerator(Generator):
         takes three.
     mapped: the layers of the mapping net, 0 to 64; at least 1 with `classes`, which make G
         conditional.
+    level: whether the input of each layer is first brought to mean square 1, image by image; as the
+        recipes ask. The division by what the style did to a size expects that. Without it channels
+        that do the same make each layer louder than the last, and one step of Adam the images 500
+        times too bright.
 
     Raises ValueError for sizes that are not 4 or 7 times a power of two, and for other settings.
     """
 
     def __init__(
-        self, latent_dim=64, shape=(3, 32, 32), widths=None, mapped=3, mixing=0.5, classes=0
+        self,
+        latent_dim=64,
+        shape=(3, 32, 32),
+        widths=None,
+        mapped=3,
+        mixing=0.5,
+        classes=0,
+        level=False,
     ):
         base, doublings = scale(shape, at_least=1)
         default = [min(128, 32 * 2**i) for i in reversed(range(doublings + 1))]
@@ -44,7 +57,9 @@ class StyleGenerator(Generator):
         least = 1 if classes else 0  # 0: noise is the style
         if type(mapped) is not int or not least <= mapped <= 64:
             raise ValueError(f"mapped={mapped!r} was given; {least} to 64 layers are expected")
-        super().__init__(latent_dim, shape, classes, widths=widths, mapped=mapped, mixing=mixing)
+        own = {"level": True} if level else {}  # without: as runs before it
+        own |= {"widths": widths, "mapped": mapped, "mixing": mixing}
+        super().__init__(latent_dim, shape, classes, **own)
         del self.settings["categorical"]
         self.mixing, self.generator = mixing, None  # where mixing is drawn from, see `Dropout`
         layers, inputs = [], self.latent.width
@@ -53,11 +68,12 @@ class StyleGenerator(Generator):
             inputs = latent_dim
         self.mapping = nn.Sequential(*layers)
         self.constant = nn.Parameter(torch.randn(1, widths[0], base, base))
-        self.layers = nn.ModuleList([Styled(widths[0], widths[0], latent_dim, base)])
+        styled = partial(Styled, level=level)
+        self.layers = nn.ModuleList([styled(widths[0], widths[0], latent_dim, base)])
         for i, (before, width) in enumerate(zip(widths, widths[1:], strict=False)):
             size = base * 2 ** (i + 1)
-            self.layers.append(Styled(before, width, latent_dim, size, ResizeConv2d))
-            self.layers.append(Styled(width, width, latent_dim, size))
+            self.layers.append(styled(before, width, latent_dim, size, ResizeConv2d))
+            self.layers.append(styled(width, width, latent_dim, size))
         self.pictures = nn.ModuleList([Coloured(x, shape[0], latent_dim) for x in widths])
         self.mapping.apply(as_he)
 
@@ -99,8 +115,9 @@ class Styled(nn.Module):
     `(N, d)` to `(N, outputs, H, W)`, or twice the size with `conv=ResizeConv2d`.
     """
 
-    def __init__(self, inputs, outputs, d, size, conv=same_size):
+    def __init__(self, inputs, outputs, d, size, conv=same_size, level=False):
         super().__init__()
+        self.level = level
         self.conv, self.style = conv(inputs, outputs, bias=False), Style(d, inputs)
         self.bias = nn.Parameter(torch.zeros(outputs, 1, 1))
         self.loudness = nn.Parameter(torch.zeros(outputs, 1, 1))
@@ -110,7 +127,8 @@ class Styled(nn.Module):
 
     def forward(self, x, w):
         style = self.style(w)
-        x = self.conv(x * style[:, :, None, None])
+        loud = torch.rsqrt(x.square().mean((1, 2, 3)) + 1e-8)[:, None] if self.level else 1
+        x = self.conv(x * (style * loud)[:, :, None, None])
         power = self.conv.weight.square().sum((2, 3)) / 2  # (outputs, inputs); LeakyReLU halves it
         size = torch.rsqrt(linear(style * style, power, power.new_full(power.shape[:1], 1e-8)))
         noise = self.grain

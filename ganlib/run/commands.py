@@ -1,22 +1,28 @@
 """The commands of the command line: each takes the parsed options and returns the exit status."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from ..data import augment
-from ..data.images import as_uint8
 from ..data.large import converting
 from ..data.loading import LOADERS, load
+from ..game.gan import GAN
 from ..judge import evaluation
 from ..judge.doctor import diagnose
 from ..keep import checkpoint
 from ..keep import export as exporting
 from ..keep.autosave import Autosave
 from ..keep.checkpoint import resume
-from ..machine import files, launch, processes
-from ..machine.device import setup
+from ..keep.sampling import drawing, places, writing
+from ..keep.sharing import hub
+from ..machine import launch, processes
+from ..machine.device import choice, setup
 from ..machine.folder import path_of
-from ..machine.progress import say
+from ..machine.progress import readable, say
+from ..nets.known import classes_of
 from ..show.live import LiveView
 from ..show.pictures import show
 from . import speed, training
@@ -123,28 +129,53 @@ def train(options):
 
 
 def sample(options):
-    """Draw images from a trained run, as a grid (.png) or as numbers (.npy)."""
-    if not options.out.endswith((".png", ".npy")):
-        raise ValueError(
-            f"--out {options.out} was given; a name that ends in .png or .npy is expected"
-        )
-    gan = exporting.rebuild(options.folder)
-    if options.label is not None and not gan.classes:
-        raise ValueError(
-            f"--label {options.label} was given, and the run in {options.folder} is not conditional"
-        )
-    images = as_uint8(gan.sample(options.n, options.label))
-    if options.out.endswith(".png"):
-        show(images, generated=True).save(options.out)
+    """Draw images from a trained run or an exported generator: as a grid (.png), or as many as one
+    likes into an array, an archive or a folder, see `keep.sampling.writing`.
+    """
+    grid, precision, device = options.out.endswith(".png"), "float32", "cpu"
+    if not grid:
+        places.place_of(options.out)  # raises for a name that none has, before anything is loaded
+    as_ever = grid and options.seed is options.device is None and options.precision == precision
+    if not as_ever:
+        device = setup(0, options.device, precision=options.precision)
+        precision = choice.precision
+    G, by, of = _drawer(options)
+    if options.label is not None and not classes_of(getattr(G, "G", G)):
+        raise ValueError(f"--label {options.label} was given, and {by} is not conditional")
+    G, asked, rate = G.to(device), (options.n, options.label, options.seed, precision), ""
+    if not grid:
+        start = time.monotonic()
+        if not (drawn := writing.write(options.out, G, *asked, of)):
+            return 0
+        if drawn >= 1000:
+            rate = f", {drawn / (time.monotonic() - start):,.0f} images/s"
+    elif as_ever and isinstance(G, GAN):
+        show(G.sample(options.n, options.label), generated=True).save(options.out)
     else:
-        import numpy
-
-        files.replace(path_of(options.out), lambda out: numpy.save(out, images.numpy()))
-    say(
-        f"{options.out}: {options.n} images drawn by the run in {options.folder} at step "
-        f"{gan.step:,}"
-    )
+        images = [x for x, _ in drawing.Drawing(G, *asked).batches()]
+        show(torch.cat(images), generated=True).save(options.out)
+    by += f" at step {of['step']:,}" if "step" in of else ""
+    say(f"{options.out}: {options.n:,} images drawn by {by}{rate}")
     return 0
+
+
+def _drawer(options):
+    """Return (the GAN of a run or an exported generator, what it is in words, and in the plain
+    values of a journal, which may be shared and so names no place on this machine).
+    """
+    folder = path_of(options.folder)
+    run = any((folder / file).exists() for file in (checkpoint.FILE, checkpoint.FORMER))
+    shared = (folder / "config.json").exists() or options.folder == "digits"
+    if not run and (shared or hub.named(options.folder)):
+        G = exporting.load_generator(options.folder, options.revision)
+        return G, f"the generator in {options.folder}", {"generator": G.config["name"]}
+    if options.revision is not None:
+        raise ValueError(
+            f"--revision {options.revision} was given; it belongs to a name on the Hugging Face Hub"
+        )
+    gan = exporting.rebuild(folder)
+    of = {"run": readable(folder.resolve().name), "step": gan.step}
+    return gan, f"the run in {options.folder}", of
 
 
 def evaluate(options):
@@ -195,7 +226,12 @@ def _data_of(options, trained_on):
 def export(options):
     """Write a trained run's generator to a folder, for others."""
     exporting.export(
-        options.folder, options.to, options.name, license=options.license, hub=options.hub
+        options.folder,
+        options.to,
+        options.name,
+        license=options.license,
+        hub=options.hub,
+        app=options.app,
     )
     return 0
 

@@ -172,8 +172,8 @@ def train(
     records = Records(gan, data, game, play, record_every, evaluate_every)
     if world > 1:
         from ..keep.several.rescue import Rescue
-        from ..nets.synced import synced
         from .several.alike import alike
+        from .several.synced import synced
 
         often = {"record_every": record_every, "evaluate_every": evaluate_every}
         ends = [text(rule.rule) for rule in rules]

@@ -124,6 +124,11 @@ def evaluate(options):
 def export(options):
     """Write G of a run for others, with a page that draws what one types."""
     exporting.export(
-        options.folder, options.to, options.name, license=options.license, hub=options.hub
+        options.folder,
+        options.to,
+        options.name,
+        license=options.license,
+        hub=options.hub,
+        app=options.app,
     )
     return 0
