@@ -148,7 +148,7 @@ def test_d_in_colour_adds_the_sentence_to_its_logit():
 @torch.no_grad()
 def test_they_are_built_again_drawn_by_the_page_and_by_onnx(tmp_path):
     torch.manual_seed(0)
-    G = shaken(nets.WordsStyleGenerator(12, (3, 16, 16), said=5, **ASKED))
+    G = shaken(nets.WordsStyleGenerator(12, (3, 16, 16), said=5, level=True, **ASKED))
     D = nets.WordsPictureDiscriminator((3, 16, 16), words=9)
     for net, player in ((G, "G"), (D, "D")):
         settings = rebuild.settings(net)

@@ -36,6 +36,8 @@ def drawn(G, z, labels=None, noises=None, ws=None):
 
     def layer(i, x, w, double):
         own = part(f"layers.{i}")
+        if G.settings.get("level"):
+            x = x / (x.square().mean((1, 2, 3), keepdim=True) + 1e-8).sqrt()
         if double:
             x = interpolate(x, scale_factor=2)
         style = {"weight": own["style.weight"], "bias": own["style.bias"]}
@@ -69,9 +71,10 @@ def drawn(G, z, labels=None, noises=None, ws=None):
 @torch.no_grad()
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("classes", [0, 3])
-def test_it_draws_what_the_paper_says(shape, classes):
+@pytest.mark.parametrize("level", [False, True])
+def test_it_draws_what_the_paper_says(shape, classes, level):
     torch.manual_seed(0)
-    G = shaken(nets.StyleGenerator(12, shape, classes=classes).double())
+    G = shaken(nets.StyleGenerator(12, shape, classes=classes, level=level).double())
     z, labels = torch.randn(5, 12).double(), torch.arange(5) % 3 if classes else None
     expected = drawn(G, z, labels)
     assert expected.std() > 0.1 and torch.allclose(G(z, labels), expected, atol=1e-6)
@@ -92,6 +95,31 @@ def test_at_the_start_numbers_keep_their_size():
     assert images.shape == (64, 3, 64, 64) and len(seen) == G.depth_of == 9
     assert all(0.5 < size < 2 for size in seen), seen
     assert G.styles(torch.randn(999, 64)).square().mean() == pytest.approx(1, abs=0.4)
+
+
+@torch.no_grad()
+def test_level_layers_do_not_get_louder_from_one_to_the_next():
+    """Where all channels do the same, each layer multiplies the size, unless its input is level."""
+    sizes = {}
+    for level in (False, True):
+        G = nets.StyleGenerator(8, (3, 64, 64), level=level).eval()
+        for layer in G.layers:
+            layer.conv.weight.abs_()
+            layer.bias.fill_(1.0)
+        G.layers[-1].register_forward_hook(
+            lambda layer, args, out, level=level: sizes.update({level: out.abs().max().item()})
+        )
+        G(torch.randn(8, 8))
+    inputs = G.layers[-1].conv.weight.shape[1]
+    assert sizes[True] < 2**0.5 * (9 * inputs) ** 0.5 * 9 and sizes[False] > 1e6
+
+
+def test_a_file_without_the_setting_draws_as_before():
+    torch.manual_seed(0)
+    G = nets.StyleGenerator(8, (1, 16, 16))
+    assert "level" not in rebuild.settings(G) and not any(layer.level for layer in G.layers)
+    again = rebuild.build(rebuild.settings(nets.StyleGenerator(8, (1, 16, 16), level=True)))
+    assert all(layer.level for layer in again.layers)
 
 
 @torch.no_grad()
@@ -229,7 +257,9 @@ def test_wrong_settings_say_what_is_expected():
 
 
 drawings = pytest.mark.parametrize(
-    "shape, own", [(SHAPES[0], {}), (SHAPES[1], {"classes": 3}), (SHAPES[2], {})], ids=str
+    "shape, own",
+    [(SHAPES[0], {}), (SHAPES[1], {"classes": 3, "level": True}), (SHAPES[2], {"level": True})],
+    ids=str,
 )
 
 

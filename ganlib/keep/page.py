@@ -229,11 +229,13 @@ def _translate(node, constants, values, emit, weight):
         ):
             raise NoPage(f"{name} other than by a whole number with align_corners=False")
         emit(node, name, args[:1], times=times)
-    elif name in ("relu", "tanh", "argmax", "sigmoid", "rsqrt"):
+    elif name in ("relu", "tanh", "argmax", "sigmoid", "rsqrt", "square"):
         emit(node, name, args[:1])
     elif name == "softmax":
         if node.meta["val"].ndim != 2 or arguments["dim"] not in (1, -1):
             raise NoPage("softmax other than over all numbers of an image")
+        emit(node, name, args[:1])
+    elif name == "mean" and node.meta["val"].numel() == len(node.meta["val"]):
         emit(node, name, args[:1])
     elif name == "leaky_relu":
         emit(node, name, args[:1], slope=arguments["negative_slope"])
@@ -286,8 +288,8 @@ def _wide(a, b, shape, constants, values, weight):
         a, b = b, a
     if a in values and b in values and a.meta["val"].shape == shape:
         ins, settings, small = [b, a], {"w": None}, b
-    elif b in constants and a in values:
-        weights = constants[b].expand(shape)[0].contiguous()
+    elif (isinstance(b, (int, float)) or b in constants) and a in values:
+        weights = torch.as_tensor(constants.get(b, b)).expand(shape)[0].contiguous()
         ins, settings, small = [a], {"w": weight(weights)}, a
     else:
         raise NoPage("an operation of two images of different shapes")

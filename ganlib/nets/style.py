@@ -126,17 +126,21 @@ class Styled(nn.Module):
         nn.init.normal_(self.conv.weight, std=(9 * inputs) ** -0.5)
 
     def forward(self, x, w):
-        style = self.style(w)
-        loud = torch.rsqrt(x.square().mean((1, 2, 3)) + 1e-8)[:, None] if self.level else 1
-        x = self.conv(x * (style * loud)[:, :, None, None])
+        style = scaled = self.style(w)
+        if self.level:
+            scaled = style * torch.rsqrt(x.square().mean((1, 2, 3)) + 1e-8)[:, None]
+        x = self.conv(x * scaled[:, :, None, None])
         power = self.conv.weight.square().sum((2, 3)) / 2  # (outputs, inputs); LeakyReLU halves it
         size = torch.rsqrt(linear(style * style, power, power.new_full(power.shape[:1], 1e-8)))
-        noise = self.grain
+        size = size[:, :, None, None]
         if self.training:
             noise = torch.randn(
                 len(x), 1, *x.shape[2:], generator=self.generator, device=x.device, dtype=x.dtype
             )
-        x = x * size[:, :, None, None] + (self.loudness * noise + self.bias)
+            # two passes over the images in place of four
+            x = torch.addcmul(torch.addcmul(self.bias, x, size), self.loudness, noise)
+        else:
+            x = x * size + (self.loudness * self.grain + self.bias)
         return leaky_relu(x, 0.2)
 
 

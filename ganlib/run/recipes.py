@@ -209,7 +209,7 @@ def _style(shape, classes, images):
         _pictures(shape, classes, images)
         | {
             "source": "Karras et al. 2019 and 2020, begun and played as `pictures` is",
-            "G": Net(nets.StyleGenerator, shape=shape, **classes),
+            "G": Net(nets.StyleGenerator, shape=shape, level=True, **classes),
             "D": Net(nets.PictureDiscriminator, shape=shape, **classes, **answers),
             "penalty": losses.approximate_r1_r2(0.3, 0.05),
             "lr": rates_of(images, 30, 5e-4),

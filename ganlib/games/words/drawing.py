@@ -108,7 +108,7 @@ def recipe(data, images=None, wrong=0.2, gamma=None, latent_dim=None):
         kind = {name: getattr(style, name) for name in ("batch_size", "lr", "ema", "warm")}
         kind |= {
             "source": "Reed et al. 2016, on a style-based G, begun and played as `style`",
-            "G": Net(nets.WordsStyleGenerator, latent_dim=latent_dim or 64, **of_G),
+            "G": Net(nets.WordsStyleGenerator, latent_dim=latent_dim or 64, level=True, **of_G),
             "D": Net(nets.WordsPictureDiscriminator, **own),
         }
     else:

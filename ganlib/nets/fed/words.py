@@ -98,10 +98,19 @@ class WordsStyleGenerator(StyleGenerator):
     """
 
     def __init__(
-        self, latent_dim=64, shape=(3, 32, 32), widths=None, words=2, length=2, said=32, loud=1.0
+        self,
+        latent_dim=64,
+        shape=(3, 32, 32),
+        widths=None,
+        words=2,
+        length=2,
+        said=32,
+        loud=1.0,
+        level=False,
     ):
-        super().__init__(latent_dim + said, shape, widths)
+        super().__init__(latent_dim + said, shape, widths, level=level)
         own = {"words": words, "length": length, "said": said, "loud": loud}
+        own |= {"level": True} if level else {}
         widths = self.settings["widths"]
         self.settings = {"latent_dim": latent_dim, "shape": self.shape, "widths": widths} | own
         self.latent_dim, self.length = latent_dim, length
