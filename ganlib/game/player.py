@@ -90,8 +90,8 @@ class Player:
             torch._foreach_add_(ours, apart)
         else:
             torch._foreach_lerp_(ours, theirs, share)
-        for here, there in zip(self.average.buffers(), self.net.buffers(), strict=True):
-            here.copy_(there)
+        if here := list(self.average.buffers()):
+            torch._foreach_copy_(here, list(self.net.buffers()))
 
 
 def has_batch_statistics(net):

@@ -8,12 +8,13 @@ together with the next convolution. (G unfolded squares at first, but then the f
 drifted apart, and smooth images got a pattern.) All layers keep channels last in memory.
 """
 
+from contextlib import nullcontext
 from functools import partial
 from itertools import pairwise
 
 import torch
 from torch import nn
-from torch.nn.functional import avg_pool2d, conv_transpose2d, pad
+from torch.nn.functional import avg_pool2d, conv_transpose2d
 
 from .layers import Discriminator, Generator, Verdict, as_dcgan, scale, widths_of
 
@@ -115,11 +116,17 @@ class ResizeConv2d(nn.Conv2d):
 
     def __init__(self, inputs, outputs, bias=True):
         super().__init__(inputs, outputs, 3, padding=1, bias=bias)
+        line = torch.tensor([[0.0, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 0]])  # turned, as the 4x4 are
+        both = torch.einsum("ip,jq->ijpq", line, line).reshape(9, 16)
+        self.register_buffer("sums", both, persistent=False)
 
     def forward(self, x):
-        turned = self.weight.transpose(0, 1).flip(2, 3)  # (C, outputs, 3, 3)
-        corners = (0, 1, 0, 1), (1, 0, 0, 1), (0, 1, 1, 0), (1, 0, 1, 0)  # a pixel's four copies
-        weight = sum(pad(turned, corner) for corner in corners)  # (C, outputs, 4, 4)
+        whole = nullcontext()  # an export knows no `autocast`
+        if torch.is_autocast_enabled(x.device.type):  # sums of weights, in their own precision
+            whole = torch.autocast(x.device.type, enabled=False)
+        with whole:
+            weight = (self.weight.flatten(2) @ self.sums).unflatten(2, (4, 4))
+        weight = weight.transpose(0, 1)  # (C, outputs, 4, 4)
         weight = weight.contiguous(memory_format=torch.channels_last)  # the output's layout
         return conv_transpose2d(x, weight, self.bias, stride=2, padding=1)
 

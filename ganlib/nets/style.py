@@ -107,7 +107,8 @@ class StyleGenerator(Generator):
         other = self.styles(z, labels)  # other noise, its own label
         start = torch.randint(1, depth, (len(w), 1), **draws)
         start = torch.where(torch.rand(len(w), 1, **draws) < self.mixing, start, depth)
-        return self.draw([torch.where(start <= i, other, w) for i in range(depth)])
+        layers = torch.arange(depth, device=w.device)[:, None, None]
+        return self.draw(torch.where(start <= layers, other, w).unbind())
 
 
 class Styled(nn.Module):
@@ -122,6 +123,7 @@ class Styled(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs, 1, 1))
         self.loudness = nn.Parameter(torch.zeros(outputs, 1, 1))
         self.register_buffer("grain", torch.randn(1, 1, size, size))
+        self.register_buffer("least", torch.full((outputs,), 1e-8), persistent=False)
         self.generator = None
         nn.init.normal_(self.conv.weight, std=(9 * inputs) ** -0.5)
 
@@ -131,7 +133,7 @@ class Styled(nn.Module):
             scaled = style * torch.rsqrt(x.square().mean((1, 2, 3)) + 1e-8)[:, None]
         x = self.conv(x * scaled[:, :, None, None])
         power = self.conv.weight.square().sum((2, 3)) / 2  # (outputs, inputs); LeakyReLU halves it
-        size = torch.rsqrt(linear(style * style, power, power.new_full(power.shape[:1], 1e-8)))
+        size = torch.rsqrt(linear(style * style, power, self.least))
         size = size[:, :, None, None]
         if self.training:
             noise = torch.randn(
