@@ -13,6 +13,7 @@ from .data.decoding import FITS
 from .data.loading import LOADERS
 from .games import commands as of_translations
 from .games import enlarging_commands
+from .games.clips import commands as of_clips
 from .games.printed import DRAWN
 from .games.translation import KINDS
 from .games.words import commands as of_words
@@ -25,7 +26,10 @@ from .run import commands
 from .run import options as arguments_of
 from .run.recipes import RECIPES
 
-GAMES = (*KINDS, "enlarge", "words")  # other games than that of a G that draws from noise
+GAMES = (*KINDS, "enlarge", "words", "clips")  # other games than that of a G that draws from noise
+
+
+ROOMS = ("enlarge", enlarging_commands), ("words", of_words), ("clips", of_clips)
 
 
 def main(arguments=None):
@@ -49,8 +53,9 @@ def main(arguments=None):
         help="another game than that of a G that draws from noise. enlarge is super-resolution: L1 "
         "alone, to --until, in FOLDER/l1; then, as long, the game with D; images of your own are "
         'cut into patches of --size (64) at random places. words writes numbers, "forty two", in '
-        "handwriting. The others translate the images of "
-        "--data to the look of those of --to, tied in this way",
+        "handwriting. clips draws digits that glide (--data digits or pairs; --recipe moved, path "
+        "or frames). The others translate the images of --data to the look of those of --to, tied "
+        "in this way",
     )
     add.add_argument(
         "--to",
@@ -250,7 +255,7 @@ def _command(options):
             f"--say {options.say!r} was given, and the run in {options.folder} knows no words; "
             "python -m ganlib train --game words trains one that does"
         )
-    for name, room in (("enlarge", enlarging_commands), ("words", of_words)):
+    for name, room in ROOMS:
         if room.plays(options.folder) if of_a_run else getattr(options, "game", None) == name:
             return _in_its_own_way(options, getattr(room, options.command))
     if options.command != "upscale" and of_translations.meant(options):

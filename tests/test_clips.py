@@ -1,7 +1,10 @@
 """Clips: what they show, the three G's against their docstrings, and the judge on known clips."""
 
 import copy
+import re
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import numpy
 import pytest
@@ -11,10 +14,12 @@ from PIL import Image
 
 import ganlib
 from ganlib import augment, nets
-from ganlib.data.images import as_float
+from ganlib.__main__ import main
+from ganlib.data.images import as_float, as_uint8
 from ganlib.games import clips
 from ganlib.games.clips import judging, moving
-from ganlib.keep import page
+from ganlib.keep import onnx, page
+from ganlib.keep.export import rebuild as rebuild_run
 from ganlib.nets import rebuild
 from ganlib.nets.fed.clips import MOTION
 
@@ -270,3 +275,124 @@ def test_maps_are_exact_under_autocast():
         with torch.autocast("cpu", torch.bfloat16):
             coarse = G(z)
     assert coarse.dtype == torch.float32 and (coarse - G(z)).abs().mean() < 0.02
+
+
+# The command line
+
+
+@pytest.fixture
+def commands(monkeypatch, tmp_path):
+    """The commands on a small set and with small nets; the present folder is a scratch one."""
+    from ganlib.games.clips import commands as of_clips
+
+    monkeypatch.chdir(tmp_path)
+    makers = {"digits": moving.gliding, "pairs": moving.pairs}
+    monkeypatch.setattr(of_clips, "DATA", {k: partial(v, 120) for k, v in makers.items()})
+    made = of_clips.recipe
+
+    def few(data, kind, images):
+        found = made(data, kind, images, latent_dim=20)
+        return replace(found, G=found.G.but(widths=(6, 4)), D=found.D.but(widths=(4, 6)))
+
+    monkeypatch.setattr(of_clips, "recipe", few)
+    return of_clips
+
+
+def test_clips_are_trained_drawn_and_judged_by_commands(commands, tmp_path, capsys, monkeypatch):
+    start = ["train", "--game", "clips", "--out", "run", "--batch-size", "10", "--device", "cpu"]
+    assert main([*start, "--recipe", "path", "--steps", "3"]) == 0
+    assert main([*start, "--steps", "5", "--evaluate-every", "5"]) == 0  # goes on with its own kind
+    gan = rebuild_run("run")
+    assert gan.step == 5 and type(gan.G) is nets.PathGenerator and "motion" in gan.history[-1]
+    assert main(["sample", "run", "--n", "6", "--out", "six.npy"]) == 0
+    six = numpy.load("six.npy")
+    assert six.shape == (6, 1, 8, 28, 28) and six.dtype == numpy.uint8
+    assert numpy.array_equal(six, as_uint8(gan.sample(6, stream="film/0")).numpy())
+    assert main(["sample", "run", "--n", "6", "--out", "six.gif"]) == 0
+    with Image.open("six.gif") as gif:
+        assert gif.n_frames == 8 and b"generated" in gif.info["comment"]
+    assert main(["sample", "run", "--n", "2", "--out", "two.png"]) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(commands, "judge_clips", lambda gan, n: f"judged {n}")
+    assert main(["evaluate", "run", "--n", "150"]) == 0 and "judged 150" in capsys.readouterr().out
+    assert main(["export", "run", "--to", "shared"]) == 0
+    assert ganlib.load_generator("shared")(torch.randn(2, 20)).shape == (2, 1, 8, 28, 28)
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        (["--data", "mnist"], "set of clips (--data)"),
+        (["--recipe", "small"], "G of clips (--recipe)"),
+        (["--conditional"], "--conditional was given with --game clips"),
+        (["--to", "printed"], "--to was given with --game clips"),
+        (["--data", "pairs", "--evaluate-every", "2"], "pairs of digits are judged by nothing"),
+    ],
+)
+def test_what_clips_cannot_do_is_a_sentence(commands, given, said, capsys):
+    start = ["train", "--game", "clips", "--out", "run", "--batch-size", "10", "--steps", "2"]
+    assert main([*start, "--device", "cpu", *given]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_other_endings_and_other_clips_are_sentences(commands, capsys):
+    start = ["train", "--game", "clips", "--out", "run", "--batch-size", "10", "--device", "cpu"]
+    assert main([*start, "--data", "pairs", "--steps", "2"]) == 0
+    for given, said in (
+        (["sample", "run", "--out", "x.tar"], "a name that ends in .gif, .mp4, .png, .npy"),
+        (["sample", "run", "--label", "3", "--out", "x.gif"], "and no --label"),
+        (["sample", "run", "--seed", "3", "--out", "x.gif"], "--seed was given"),
+        (["evaluate", "run"], "draws other clips than gliding digits"),
+        (["evaluate", "run", "--extractor", "digits"], "--extractor was given"),
+    ):
+        assert main(given) == 1
+        assert said in capsys.readouterr().err
+
+
+FFMPEG = """#!/bin/sh
+for last; do :; done
+echo "$@" > asked.txt
+cat > given.raw
+if [ -n "$FAIL" ]; then echo "Unknown encoder 'libx264'" >&2; exit 1; fi
+cp given.raw "$last"
+"""
+
+
+def test_a_film_is_written_by_ffmpeg(monkeypatch, tmp_path):
+    """An imitation of ffmpeg gets the frames as they are, five times over."""
+    monkeypatch.chdir(tmp_path)
+    draws = torch.Generator().manual_seed(0)
+    found = torch.rand(3, 1, 8, 28, 28, generator=draws) * 2 - 1
+    found.generated = True
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RuntimeError, match="apt install ffmpeg.*a GIF needs nothing"):
+        clips.movie(found, "clips.mp4")
+    (tmp_path / "ffmpeg").write_text(FFMPEG)
+    (tmp_path / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    clips.movie(found, "clips.mp4", columns=3, scale=2, milliseconds=100)
+    asked = Path("asked.txt").read_text()
+    width, height = re.search(r"-s (\d+)x(\d+)", asked).groups()
+    assert "-framerate 10 " in asked and "generated: a synthetic image" in asked
+    raw = numpy.frombuffer(Path("clips.mp4").read_bytes(), numpy.uint8)
+    raw = raw.reshape(5, 8, int(height), int(width), 3)
+    assert (raw == raw[:1]).all() and clips.film(found, 3, 2).width == int(width)
+    grey = as_uint8(found[0, 0, 3]).numpy().repeat(2, 0).repeat(2, 1)
+    assert (raw[0, 3, :56, :56] == grey[:, :, None]).all()
+    monkeypatch.setenv("FAIL", "1")
+    with pytest.raises(RuntimeError, match="could not write other.mp4; it said: Unknown encoder"):
+        clips.movie(found, "other.mp4")
+    assert not Path("other.mp4").exists()
+    with pytest.raises(ValueError, match="ends in .mp4"):
+        clips.movie(found, "other.avi")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_onnx_draws_any_number_of_clips(kind):
+    runtime = pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    G = kind(20, SHAPE, (6, 4)).eval()
+    content, said = onnx.onnx_file(G)
+    assert content is not None, said
+    (found,) = runtime.InferenceSession(content).run(None, {"z": torch.randn(3, 20).numpy()})
+    assert found.shape == (3, *SHAPE)

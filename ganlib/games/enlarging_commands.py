@@ -14,11 +14,9 @@ from ..machine.device import setup
 from ..machine.folder import path_of
 from ..machine.progress import say
 from ..nets.fed.enlarging import INVENTED
-from ..run import training
-from ..run.interrupt import ENDS
 from ..run.plans import kept, planned
-from ..show.live import LiveView
 from . import enlarging, upscaling
+from .command.loop import play, without
 from .fidelity import judge_enlarging, judging
 from .photographs import patches, split
 
@@ -36,9 +34,7 @@ def train(options):
     """Train L1 alone in the folder l1 of `options.out`, then the game with D, from there, in
     `options.out`; or go on where that was left.
     """
-    for name in OTHERS:
-        if getattr(options, name):
-            raise ValueError(f"--{name} was given with --game enlarge, which has no use for it")
+    without(options, OTHERS)
     out = path_of(options.out)
     device = setup(options.seed, launch.start(options.device, options), precision=options.precision)
     first = processes.place()[0] == 0
@@ -82,31 +78,13 @@ def _stage(stage, data, judged, folder, start, extractor, device, options):
     def make(images):
         return enlarging.recipe(stage, data, options.scale, images, extractor)
 
-    until, first = options.until or options.steps, processes.place()[0] == 0
+    until = options.until or options.steps
     game = planned(make, until, data, folder, options.batch_size)
     torch.manual_seed(options.seed)  # D begins alike, whether or not the first stage is new
     gan = game.gan(options.seed, start).to(device)
     resume(folder, gan)
     say(f"{game.name}, to {until}: {'the game with D' if game.adversary else 'G alone'}")
-    reason, steps = (
-        "",
-        training.train(
-            gan,
-            data,
-            game,
-            until=until,
-            view=LiveView(folder=folder) if first else None,
-            folder=folder,
-            batch_size=options.batch_size or game.batch_size,
-            save_seconds=options.save_seconds,
-            sync_batch_norm=options.sync_batch_norm,
-            evaluate_every=options.evaluate_every,
-            evaluate=options.evaluate_every and judging(*judged),
-        ),
-    )
-    for now in steps:
-        reason = now.reason or ""
-    return gan, next((code for word, code in ENDS.items() if word in reason), 0)
+    return gan, play(gan, data, game, until, folder, options, judging(*judged))
 
 
 def _features(data, out, device, first):

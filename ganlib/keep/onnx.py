@@ -47,7 +47,10 @@ def onnx_file(G):
         log.setLevel(level)
     packed = io.BytesIO()
     program.save(packed)
-    gap, runtime = _apart(G, packed.getvalue())
+    try:
+        gap, runtime = _apart(G, packed.getvalue())
+    except Exception as error:  # of any kind, a runtime's own
+        return None, f"none: the file cannot be run ({str(error).splitlines()[0][:160]})"
     if not gap <= PARITY:
         raise RuntimeError(
             f"the ONNX file draws something else: {gap:.2g} from torch's images by {runtime}, at "

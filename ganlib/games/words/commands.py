@@ -6,16 +6,14 @@ import torch
 
 from ...keep import export as exporting
 from ...keep.checkpoint import resume
-from ...machine import launch, processes
+from ...machine import launch
 from ...machine.device import setup
 from ...machine.folder import path_of
 from ...machine.progress import say
-from ...run import training
-from ...run.interrupt import ENDS
 from ...run.plans import kept, planned
-from ...show.live import LiveView
 from ...show.pictures import show
 from .. import faces
+from ..command.loop import play, without
 from .drawing import recipe
 from .handwriting import WORDS, numbers
 from .judging import judge_words
@@ -34,9 +32,7 @@ def plays(folder):
 
 def train(options):
     """Train a G of numbers in words, or go on with the one in `options.out`."""
-    for name in OTHERS:
-        if getattr(options, name):
-            raise ValueError(f"--{name} was given with --game words, which has no use for it")
+    without(options, OTHERS)
     if options.data not in ("digits", "faces"):
         raise ValueError(
             f"--data {options.data} was given with --game words, which writes numbers with the "
@@ -44,31 +40,14 @@ def train(options):
             "docs/games.md"
         )
     device = setup(options.seed, launch.start(options.device, options), precision=options.precision)
-    first, out, until = processes.place()[0] == 0, path_of(options.out), options.steps
-    if options.until:
-        until = options.until
+    out, until = path_of(options.out), options.until or options.steps
     data = (numbers() if options.data == "digits" else faces.captions()[0]).to(device)
     game = planned(lambda images: recipe(data, images), until, data, out, options.batch_size)
     torch.manual_seed(options.seed)
-    gan, now = game.gan(options.seed).to(device), None
+    gan = game.gan(options.seed).to(device)
     resume(out, gan)
-    for now in training.train(  # noqa: B007
-        gan,
-        data,
-        game,
-        until=until,
-        view=LiveView(folder=out) if first else None,
-        folder=out,
-        batch_size=options.batch_size or game.batch_size,
-        save_seconds=options.save_seconds,
-        sync_batch_norm=options.sync_batch_norm,
-        evaluate_every=options.evaluate_every,
-        evaluate=options.evaluate_every and _figures,
-    ):
-        pass
+    status = play(gan, data, game, until, out, options, _figures)
     launch.wait()
-    reason = now.reason or "" if now is not None else ""
-    status = next((code for word, code in ENDS.items() if word in reason), 0)
     launch.end(status)
     return status
 

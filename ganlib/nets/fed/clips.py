@@ -67,7 +67,7 @@ class Curve(nn.Module):
         s = times[:, None] / self.frames
         turns = [f(k * math.pi * s) for k in (1, 2) for f in (torch.sin, torch.cos)]
         clock = torch.cat([s, s * s, *turns], 1).to(motion.dtype)
-        n, k = len(motion), len(times)
+        n, k = motion.shape[0], len(times)  # len would fix the batch in exports
         given = [motion[:, None].expand(-1, k, -1), clock[None].expand(n, -1, -1)]
         return self.layers(torch.cat(given, 2))
 
@@ -116,7 +116,7 @@ class MovedGenerator(_Moving):
         with torch.autocast(z.device.type, enabled=False):
             grid = affine_grid(theta, pictures.shape, align_corners=False)
             frames = grid_sample(pictures + 1, grid, align_corners=False) - 1  # outside: black
-        return frames.unflatten(0, (len(z), len(times))).transpose(1, 2)
+        return frames.unflatten(0, (z.shape[0], len(times))).transpose(1, 2)
 
 
 class PathGenerator(_Moving):
@@ -136,4 +136,4 @@ class PathGenerator(_Moving):
         way = self.curve(z[:, self.content :], times)
         content = z[:, None, : self.content].expand(-1, len(times), -1)
         frames = super().forward(torch.cat([content, way.to(z.dtype)], 2).flatten(0, 1))
-        return frames.unflatten(0, (len(z), len(times))).transpose(1, 2)
+        return frames.unflatten(0, (z.shape[0], len(times))).transpose(1, 2)

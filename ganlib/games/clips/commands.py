@@ -1,0 +1,120 @@
+"""The command line's part of the game of clips: `train --game clips`, and what `sample`, `evaluate`
+and `export` do with such a run.
+"""
+
+from pathlib import Path
+
+import numpy
+import torch
+
+from ...data.images import as_uint8
+from ...keep import export as exporting
+from ...keep.checkpoint import resume
+from ...machine import launch
+from ...machine.choices import one_of
+from ...machine.device import setup
+from ...machine.files import replace
+from ...machine.folder import path_of
+from ...machine.progress import say
+from ...run.plans import kept, planned
+from ...show.pictures import show
+from ..command.loop import play, without
+from .drawing import KINDS, film, recipe
+from .judging import judge_clips
+from .movies import movie
+from .moving import gliding, pairs
+
+DATA = {"digits": gliding, "pairs": pairs}
+ENDINGS = (".gif", ".mp4", ".png", ".npy")
+
+
+def plays(folder):
+    """Whether the run in `folder` is one of this game; False where there is none."""
+    try:
+        return _kind(folder) is not None
+    except ValueError:  # whoever reads it says what is wrong with it
+        return False
+
+
+def _kind(folder):
+    name = (kept(folder) or {}).get("recipe") or ""
+    return name.removeprefix("clips-") if name.startswith("clips-") else None
+
+
+def train(options):
+    """Train a G of clips, or go on with the one in `options.out`."""
+    without(options, ("augment", "conditional", "to", "size", "fallback"))
+    one_of("set of clips (--data)", options.data, list(DATA))
+    out = path_of(options.out)
+    kind = one_of("G of clips (--recipe)", options.recipe or _kind(out) or "moved", list(KINDS))
+    device = setup(options.seed, launch.start(options.device, options), precision=options.precision)
+    data, until = DATA[options.data]().to(device), options.until or options.steps
+    game = planned(lambda images: recipe(data, kind, images), until, data, out, options.batch_size)
+    torch.manual_seed(options.seed)
+    gan = game.gan(options.seed).to(device)
+    resume(out, gan)
+    status = play(gan, data, game, until, out, options, _figures)
+    launch.wait()
+    launch.end(status)
+    return status
+
+
+def _figures(gan, data):
+    """Return what is judged during a run, by name: only of digits is something known."""
+    if data.labels is None:
+        raise ValueError("pairs of digits are judged by nothing here; leave --evaluate-every out")
+    judged = judge_clips(gan, n=500)
+    return {name: judged[name] for name in ("frames", "motion", "speed", "bend", "same")}
+
+
+def sample(options):
+    """Draw clips: a film, side by side (.gif, .mp4), their frames (.png), or an array (.npy)."""
+    if Path(options.out).suffix not in ENDINGS or options.label is not None:
+        raise ValueError(
+            f"--out {options.out} was given; a name that ends in {', '.join(ENDINGS)} is expected, "
+            "and no --label: this run draws clips"
+        )
+    gan = exporting.rebuild(options.folder)
+    parts = torch.arange(options.n).split(250)
+    clips = torch.cat([gan.sample(len(x), stream=f"film/{i}") for i, x in enumerate(parts)])
+    clips.generated, out = True, Path(options.out).expanduser()
+    if out.suffix == ".npy":
+        array = as_uint8(clips).numpy()
+        replace(out, lambda file: numpy.save(file, array), durable=False)
+    elif out.suffix == ".mp4":
+        movie(clips, out)
+    elif out.suffix == ".gif":
+        film(clips).save(out)
+    else:
+        show(clips.transpose(1, 2).flatten(0, 1), clips.shape[2], generated=True).save(out)
+    say(f"{out}: {options.n} clips of {clips.shape[2]} frames drawn by the run in {options.folder}")
+    return 0
+
+
+def evaluate(options):
+    """Judge a run of gliding digits: its frames, its motion, whether a digit stays the same."""
+    for name in ("data", "size", "fit", "extractor"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name} was given, and clips are judged in one way")
+    gan = exporting.rebuild(options.folder).to(setup(0))
+    loaded = (gan.trained_on or {}).get("loaded") or {}
+    if loaded.get("drawn") != "gliding":
+        raise ValueError(
+            f"the run in {options.folder} draws other clips than gliding digits, which nothing "
+            "here judges"
+        )
+    say(judge_clips(gan, n=options.n or 1500))
+    return 0
+
+
+def export(options):
+    """Write G of a run for others."""
+    exporting.export(
+        options.folder,
+        options.to,
+        options.name,
+        license=options.license,
+        hub=options.hub,
+        app=options.app,
+    )
+    return 0

@@ -1,0 +1,1 @@
+"""What the commands of the games have in common."""
