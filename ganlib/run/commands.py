@@ -37,7 +37,11 @@ COUNTS = {"batch_size": "image", "size": "pixel", "n": "image", "evaluate_every"
 
 
 def check(options):
-    """Raise ValueError for a number out of range, before anything is loaded or written."""
+    """Raise ValueError for a number out of range, and for several processes where one works, before
+    anything is loaded or written.
+    """
+    if options.command != "train":
+        launch.alone(options.command)
     for name, what in COUNTS.items():
         if (value := getattr(options, name, None)) is not None and value < 1:
             option = name.replace("_", "-")
