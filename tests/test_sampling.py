@@ -327,6 +327,18 @@ def test_a_disk_that_is_full_is_a_sentence_and_costs_nothing(G, tmp_path, name, 
     assert (tmp_path / name).read_bytes() == (tmp_path / "x" / name).read_bytes()
 
 
+def test_a_disk_without_room_for_the_first_byte_is_a_sentence(G, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        with pytest.raises(OSError, match=r"cannot write .*a\.tar \(.*choose another --out"):
+            writing.write(tmp_path / "a.tar", G, 10)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
+    assert writing.write(tmp_path / "a.tar", G, 10) == 10
+
+
 def test_a_folder_on_a_disk_that_is_really_full(G, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
