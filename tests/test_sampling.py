@@ -468,7 +468,9 @@ def test_the_command_line(G, run, tmp_path, monkeypatch, capsys):
     for arguments, message in (
         (["run", "--n", "1500", "--out", "a.npy", "--seed", "1"], "another drawing (seed 5)"),
         (["run", "--out", "a.zip"], ".npy (a grid, an array) or .tar is expected, or a folder's"),
-        (["run", "--out", "c.tar", "--label", "3"], "from 0 to 2 are expected"),
+        (["run", "--out", "c.tar", "--label", "3"], "run has 3 classes: 0 to 2"),
+        (["run", "--out", "c.png", "--label", "-1"], "--label -1 was given; the run in run has"),
+        (["shared", "--say", "ten"], "the generator in shared knows no words"),
         (["run", "--out", "c.tar", "--revision", "v1"], "--revision v1 was given"),
         (["nothing", "--out", "c.tar"], "nothing holds no run"),
     ):
@@ -507,6 +509,7 @@ def test_other_games_say_what_they_draw(tmp_path, monkeypatch, capsys):
     for arguments, message in (
         (["words", "--n", "100000", "--out", "x.npy"], "a name that ends in .png is expected"),
         (["words", "--n", "9", "--out", "x.png", "--seed", "1"], "--seed was given"),
+        (["words", "--n", "9", "--out", "x.png", "--precision", "bf16"], "--precision was given"),
         (["enlarge", "--n", "9", "--out", "x.tar"], "draws none from noise"),
     ):
         assert main(["sample", *arguments]) == 1

@@ -144,8 +144,13 @@ def sample(options):
         device = setup(0, options.device, precision=options.precision)
         precision = choice.precision
     G, by, of = _drawer(options)
-    if options.label is not None and not classes_of(getattr(G, "G", G)):
-        raise ValueError(f"--label {options.label} was given, and {by} is not conditional")
+    if (label := options.label) is not None:
+        if not (classes := classes_of(getattr(G, "G", G))):
+            raise ValueError(f"--label {label} was given, and {by} is not conditional")
+        if not 0 <= label < classes:
+            raise ValueError(
+                f"--label {label} was given; {by} has {classes} classes: 0 to {classes - 1}"
+            )
     G, asked, rate = G.to(device), (options.n, options.label, options.seed, precision), ""
     if not grid:
         start = time.monotonic()
