@@ -250,9 +250,12 @@ def _command(options):
     """Return the function that does what the options ask for, with the run's own game."""
     of_a_run = options.command in ("sample", "evaluate", "export")
     if getattr(options, "say", None) is not None and not of_words.plays(options.folder):
-        newest(options.folder)  # raises where there is no run
+        exported = (Path(options.folder) / "config.json").exists()
+        what = "generator" if exported else "run"
+        if not exported:
+            newest(options.folder)  # raises where there is no run
         raise ValueError(
-            f"--say {options.say!r} was given, and the run in {options.folder} knows no words; "
+            f"--say {options.say!r} was given, and the {what} in {options.folder} knows no words; "
             "python -m ganlib train --game words trains one that does"
         )
     for name, room in ROOMS:
@@ -265,8 +268,11 @@ def _command(options):
 
 def _in_its_own_way(options, command):
     """Return the command of another game; raise ValueError for options that it does not take."""
-    for name in ("seed", "revision", "device"):
-        if options.command == "sample" and getattr(options, name) is not None:
+    for name, unset in {
+        **dict.fromkeys(("seed", "revision", "device")),
+        "precision": "float32",
+    }.items():
+        if options.command == "sample" and getattr(options, name) != unset:
             raise ValueError(
                 f"--{name} was given, and the run in {options.folder} is not one of a G that draws "
                 "from noise alone, which takes it"

@@ -24,6 +24,7 @@ from ganlib.data.decoding import decode
 from ganlib.data.large import converting, tars, writing
 from ganlib.data.large.reading import Reading
 from ganlib.data.large.store import UNFINISHED, about_of
+from ganlib.games import photographs
 
 CASES = list(images.cases())
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX's signals and limits")
@@ -447,7 +448,34 @@ def test_mistakes_are_named(tmp_path, small_shards):
     ):
         with pytest.raises(error, match=message):
             ganlib.convert(source, tmp_path / folder, **options)
+        assert not (tmp_path / "x").exists()  # what failed before its first image leaves nothing
     assert content(tmp_path / "full") == {"a.txt": b"mine"}
+    with pytest.raises(OSError, match="a.txt/out cannot be written .*; give a folder that can be"):
+        ganlib.convert(Streamed(), tmp_path / "full" / "a.txt" / "out", size=8)
+
+
+def test_shards_are_no_pictures(tmp_path, small_shards):
+    """Who gives them where pictures are needed is told so, and not that their files are broken."""
+    ganlib.convert(write(tmp_path / "set", by_class()), tmp_path / "shards", size=8)
+    before = content(tmp_path / "shards")
+    for use in (
+        lambda: ganlib.convert(tmp_path / "shards", tmp_path / "other", size=8),
+        lambda: photographs.pictures(tmp_path / "shards"),
+    ):
+        with pytest.raises(ValueError, match="holds no pictures, but images that `convert` made"):
+            use()
+    assert content(tmp_path / "shards") == before and not (tmp_path / "other").exists()
+
+
+def test_a_refused_second_conversion_takes_no_lock_away(tmp_path):
+    with converting.alone(tmp_path / "out"):
+        with (
+            pytest.raises(BlockingIOError, match="another process converts"),
+            converting.alone(tmp_path / "out"),
+        ):
+            pass
+        assert [path.name for path in (tmp_path / "out").iterdir()] == [".converting"]
+    assert not (tmp_path / "out").exists()
 
 
 def test_two_at_a_time_are_refused(tmp_path):

@@ -155,6 +155,40 @@ def test_a_run_goes_on_bit_for_bit_and_reading_ahead_changes_nothing(kept, small
         trained(40, third, other)
 
 
+def test_a_shard_cut_in_a_run_costs_no_step(kept, small, tmp_path):
+    """The run is saved at its last step, since the next one had not begun; mended, it goes on."""
+    data, folder, gan, other = kept[0], tmp_path / "run", small(), small()
+    path = file_of(data.folder, 0)
+    content = path.read_bytes()
+    with pytest.raises(OSError, match="cannot be read .*; then go on as before"):
+        for now in ganlib.train(gan, data, until=12, batch_size=20, folder=folder):
+            if now.step == 3:
+                os.truncate(path, 100)
+    assert 3 <= gan.step < 12
+    ganlib.resume(folder, other)
+    assert other.step == gan.step and same(other.state_dict(), gan.state_dict())
+    path.write_bytes(content)
+    for _ in ganlib.train(other, data, until=12, batch_size=20, folder=folder):
+        pass
+    assert other.step == 12
+
+
+def test_a_step_that_raised_is_still_not_saved(kept, small, tmp_path):
+    game = ganlib.Game()
+
+    def step(gan, batches):
+        if gan.step == 3:
+            raise OSError("in the middle")
+        return game.step(gan, batches)
+
+    with pytest.raises(OSError, match="in the middle"):
+        for _ in ganlib.train(
+            small(), kept[0], step, until=9, batch_size=20, folder=tmp_path / "run"
+        ):
+            pass
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
 def test_it_is_judged_looked_at_and_shown(kept, small, capsys):
     data, few = kept
     gan = small()

@@ -327,6 +327,18 @@ def test_a_disk_that_is_full_is_a_sentence_and_costs_nothing(G, tmp_path, name, 
     assert (tmp_path / name).read_bytes() == (tmp_path / "x" / name).read_bytes()
 
 
+def test_a_disk_without_room_for_the_first_byte_is_a_sentence(G, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        with pytest.raises(OSError, match=r"cannot write .*a\.tar \(.*choose another --out"):
+            writing.write(tmp_path / "a.tar", G, 10)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
+    assert writing.write(tmp_path / "a.tar", G, 10) == 10
+
+
 def test_a_folder_on_a_disk_that_is_really_full(G, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -456,7 +468,9 @@ def test_the_command_line(G, run, tmp_path, monkeypatch, capsys):
     for arguments, message in (
         (["run", "--n", "1500", "--out", "a.npy", "--seed", "1"], "another drawing (seed 5)"),
         (["run", "--out", "a.zip"], ".npy (a grid, an array) or .tar is expected, or a folder's"),
-        (["run", "--out", "c.tar", "--label", "3"], "from 0 to 2 are expected"),
+        (["run", "--out", "c.tar", "--label", "3"], "run has 3 classes: 0 to 2"),
+        (["run", "--out", "c.png", "--label", "-1"], "--label -1 was given; the run in run has"),
+        (["shared", "--say", "ten"], "the generator in shared knows no words"),
         (["run", "--out", "c.tar", "--revision", "v1"], "--revision v1 was given"),
         (["nothing", "--out", "c.tar"], "nothing holds no run"),
     ):
@@ -495,6 +509,7 @@ def test_other_games_say_what_they_draw(tmp_path, monkeypatch, capsys):
     for arguments, message in (
         (["words", "--n", "100000", "--out", "x.npy"], "a name that ends in .png is expected"),
         (["words", "--n", "9", "--out", "x.png", "--seed", "1"], "--seed was given"),
+        (["words", "--n", "9", "--out", "x.png", "--precision", "bf16"], "--precision was given"),
         (["enlarge", "--n", "9", "--out", "x.tar"], "draws none from noise"),
     ):
         assert main(["sample", *arguments]) == 1

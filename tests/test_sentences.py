@@ -298,6 +298,15 @@ def test_the_command_line_trains_says_judges_and_exports(tmp_path, capsys):
     G = ganlib.load_generator(tmp_path / "shared")
     asked = words.encode("forty two", G.config["class_names"], G.length)
     assert G(torch.randn(1, G.latent_dim), asked).shape == (1, 1, 28, 28)
+    shared, drawn = str(tmp_path / "shared"), tmp_path / "drawn.png"
+    say_ten = ["--say", "ten", "--n", "2", "--out", str(drawn)]
+    assert main(["sample", shared, *say_ten]) == 0
+    ten = words.encode(["ten"] * 2, G.config["class_names"], G.length)
+    images = next(ganlib.draw(G, 2, ten))[0]
+    assert drawn.read_bytes() == ganlib.show(images, generated=True, title="ten").data
+    capsys.readouterr()
+    assert main(["sample", shared, "--out", out]) == 1
+    assert "asked in words, and none were given" in capsys.readouterr().err
     card = (tmp_path / "shared" / "README.md").read_text()
     assert "words.encode(['twenty two'] * 64" in card and "- words: " in card
     for option in (["--data", "mnist"], ["--recipe", "small"], ["--to", "printed"]):

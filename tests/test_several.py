@@ -14,6 +14,7 @@ from conftest import ROOT
 from test_parallel import torchrun
 
 import ganlib
+from ganlib.__main__ import main
 from ganlib.machine import launch
 from ganlib.machine.several import joining
 from ganlib.run import checks, plans
@@ -299,6 +300,21 @@ def test_what_the_environment_says(monkeypatch):
     monkeypatch.delenv("MASTER_ADDR")
     with pytest.raises(ValueError, match="MASTER_ADDR not: start the processes with torchrun"):
         joining.given()
+
+
+@pytest.mark.parametrize("arguments", [["sample", "run"], ["convert", "a", "b", "--size", "8"]])
+def test_commands_of_one_process_are_refused_in_several(arguments, tmp_path, monkeypatch, capsys):
+    """They would write the same files, and one that ends makes torchrun end the others."""
+    monkeypatch.chdir(tmp_path)
+    place = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+    assert main(arguments) == 1
+    said = f"error: process 1 of 2 was started for {arguments[0]}, which works in one process"
+    assert capsys.readouterr().err.startswith(said) and not list(tmp_path.iterdir())
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    monkeypatch.setenv("RANK", "0")
+    assert main(arguments) == 1 and "process 0" not in capsys.readouterr().err
 
 
 def test_more_processes_than_gpus(monkeypatch):

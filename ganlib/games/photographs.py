@@ -10,6 +10,7 @@ import torch
 
 from ..data.decoding import decode
 from ..data.images import Images
+from ..data.large.store import refuse_shards
 from ..data.source import Unreadable, layout, named, openers
 from ..data.sources import open_source
 from ..machine.choices import one_of, whole
@@ -124,6 +125,7 @@ def pictures(given, split=None, quiet=False):
     openers()  # Pillow's plugins
     if path.is_file() and path.suffix.lower() not in (".zip", ".tar", ".tgz", ".gz"):
         return path.stem, 1, _one(path.name, path)
+    refuse_shards(path)
     source = open_source(path)
     names = source.names if split is None else layout(source.names, split, source.name)[0]
     return readable(source.name), max(1, len(names)), _readable(source, names, quiet)

@@ -45,6 +45,17 @@ def start(device=None, options=None, wait=joining.WAIT):
     return device
 
 
+def alone(command):
+    """Raise ValueError where one of several processes was started for a command of one."""
+    place = joining.given()
+    if place is not None and place.world > 1:
+        raise ValueError(
+            f"process {place.rank} of {place.world} was started for {command}, which works in one "
+            "process: give the command without torchrun (or unset RANK and WORLD_SIZE); only train "
+            "shares its work with others"
+        )
+
+
 def wait():
     """Wait until all processes have come this far."""
     processes.agree(None)

@@ -159,3 +159,14 @@ def _spread(n, count):
     """Return `count` of n places, evenly spread."""
     count = min(n, count)
     return torch.arange(count) * n // count
+
+
+def read(run, data, k, size):
+    """Return the batches of the run's next step. An error is marked `between_steps`: the run is
+    whole, and can be saved.
+    """
+    try:
+        return data.batches(run.seed, run.step, k, size, run.dtype).to(run.device)
+    except Exception as error:
+        error.between_steps = True
+        raise

@@ -37,7 +37,11 @@ COUNTS = {"batch_size": "image", "size": "pixel", "n": "image", "evaluate_every"
 
 
 def check(options):
-    """Raise ValueError for a number out of range, before anything is loaded or written."""
+    """Raise ValueError for a number out of range, and for several processes where one works, before
+    anything is loaded or written.
+    """
+    if options.command != "train":
+        launch.alone(options.command)
     for name, what in COUNTS.items():
         if (value := getattr(options, name, None)) is not None and value < 1:
             option = name.replace("_", "-")
@@ -140,8 +144,13 @@ def sample(options):
         device = setup(0, options.device, precision=options.precision)
         precision = choice.precision
     G, by, of = _drawer(options)
-    if options.label is not None and not classes_of(getattr(G, "G", G)):
-        raise ValueError(f"--label {options.label} was given, and {by} is not conditional")
+    if (label := options.label) is not None:
+        if not (classes := classes_of(getattr(G, "G", G))):
+            raise ValueError(f"--label {label} was given, and {by} is not conditional")
+        if not 0 <= label < classes:
+            raise ValueError(
+                f"--label {label} was given; {by} has {classes} classes: 0 to {classes - 1}"
+            )
     G, asked, rate = G.to(device), (options.n, options.label, options.seed, precision), ""
     if not grid:
         start = time.monotonic()

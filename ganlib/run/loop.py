@@ -1,9 +1,8 @@
-"""The loop: it plays one step after another, adds rows to the history, and tells watchers.
-
-It knows no view, file or metric. A watcher is any object with `update(now)`, called once before the
-first step and after each step, and `close(now)`, called once at the end.
+"""The loop plays steps, adds rows to the history, and tells watchers: objects with `update(now)`
+(before the first step, and after each) and `close(now)`. It knows no view, file or metric.
 """
 
+import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -117,7 +116,8 @@ def loop(run, game, play, records, rules, watchers, interrupted, best=None):
                 if now.reason is None and processes.place()[1] == 1 and interrupted(now):
                     now.reason = records.lost() or interrupted(now)
         finally:
-            now.whole = now.whole and not records.replaying
+            unread = getattr(sys.exception(), "between_steps", False)  # no batch: see checks.read
+            now.whole = (now.whole or unread) and not records.replaying
             with ExitStack() as each:  # all are told, even if one raises
                 for watcher in reversed(watchers):
                     each.callback(watcher.close, now)

@@ -12,7 +12,7 @@ from ..machine.progress import say
 from ..machine.threads import watch
 from ..machine.values import text
 from ..nets.trying import training_mode
-from .checks import fingerprint, same, with_gradients
+from .checks import fingerprint, read, same, with_gradients
 from .history import Records
 from .interrupt import Interrupts
 from .loop import Now, loop
@@ -158,7 +158,7 @@ def train(
         for one in gan.gans.values():  # a look in the loop's body may have changed it
             training_mode(one)
         before, step = gan.step, getattr(game, "eager", game) if eager else game
-        batches = data.batches(gan.seed, gan.step, k, size, gan.dtype).to(gan.device)
+        batches = read(gan, data, k, size)
         with synced(gan) if sync_batch_norm and world > 1 else nullcontext():
             stats = step.step(gan, batches.part(rank, world) if world > 1 else batches)
         if not isinstance(stats, dict):

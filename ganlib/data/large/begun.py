@@ -39,8 +39,18 @@ def refuse(folder, then, now):
 
 @contextlib.contextmanager
 def alone(folder):
-    """Hold a folder for this process. Raises BlockingIOError where another one converts into it."""
-    file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    """Make a folder, if it is not there, and hold it for this process. What was made is removed
+    where nothing came into it. Raises BlockingIOError where another process converts into it;
+    OSError where it cannot be written.
+    """
+    made, held, empty = not folder.exists(), False, False
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise OSError(
+            f"{folder} cannot be written ({error.strerror or error}); give a folder that can be"
+        ) from error
     try:
         try:
             if os.name == "nt":
@@ -57,6 +67,13 @@ def alone(folder):
             ) from None
         except OSError:
             pass  # some network drives have no locks
+        held = True
         yield
     finally:
+        with contextlib.suppress(OSError):
+            if empty := held and made and [path.name for path in folder.iterdir()] == [LOCK]:
+                (folder / LOCK).unlink()  # Windows keeps what is open, and so the empty folder
         os.close(file)
+        if empty:
+            with contextlib.suppress(OSError):
+                folder.rmdir()

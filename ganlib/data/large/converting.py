@@ -18,7 +18,7 @@ from .late import as_plain, restored
 from .reading import Reading
 from .settling import Gone, finished, mend, settle
 from .shards import Shards
-from .store import ABOUT, UNFINISHED, about_of, wrong
+from .store import ABOUT, UNFINISHED, about_of, refuse_shards, wrong
 from .writing import CODES, SECONDS, USED, Draft
 
 IN_A_ROW = 20  # items that cannot be reached, before their source counts as gone
@@ -53,7 +53,8 @@ def convert(source, folder, size, fit="crop", channels=None, background=None, sp
     folder = path_of(folder)
     if isinstance(source, (str, Path)) and path_of(source).resolve() in folder.resolve().parents:
         raise ValueError(f"{folder} lies in {source}, whose images are to be read; give another")
-    folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(source, (str, Path)):
+        refuse_shards(source)
     ground = list(ground) if isinstance(ground, tuple) else ground
     settings = {"size": size, "fit": fit, "channels": channels, "background": ground}
     settings["split"] = split or "train"
@@ -127,7 +128,10 @@ def _made(folder, source, settings):
                 f"{folder}; mend that, and the same command goes on"
             ) from broken
         values.settle()
-        if s["images"] == 0:
+        if s["images"] == 0:  # so that the folder is free for another source
+            draft.close()
+            for name in (UNFINISHED, CODES, USED):
+                (folder / name).unlink(missing_ok=True)
             _nothing(reading, s)
         with _writing(draft):
             settle(draft, reading, values)

@@ -13,6 +13,7 @@ from itertools import accumulate
 
 import torch
 
+from ...machine.folder import path_of
 from .ahead import broken
 
 FORMAT = "ganlib shards 1"
@@ -28,6 +29,15 @@ def about_of(folder, name=ABOUT):
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return about if isinstance(about, dict) and about.get("format") == FORMAT else None
+
+
+def refuse_shards(path):
+    """Raise ValueError where `path`, which is to hold pictures, is a folder of shards."""
+    if (about := about_of(path_of(path))) is not None:
+        raise ValueError(
+            f"{path} holds no pictures, but images that `convert` made of them, of size "
+            f"{about['made']['size']}; give what it was given"
+        )
 
 
 def file_of(folder, k, ending="u8"):

@@ -2,10 +2,13 @@
 `evaluate` and `export` do with such a run.
 """
 
+import json
+
 import torch
 
 from ...keep import export as exporting
 from ...keep.checkpoint import resume
+from ...keep.sampling import drawing
 from ...machine import launch
 from ...machine.device import setup
 from ...machine.folder import path_of
@@ -23,10 +26,22 @@ OTHERS = ("recipe", "augment", "conditional", "to", "size", "fallback")  # of no
 
 
 def plays(folder):
-    """Whether the run in `folder` is one of this game; False where there is none."""
+    """Whether the run or the exported generator in `folder` is one of this game; False where there
+    is none.
+    """
     try:
-        return (kept(folder) or {}).get("recipe") == "words"
+        plan = kept(folder)
+        return _exported(folder) if plan is None else plan.get("recipe") == "words"
     except ValueError:  # whoever reads it says what is wrong with it
+        return False
+
+
+def _exported(folder):
+    """Whether `folder` holds an exported generator that is asked in words."""
+    try:
+        config = json.loads((path_of(folder) / "config.json").read_bytes())
+        return bool(config["input"].get("words"))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False
 
 
@@ -72,14 +87,24 @@ def sample(options):
             f"--out {options.out} was given; a name that ends in .png is expected, and no --label: "
             'this run is asked in words, --say "forty two"'
         )
-    gan = exporting.rebuild(options.folder)
-    labels = None
-    if options.say is not None:
-        words = (gan.trained_on or {}).get("classes") or WORDS
-        labels = encode([options.say] * options.n, words, gan.G.length)
-    images = gan.sample(options.n, labels)
+    asked, labels = [options.say] * options.n, None
+    if kept(options.folder) is None:
+        by, G = "generator", exporting.load_generator(options.folder)
+        if options.say is None:
+            raise ValueError(
+                f"the generator in {options.folder} is asked in words, and none were given; say "
+                'what to draw, --say "forty two"'
+            )
+        labels = encode(asked, G.config["class_names"], G.length)
+        images = torch.cat([images for images, _ in drawing.draw(G, options.n, labels)])
+    else:
+        by, gan = "run", exporting.rebuild(options.folder)
+        if options.say is not None:
+            words = (gan.trained_on or {}).get("classes") or WORDS
+            labels = encode(asked, words, gan.G.length)
+        images = gan.sample(options.n, labels)
     show(images, generated=True, title=options.say).save(options.out)
-    say(f"{options.out}: {options.n} images drawn by the run in {options.folder}")
+    say(f"{options.out}: {options.n} images drawn by the {by} in {options.folder}")
     return 0
 
 

@@ -58,7 +58,10 @@ def _held(place):
     except OSError as error:
         raise OSError(f"cannot write {place.path} ({error}); choose another --out") from error
     try:
-        locks.write(file, locks.about())
+        try:
+            locks.write(file, locks.about())
+        except OSError as error:  # the disk is full already
+            raise OSError(f"cannot write {place.path} ({error}); choose another --out") from error
         yield
     finally:
         if os.name == "nt":  # which removes no file that is open
