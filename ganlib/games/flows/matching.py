@@ -3,6 +3,7 @@ Liu et al. 2023); the same net copies in one step where the teacher's flow ends;
 a D, as in adversarial post-training (Lin et al. 2025, APT).
 """
 
+import copy
 import hashlib
 from dataclasses import dataclass
 
@@ -40,9 +41,14 @@ class Flow(Recipe):
     times: str = "uniform"
 
     @property
+    def adversary(self):
+        """Whether D plays."""
+        return self.stage == "student"
+
+    @property
     def batches(self):
         """How many batches a step takes: those of `Game`, or one where D does not play."""
-        return super().batches if self.stage == "student" else 1
+        return super().batches if self.adversary else 1
 
     def gan(self, seed=None, start=None, **settings):
         """Return a `GAN` with fresh nets. With `start`, a GAN or a net of the same sizes, G and its
@@ -68,7 +74,7 @@ class Flow(Recipe):
         """Play one step, and return its figures, 0-d tensors: those of `Game`; or G's `g_loss`, of
         a teacher the mean squared error of the velocity; or its `tie`.
         """
-        if self.stage == "student":
+        if self.adversary:
             return super().step(gan, batches)
         real = batches.images[0]
         n = len(real)
@@ -98,7 +104,7 @@ class Flow(Recipe):
 
     def __str__(self):
         """Return the lines of `Recipe`; without D none of those that concern it."""
-        hidden = () if self.stage == "student" else ("D", "objective", "n_critic", "penalty")
+        hidden = () if self.adversary else ("D", "objective", "n_critic", "penalty")
         hidden += () if self.stage == "teacher" else ("times",)
         lines = super().__str__().splitlines()
         return "\n".join(line for line in lines if line.split()[0] not in hidden)
@@ -125,7 +131,7 @@ class Flow(Recipe):
 
     def reading(self):
         """Return what each row says of this game: also why the doctor has nothing to say."""
-        if self.stage == "student":
+        if self.adversary:
             return super().reading()
         return {"objective": self.describe()["objective"], "unread": UNREAD}
 
@@ -242,8 +248,13 @@ def after(teacher, steps=4, method="heun", weight=1.0):
     held = b"".join(x.detach().cpu().float().numpy().tobytes() for x in net.state_dict().values())
     name = hashlib.sha256(held).hexdigest()[:12]
 
+    copies = {}  # by the device and type of the noise
+
     def loss(fakes, sources):
-        ends = drawn(net, sources.to(next(net.parameters()).dtype), steps, method).to(fakes.dtype)
+        place = sources.device, sources.dtype
+        if place not in copies:
+            copies[place] = copy.deepcopy(net).to(*place)
+        ends = drawn(copies[place], sources, steps, method).to(fakes.dtype)
         return (fakes - ends).square().flatten(1).mean(1)
 
     return Tie(f"after(a teacher {name}, {steps}, {method}, {weight})", loss, weight)

@@ -81,9 +81,9 @@ class FlowGenerator(nn.Module):
         """Return the velocity `(N, C, H, W)` at `x (N, C, H, W)` and the times `t`, `(N,)` or a
         number, 0 to 1.
         """
-        t = torch.as_tensor(t, dtype=x.dtype, device=x.device).expand(
-            x.shape[0]
-        )  # len: ONNX fixes it
+        if not isinstance(t, torch.Tensor):
+            t = x.new_full((1,), t)  # made on the device: a captured step may copy nothing to it
+        t = t.to(x).expand(x.shape[0])  # not len(x), which an ONNX file would fix
         angles = t[:, None] * (math.pi * torch.arange(1, FREQUENCIES + 1, device=x.device))
         told = leaky_relu(self.told(torch.cat([angles.cos(), angles.sin()], 1).to(x.dtype)), 0.2)
         half = self.first(self.fold(x))
