@@ -1,4 +1,4 @@
-"""Notebooks 02 to 09 as people meet them: run by papermill, again, cut off by a signal, driven."""
+"""Notebooks 02 to 10 as people meet them: run by papermill, again, cut off by a signal, driven."""
 
 import re
 import shutil

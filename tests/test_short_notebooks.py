@@ -1,4 +1,4 @@
-"""Notebooks 03 to 09 but 06, as short as they go: beside test_later_notebooks.py, so that two
+"""Notebooks 03 to 10 but 06, as short as they go: beside test_later_notebooks.py, so that two
 processes share them.
 """
 

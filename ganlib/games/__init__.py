@@ -1,6 +1,6 @@
 """Games that are no GAN of pictures from noise: pictures from pictures, words, clips."""
 
-from . import clips, enlarging, faces, fidelity, photographs, upscaling, words
+from . import clips, enlarging, faces, fidelity, flows, photographs, upscaling, words
 from .kept import judge_translation, swaps
 from .printed import printed, scenes
 from .translation import KINDS, Kind, rate, source_classifier, translation
@@ -12,6 +12,7 @@ __all__ = [
     "enlarging",
     "faces",
     "fidelity",
+    "flows",
     "judge_translation",
     "photographs",
     "printed",

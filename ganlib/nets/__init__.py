@@ -18,6 +18,7 @@ NETS = {  # each net that `rebuild` can build from its settings, and its file
     "PictureDiscriminator": "pictures",
     "StyleGenerator": "style",
     "EnlargingGenerator": "fed.enlarging",
+    "FlowGenerator": "fed.flow",
     "TranslationGenerator": "fed.translation",
     "PatchDiscriminator": "fed.translation",
     "ClipDiscriminator": "fed.clips",

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 
 from ...data.loading import load
-from .. import enlarging
+from .. import enlarging, flows
 from ..clips import drawing as clips
 from ..clips.moving import gliding
 from ..faces.captions import captions
@@ -38,6 +38,13 @@ def in_clips(kind, images=IMAGES):
 def in_large(stage, images=IMAGES):
     data = load("digits").subset(slice(0, N))
     return data, enlarging.recipe(stage, data, images=images, width=8, blocks=1)
+
+
+def in_steps(stage, images=IMAGES):
+    settings = {"images": max(30, images), "widths": (8, 8)}
+    if stage == "copy":
+        settings["teacher"] = flows.recipe("teacher", **settings).G()
+    return load("digits").subset(slice(0, N)), flows.recipe(stage, **settings)
 
 
 def playing(make, device):
@@ -87,6 +94,7 @@ MADE = {
     "faces in words": in_captions,
     **{f"clips {kind}": partial(in_clips, kind) for kind in clips.KINDS},
     **{f"enlarging {stage}": partial(in_large, stage) for stage in enlarging.STAGES},
+    **{f"flow {stage}": partial(in_steps, stage) for stage in flows.STAGES},
 }
 PARTS = {name: with_run(make) for name, make in MADE.items()}
 PARTS |= {f"translation {kind}": of_translation(kind) for kind in KINDS}
