@@ -8,10 +8,11 @@ from functools import partial
 import torch
 
 from ...data.loading import load
-from .. import enlarging, flows
+from .. import enlarging
 from ..clips import drawing as clips
 from ..clips.moving import gliding
 from ..faces.captions import captions
+from ..flows import matching as flows
 from ..translation import KINDS, translation
 from ..words import drawing as words
 from ..words.handwriting import numbers
