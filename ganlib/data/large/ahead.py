@@ -16,19 +16,19 @@ class Ahead:
     """
 
     def __init__(self):
-        self.lock, self.thread, self.error = threading.Lock(), None, None
+        self.lock, self.thread, self.failed = threading.Lock(), None, False
         self.asked, self.waiting, self.over = deque(maxlen=4), deque(maxlen=2), False
 
     def ask(self, key, pieces):
         """Read what `pieces()` lists, (path, offset, length) each, unless `key` was just asked for.
 
-        Raises what went wrong in the thread since the last call.
+        What went wrong in the thread since the last call is tried again, and otherwise left to the
+        one who needs the images: by then it may be mended.
         """
         with self.lock:
-            error, self.error = self.error, None
-            if error is not None:
+            if self.failed:
+                self.failed = False
                 self.asked.clear()
-                raise error
             if key in self.asked or self.over:
                 return
             self.asked.append(key)
@@ -56,9 +56,9 @@ class Ahead:
             try:
                 for piece in pieces():
                     self._read(*piece, room)
-            except Exception as error:
+            except Exception:  # of any kind, a shard that is gone
                 with self.lock:
-                    self.error, self.thread = error, None
+                    self.failed, self.thread = True, None
                     self.waiting.clear()
                 return
 
