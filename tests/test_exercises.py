@@ -556,6 +556,47 @@ WRONG = {  # what people write, and what they should be told
         ("torch.special.xlogy(p, p / q).sum() / math.log(2)", "in bits"),
         ("torch.special.xlogy(p, p / q).mean()", "The mean over the values"),
     ],
+    "on_the_way": [
+        (
+            "t.view(-1, 1, 1, 1) * noise + (1 - t.view(-1, 1, 1, 1)) * images, images - noise",
+            "Time runs the other way",
+        ),
+        (
+            "(1 - t.view(-1, 1, 1, 1)) * noise + t.view(-1, 1, 1, 1) * images, noise - images",
+            "wrong sign",
+        ),
+        (
+            "(1 - t.view(-1, 1, 1, 1)) * noise + t.view(-1, 1, 1, 1) * images, "
+            "(1 - t.view(-1, 1, 1, 1)) * (images - noise)",
+            "what is left of the way",
+        ),
+    ],
+    "euler": [
+        (
+            "\n    for i in range(steps):"
+            "\n        x = x + velocity(x, (i + 1) / steps) / steps\n    return x",
+            "at the end of the step",
+        ),
+        (
+            "\n    for i in range(steps):\n        x = x + velocity(x, i / steps)\n    return x",
+            "divide by the steps",
+        ),
+        (
+            "\n    for i in range(steps):\n        x = x + velocity(x, 0) / steps\n    return x",
+            "differs",
+        ),
+    ],
+    "heun_step": [
+        ("x + h * velocity(x, t)", "Euler's step"),
+        ("x + h * (velocity(x, t) + velocity(x + h * velocity(x, t), t + h))", "not averaged"),
+        ("x + h * (velocity(x, t) + velocity(x, t + h)) / 2", "where the step begins"),
+        ("x + h * (velocity(x, t) + velocity(x + h * velocity(x, t), t)) / 2", "the old time"),
+    ],
+    "to_velocity": [
+        ("guess - place", "how much time is there"),
+        ("(guess - place) / t.view(-1, 1, 1, 1).clamp(min=1e-3)", "1 - t is left"),
+        ("(place - guess) / (1 - t.view(-1, 1, 1, 1))", "away from the picture"),
+    ],
 }
 HELP = """
 def H(p):

@@ -9,6 +9,7 @@ from torch import distributed
 
 from . import processes
 from .processes import many
+from .progress import Tolerant
 from .several import joining, watching
 
 
@@ -95,7 +96,9 @@ def failed(error):
             f"was trained since. ({str(error).splitlines()[0][:160]})"
         )
     rank, world = processes.place()
-    print(f"error: {said} [process {rank} of {world}]", file=sys.stderr)
+    stream = Tolerant(sys.stderr)
+    stream.write(f"error: {said} [process {rank} of {world}]\n")
+    stream.flush()
     quit_at_once(1)
 
 
