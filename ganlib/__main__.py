@@ -260,7 +260,7 @@ def _command(options):
         )
     for name, room in ROOMS:
         if room.plays(options.folder) if of_a_run else getattr(options, "game", None) == name:
-            return _in_its_own_way(options, getattr(room, options.command))
+            return _in_its_own_way(options, getattr(room, options.command, options.run))
     if options.command != "upscale" and of_translations.meant(options):
         return _in_its_own_way(options, getattr(of_translations, options.command))
     return options.run

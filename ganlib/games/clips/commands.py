@@ -1,5 +1,5 @@
-"""The command line's part of the game of clips: `train --game clips`, and what `sample`, `evaluate`
-and `export` do with such a run.
+"""The command line's part of the game of clips: `train --game clips`, and what `sample` and
+`evaluate` do with such a run.
 """
 
 from pathlib import Path
@@ -104,17 +104,4 @@ def evaluate(options):
             "here judges"
         )
     say(judge_clips(gan, n=options.n or 1500))
-    return 0
-
-
-def export(options):
-    """Write G of a run for others."""
-    exporting.export(
-        options.folder,
-        options.to,
-        options.name,
-        license=options.license,
-        hub=options.hub,
-        app=options.app,
-    )
     return 0

@@ -1,5 +1,5 @@
-"""The command line's part of the game of words: `train --game words`, and what `sample --say`,
-`evaluate` and `export` do with such a run.
+"""The command line's part of the game of words: `train --game words`, and what `sample --say` and
+`evaluate` do with such a run.
 """
 
 import json
@@ -122,17 +122,4 @@ def evaluate(options):
             "which nothing here reads"
         )
     say(judge(gan, n=options.n or 1000))
-    return 0
-
-
-def export(options):
-    """Write G of a run for others, with a page that draws what one types."""
-    exporting.export(
-        options.folder,
-        options.to,
-        options.name,
-        license=options.license,
-        hub=options.hub,
-        app=options.app,
-    )
     return 0
