@@ -13,8 +13,10 @@ import ganlib
 from ganlib import augment, losses
 from ganlib.game.schedules import Cosine, Linear
 from ganlib.game.steps import as_game
+from ganlib.games.selftest.games import PARTS
 from ganlib.run.cuda import graph as cuda_graph
 from ganlib.run.cuda import state
+from ganlib.run.recipes import RECIPES
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -329,8 +331,15 @@ def test_train_captures_what_is_ganlibs_own(small, digits, captured, monkeypatch
     played, said = how(small(), ganlib.gan_step)
     assert isinstance(played, cuda_graph.Compiled) and not said
     assert how(small(), played)[0] is played
+    for name in RECIPES:
+        made = ganlib.recipe(name, (3, 16, 16), 10 * (name == "acgan"))
+        assert cuda_graph.known(replace(made, augment=augment.ada)), name
+    for name, parts in PARTS.items():
+        assert cuda_graph.known(parts(4)[2]), name
     for gan, game in (
         (small(), lambda gan, batches: {}),
+        (small(), replace(ganlib.Game(), objective=replace(losses.hinge, g_loss=lambda r, f: -f))),
+        (small(), replace(ganlib.Game(), tie=ganlib.losses.Tie("mine", lambda x, z: x[:, 0]))),
         (ganlib.GAN(nn.Sequential(nn.Linear(8, 784)), Drawing(), latent_dim=8), ganlib.gan_step),
         (small(source=lambda n, draws: torch.zeros(n, 8)), ganlib.gan_step),
     ):

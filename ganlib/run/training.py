@@ -79,7 +79,7 @@ def train(
         default at most 2,000 fakes are evaluated, 500 where EfficientNet-Lite0 reads them;
         `partial(ganlib.evaluate, n=..., extractor=..., quiet=True)` changes that.
     capture: whether the steps are played as CUDA graphs where that works, several times as fast:
-        on CUDA, in one process, with nets and games of ganlib; see `compile_step`.
+        on CUDA, in one process, with nets, losses and games of ganlib; see `compile_step`.
 
     An interrupt (the kernel's stop button, Ctrl-C) or SIGTERM lets the step finish and ends the
     loop; the next call goes on. A second interrupt raises KeyboardInterrupt at once. If a figure is

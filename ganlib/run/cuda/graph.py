@@ -20,18 +20,18 @@ from ...machine.values import at
 from ...nets.known import ours
 from . import adam, state
 
+LIBRARY = __package__.split(".")[0]
 CHECKED = 4  # steps played both captured and eager before a captured step is used
 
 
 def automatic(game, gan):
     """Return the game as `train` plays it by default: captured on CUDA, if nets and game are
-    ganlib's own. In others, Python may decide something anew at each step; a line says so.
+    ganlib's own, losses included. In others, Python may decide something anew at each step; a line
+    says so.
     """
     if isinstance(game, Compiled) or gan.world > 1 or unfit(gan.device):
         return game
-    library, gans = __package__.split(".")[0], gan.gans.values()
-    own = type(game).__module__.split(".")[0] == library and not getattr(game, "own", False)
-    own = own and not any(isinstance(one.source, Function) for one in gans)
+    own = not any(isinstance(one.source, Function) for one in gan.gans.values()) and known(game)
     if own and all(ours(player.net) and not player.own for player in state.players(gan)):
         return Compiled(game)
     say(
@@ -39,6 +39,27 @@ def automatic(game, gan):
         "batch_size) returns one that may be several times as fast here"
     )
     return game
+
+
+def known(game):
+    """Whether a game and all that it computes with (losses, penalties, ties, ...) are ganlib's, or
+    torch's.
+    """
+    if _module(game) != LIBRARY or getattr(game, "own", False):
+        return False
+    parts = getattr(game, "games", {}).values()
+    values = [value for value in vars(game).values() if _module(type(value)) == LIBRARY]
+    functions = [
+        getattr(function, "func", function)  # of a partial
+        for value in values
+        for name, function in getattr(value, "__dict__", {}).items()
+        if callable(function) and name != "weight"  # a schedule, which is read anew
+    ]
+    return all(map(known, parts)) and {*map(_module, functions)} <= {LIBRARY, "torch"}
+
+
+def _module(x):
+    return (getattr(x, "__module__", None) or "").split(".")[0]
 
 
 def why(error):
