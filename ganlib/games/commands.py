@@ -20,7 +20,7 @@ from ..machine.folder import path_of
 from ..machine.progress import say
 from ..machine.randomness import some_of
 from ..run import training
-from ..run.interrupt import ENDS
+from ..run.interrupt import status_of
 from ..run.plans import kept
 from ..run.until import alike, length
 from ..show.live import LiveView
@@ -91,8 +91,7 @@ def train(options):
     ):
         pass
     launch.wait()
-    reason = now.reason if now is not None else ""
-    status = next((code for word, code in ENDS.items() if word in reason), 0)
+    status = status_of(now and now.reason)
     launch.end(status)
     return status
 

@@ -12,11 +12,16 @@ def one_of(what, name, names, hint=""):
     """
     if name in names:
         return name
-    near = difflib.get_close_matches(str(name), [str(known) for known in names], n=1)
-    near = f"; did you mean {near[0]!r}?" if near else ""
     raise ValueError(
-        f"unknown {what} {name!r}; {', '.join(map(repr, names))} are known{near}{hint}"
+        f"unknown {what} {name!r}; {', '.join(map(repr, names))} are known"
+        f"{did_you_mean(name, names)}{hint}"
     )
+
+
+def did_you_mean(name, names):
+    """Return "; did you mean 'x'?", where x is the one of `names` that `name` resembles; or ""."""
+    near = difflib.get_close_matches(str(name), [str(known) for known in names], n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def whole(name, value, least=1):

@@ -6,8 +6,14 @@ import threading
 from types import FrameType
 
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-# the exit status of a command, by a word in the reason why its run ended
-ENDS = {"interrupted": 130, "terminated": 143, "not finite": 1}
+ENDS = {"interrupted": 130, "terminated": 143, "not finite": 1}  # see `status_of`
+
+
+def status_of(reason):
+    """Return the exit status of a command whose run ended for this `reason`, or None: 0 unless it
+    was stopped or is not finite.
+    """
+    return next((status for word, status in ENDS.items() if word in (reason or "")), 0)
 
 
 class Interrupts:

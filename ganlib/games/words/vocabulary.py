@@ -1,8 +1,8 @@
 """Sentences as numbers: a list of words, and the places of a sentence's words in it."""
 
-import difflib
-
 import torch
+
+from ...machine.choices import did_you_mean
 
 
 def vocabulary(sentences):
@@ -37,8 +37,7 @@ def encode(sentences, words, length):
             )
         for i, word in enumerate(found):
             if word not in places:
-                near = difflib.get_close_matches(word, places, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else f": {', '.join(places)} are"
+                hint = did_you_mean(word, places) or f": {', '.join(places)} are"
                 raise ValueError(f"the word {word!r} of {sentence!r} is not known{hint}")
             row[i] = places[word]
     return rows
