@@ -44,13 +44,13 @@ class WarmStart(Game):
                 "dataclasses.replace(game, warm=0)"
             )
         if self.warm:
-            found = _codes(data, gan.latent_dim, gan.device)
-            before = getattr(gan, "codes", found)
-            if [(x.shape, x.device) for x in before] == [(x.shape, x.device) for x in found]:
-                for old, new in zip(before, found, strict=True):  # in place: a graph may read them
+            fresh = _codes(data, gan.latent_dim, gan.device)
+            before = getattr(gan, "codes", fresh)
+            if [(x.shape, x.device) for x in before] == [(x.shape, x.device) for x in fresh]:
+                for old, new in zip(before, fresh, strict=True):  # in place: a graph may read them
                     old.copy_(new)
-                found = before
-            gan.codes = found
+                fresh = before
+            gan.codes = fresh
             attraction = getattr(gan.G, "attraction", None)
             if attraction is not None and not attraction.filled:
                 index = some_of(len(data), CODED).to(data.images.device)
@@ -184,7 +184,7 @@ class OwnStep:
     play: Callable
     batches: int = 1
     objective: losses.Objective | None = None
-    own = True  # Python may decide anything in it
+    opaque = True  # Python may decide anything in it
 
     def check(self, run, data):
         run.check(data)

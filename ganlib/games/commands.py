@@ -44,11 +44,11 @@ def train(options):
     """Train a translation, or go on with the one in `options.out`."""
     if options.game is None:
         raise ValueError(f"--to {options.to} was given without --game; --game cycle, say")
-    given = [
+    unfit = [
         name for name in ("recipe", "augment", "conditional", "plan") if getattr(options, name)
     ]
-    if given or options.to is None:
-        problem = f"--{given[0]} belongs to a game from noise" if given else "--to is missing"
+    if unfit or options.to is None:
+        problem = f"--{unfit[0]} belongs to a game from noise" if unfit else "--to is missing"
         raise ValueError(
             f"--game {options.game}: {problem}; --data names the source domain, and --to the target"
         )

@@ -188,9 +188,9 @@ def quick(gan, data):
     """
     settled = settle(gan, data)
     n = min(500 if getattr(settled.extractor, "slow", False) else 2000, settled.n)
-    found = evaluate(gan, data, n, settled.extractor, quiet=True)
-    found["chosen"] = settled.chosen
-    return found
+    result = evaluate(gan, data, n, settled.extractor, quiet=True)
+    result["chosen"] = settled.chosen
+    return result
 
 
 class Judge:

@@ -120,12 +120,12 @@ def choose(data, asked=None, device=None):
     """
     digits = getattr(data, "known", None) in DigitClassifier.fits
     if asked is None:
-        found, why = _choice(data, digits, device)
+        reader, why = _choice(data, digits, device)
     elif isinstance(asked, str):
-        found, why = extractor(asked, device), "it was asked for by name"
+        reader, why = extractor(asked, device), "it was asked for by name"
     else:
-        found, why = asked, "it was given"
-    return found, why, digits and isinstance(found, DigitClassifier)
+        reader, why = asked, "it was given"
+    return reader, why, digits and isinstance(reader, DigitClassifier)
 
 
 def _choice(data, digits, device):

@@ -144,11 +144,11 @@ def copying(fake, train, ratio=0.5):
     squared, index = (part.flatten() for part in _neighbours(fake, train, 1))
     # what float32 rounds off the features of one image, read in two batches
     same = 1e-10 * train.square().sum(1).mean()
-    own = torch.empty(len(fake), dtype=torch.float64)
+    to_nearest = torch.empty(len(fake), dtype=torch.float64)
     for rows, apart in _squared_distances(train[index], train):
-        own[rows] = apart.masked_fill_(apart <= same, torch.inf).amin(1)
-    ratios = (squared / own).sqrt()
-    share = (ratios < ratio).double().mean().item() if own.isfinite().all() else None
+        to_nearest[rows] = apart.masked_fill_(apart <= same, torch.inf).amin(1)
+    ratios = (squared / to_nearest).sqrt()
+    share = (ratios < ratio).double().mean().item() if to_nearest.isfinite().all() else None
     return Copying(share, ratios)
 
 

@@ -82,9 +82,9 @@ def _of_one(gan):
         "betas": betas[0] if betas[0] == betas[1] else betas,
     }
     config |= {
-        f"optimizer_{which}": text(player.own)
+        f"optimizer_{which}": text(player.builder)
         for which, player in (("G", G), ("D", D))
-        if player.own
+        if player.builder
     }
     config["optimizers"] = [type(player.optimizer).__name__ for player in (G, D)]
     return config | ({"source": gan.source.name} if gan.source.name else {})

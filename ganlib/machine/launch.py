@@ -23,7 +23,7 @@ def start(device=None, options=None, wait=joining.WAIT):
     not come within `wait` seconds or the port is in use, and ValueError where the environment is
     incomplete, there are fewer GPUs than processes, or code or options differ.
     """
-    place = None if distributed.is_initialized() else joining.given()
+    place = None if distributed.is_initialized() else joining.from_environment()
     if place is None:
         return device
     cuda = torch.cuda.is_available() if device is None else str(device).startswith("cuda")
@@ -48,7 +48,7 @@ def start(device=None, options=None, wait=joining.WAIT):
 
 def alone(command):
     """Raise ValueError where one of several processes was started for a command of one."""
-    place = joining.given()
+    place = joining.from_environment()
     if place is not None and place.world > 1:
         raise ValueError(
             f"process {place.rank} of {place.world} was started for {command}, which works in one "

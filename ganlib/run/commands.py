@@ -199,9 +199,9 @@ def evaluate(options):
                 "--size PIXELS"
             )
     data = data.near(gan.device)
-    found = evaluation.evaluate(gan, data, options.n, options.extractor)
+    result = evaluation.evaluate(gan, data, options.n, options.extractor)
     if gan.history:
-        say(f"\n{diagnose(gan.history, found)}")
+        say(f"\n{diagnose(gan.history, result)}")
     return 0
 
 

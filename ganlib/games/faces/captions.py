@@ -101,8 +101,8 @@ def judge_captions(gan, n=1000, known=None, hidden=None, seed=None):
         asked = group.repeat(-(-n // len(group)), 1)[:n]
         rows = encode(spoken(asked), WORDS, LONGEST).to(gan.device)
         parts = enumerate(rows.split(500))
-        found = [known.read(gan.sample(len(x), x, stream=f"told/{name}/{i}")) for i, x in parts]
-        right = torch.cat(found)[:, :5] == asked[:, :5]
+        readings = [known.read(gan.sample(len(x), x, stream=f"told/{name}/{i}")) for i, x in parts]
+        right = torch.cat(readings)[:, :5] == asked[:, :5]
         every = right.all(1)
         judged[name] = dict(zip(SAID, right.double().mean(0).tolist(), strict=True)) | {
             "all": every.double().mean().item(),

@@ -119,15 +119,15 @@ def evaluating(device):
         for weight in run.G.parameters():
             weight *= 3  # so that its images differ
     twin.load_state_dict(run.state_dict())
-    found, on_cpu = (
+    on_device, on_cpu = (
         evaluate(gan, data.to(gan.device), EVALUATED, "pixels", quiet=True) for gan in (run, twin)
     )
     names = [name for name in FIGURES if name in on_cpu]
-    expect(names and names == [name for name in FIGURES if name in found], "other figures")
+    expect(names and names == [name for name in FIGURES if name in on_device], "other figures")
     for name in names:
         allowed = NEAR * abs(on_cpu[name]) + 0.02 * (name in COUNTED)
-        wrong = f"{name} is {found[name]:.5g}, on the CPU {on_cpu[name]:.5g}"
-        expect(abs(found[name] - on_cpu[name]) <= allowed, wrong)
+        wrong = f"{name} is {on_device[name]:.5g}, on the CPU {on_cpu[name]:.5g}"
+        expect(abs(on_device[name] - on_cpu[name]) <= allowed, wrong)
     return f"{len(names)} figures within {NEAR:.1%} of the CPU's"
 
 

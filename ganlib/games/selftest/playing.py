@@ -43,14 +43,14 @@ def players(run):
     }
 
 
-def play(run, data, game, device, steps=STEPS, still=(), size=SIZE, capture=False, **given):
+def play(run, data, game, device, steps=STEPS, still=(), size=SIZE, capture=False, **settings):
     """Train a run on `device`, look it over, and return it. `still` are players that do not move;
     further arguments are those of `train`. Raises `Fault`, or what a step raises.
     """
     run.to(device)
     start = {key: [x.clone() for x in one.net.parameters()] for key, one in players(run).items()}
-    given |= {"until": steps, "batch_size": size, "capture": capture}
-    for now in train(run, data, game, **given):  # noqa: B007
+    settings |= {"until": steps, "batch_size": size, "capture": capture}
+    for now in train(run, data, game, **settings):  # noqa: B007
         pass
     if now.reason.startswith(("interrupted", "terminated")):  # no fault: whoever did it means all
         raise KeyboardInterrupt

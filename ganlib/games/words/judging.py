@@ -59,8 +59,8 @@ def judge_words(gan, hidden=None, n=1000, seed=1):
         reals, (other, other_seen) = (read(as_float(written(wanted, draws))) for _ in range(2))
         floor = frechet_distance(reals[1].flatten(0, 1), other_seen.flatten(0, 1))
 
-        def figures(found, seen, wanted=wanted, reals=reals, floor=floor):
-            right = found == wanted
+        def figures(numbers_read, seen, wanted=wanted, reals=reals, floor=floor):
+            right = numbers_read == wanted
             each = class_diversity(seen.flatten(1), wanted, reals[1].flatten(1), wanted)
             each = [x for x in each if x is not None]
             return {

@@ -29,13 +29,13 @@ def encode(sentences, words, length):
     places = {word: i for i, word in enumerate(words) if word}
     rows = torch.zeros(len(sentences), length, dtype=torch.int64)
     for row, sentence in zip(rows, sentences, strict=True):
-        found = _split(sentence)
-        if not 0 < len(found) <= length:
+        parts = _split(sentence)
+        if not 0 < len(parts) <= length:
             raise ValueError(
-                f"{sentence!r} has {len(found)} words; 1 to {length} of these are expected: "
+                f"{sentence!r} has {len(parts)} words; 1 to {length} of these are expected: "
                 f"{', '.join(places)}"
             )
-        for i, word in enumerate(found):
+        for i, word in enumerate(parts):
             if word not in places:
                 hint = did_you_mean(word, places) or f": {', '.join(places)} are"
                 raise ValueError(f"the word {word!r} of {sentence!r} is not known{hint}")

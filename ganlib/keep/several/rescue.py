@@ -39,7 +39,7 @@ class Rescue:
         """Give signs of life from now on."""
         place = None
         with suppress(ValueError):  # others than `launch.start` began these processes
-            place = joining.given()
+            place = joining.from_environment()
         self.pulse = Pulse(self._in_a_thread, place)
 
     def __enter__(self):
@@ -53,7 +53,7 @@ class Rescue:
 
     def update(self, now):
         self.now, self.pulse.busy = now, True
-        if self.pulse.found:
+        if self.pulse.missing:
             raise Lost(self.pulse.who())
 
     def close(self, now):
@@ -99,7 +99,7 @@ class Rescue:
         if step == 0:
             return "Nothing was trained that could be saved"
         first = distributed.get_rank() == 0
-        if not first and 0 not in self.pulse.found and self.pulse.store is not None:
+        if not first and 0 not in self.pulse.missing and self.pulse.store is not None:
             return f"Process 0 saves the run in {autosave.name}"
         end = time.monotonic() + TRIES
         while True:

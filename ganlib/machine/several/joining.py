@@ -71,7 +71,7 @@ class Place:
         return distributed.PrefixStore(f"ganlib/{self.attempt}", store)
 
 
-def given():
+def from_environment():
     """Return the `Place` that the environment gives this process, or None where it has none.
 
     torchrun sets RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, and so do accelerate's launcher and
@@ -168,19 +168,19 @@ def compare(mine):
     all_of_them = [None] * world
     distributed.all_gather_object(all_of_them, (who(), mine))
     (_, first), *others = all_of_them
-    found = []
+    differing = []
     for rank, (name, one) in enumerate(others, 1):
         names = dict.fromkeys([*first, *one])
         if names := [name for name in names if first.get(name) != one.get(name)]:
             said = (
                 f"{key} = {_short(one.get(key))}, not {_short(first.get(key))}" for key in names
             )
-            found.append(f"process {rank} of {world} ({name}) has {', '.join(said)}")
-    if found:
+            differing.append(f"process {rank} of {world} ({name}) has {', '.join(said)}")
+    if differing:
         raise ValueError(
-            f"not all processes do the same as process 0: {'; '.join(found)}. Give all of them the "
-            "same code, data and options; nothing was trained or saved, and the same command goes "
-            "on then"
+            f"not all processes do the same as process 0: {'; '.join(differing)}. Give all of them "
+            "the same code, data and options; nothing was trained or saved, and the same command "
+            "goes on then"
         )
 
 

@@ -33,7 +33,7 @@ class Pulse:
 
     def __init__(self, stuck, place):
         self.rank, self.world = distributed.get_rank(), distributed.get_world_size()
-        self.stuck, self.busy, self.found = stuck, False, {}
+        self.stuck, self.busy, self.missing = stuck, False, {}
         self.ended, self.lock, self.handled = threading.Event(), threading.Lock(), False
         Pulse.count += 1
         self.prefix, self.store, self.refused = f"run/{Pulse.count}", None, 0
@@ -63,10 +63,10 @@ class Pulse:
                 self.signs = {rank: (sign, now) for rank, (sign, at) in self.signs.items()}
             woke = now
             silent = [rank for rank, (sign, at) in self.signs.items() if now - at > SILENT]
-            if not self.found:
+            if not self.missing:
                 silent = [rank for rank in silent if self.signs[rank][0] != b"left"]
-                self.found = dict.fromkeys(silent, f"silent for {SILENT:.0f} s")
-            if not self.found or not self.busy:  # in the loop's body: it will notice afterwards
+                self.missing = dict.fromkeys(silent, f"silent for {SILENT:.0f} s")
+            if not self.missing or not self.busy:  # in the loop's body: it will notice afterwards
                 since = None
                 continue
             since = since or now
@@ -77,8 +77,8 @@ class Pulse:
     def _look(self, n):
         """Give a sign, and note those of the others."""
         self.refused = 0 if self.place.answers() else self.refused + 1
-        if self.refused > 1 and not self.found:
-            self.found = {0: f"{self.place.host}:{self.place.port} has gone"}
+        if self.refused > 1 and not self.missing:
+            self.missing = {0: f"{self.place.host}:{self.place.port} has gone"}
         if self.refused:
             return
         now = time.monotonic()
@@ -91,9 +91,9 @@ class Pulse:
             for rank, sign in zip(keys, seen, strict=True):
                 if sign != self.signs[rank][0]:
                     self.signs[rank] = sign, now
-            if not self.found and self.store.check([f"{self.prefix}/lost"]):
+            if not self.missing and self.store.check([f"{self.prefix}/lost"]):
                 said = json.loads(self.store.get(f"{self.prefix}/lost"))
-                self.found = {rank: why for rank, why in said if rank != self.rank}
+                self.missing = {rank: why for rank, why in said if rank != self.rank}
 
     def first_to_notice(self):
         """Return True once: to the thread or the main thread, whichever handles the loss."""
@@ -106,20 +106,20 @@ class Pulse:
         within 3 s.
         """
         before, end = dict(self.signs), time.monotonic() + 2.5 * BEAT
-        while self.store is not None and not self.found and time.monotonic() < end:
+        while self.store is not None and not self.missing and time.monotonic() < end:
             time.sleep(BEAT / 10)
-        if not self.found and self.store is not None:
+        if not self.missing and self.store is not None:
             gone = [rank for rank, sign in self.signs.items() if sign == before[rank]]
-            self.found = dict.fromkeys(gone or self.others, "its connection broke")
+            self.missing = dict.fromkeys(gone or self.others, "its connection broke")
         with suppress(RuntimeError, AttributeError):
             if self.place.answers():
-                self.store.set(f"{self.prefix}/lost", json.dumps(list(self.found.items())))
+                self.store.set(f"{self.prefix}/lost", json.dumps(list(self.missing.items())))
         return self.who()
 
     def who(self):
         """Return who is lost, as a sentence without its end."""
         said = [
-            f"process {rank} of {self.world} is lost ({why})" for rank, why in self.found.items()
+            f"process {rank} of {self.world} is lost ({why})" for rank, why in self.missing.items()
         ]
         return " and ".join(said) or f"another of the {self.world} processes is lost"
 
