@@ -1,5 +1,6 @@
-"""What is a class, and what is not: labels from folders, from tables beside the images, and from
-the items of a data set. Each function also returns a sentence on what it decided.
+"""Find the labels of the user's images: in the names of folders, in tables beside the images, or in
+the items of a data set; and decide whether they are classes. Each function also returns a sentence
+on what it decided.
 """
 
 import csv

@@ -1,5 +1,5 @@
-"""`Source`, the named images that `prepared` decodes; what the names of files and folders mean, and
-what a file is that is no image.
+"""`Source`, a set of named images that `prepared` decodes; and functions that read the names of
+files and folders (splits, classes, hidden files), and say what a file is that is no image.
 """
 
 import contextlib

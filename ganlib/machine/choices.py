@@ -1,5 +1,5 @@
-"""Check arguments that must be one of a few names, a whole number, or true or false, with errors
-that help: they name the argument, what was given, and what is expected.
+"""Check arguments that must be one of a few names, a whole number, or true or false. The errors
+name the argument, its value, and what is expected.
 """
 
 import difflib

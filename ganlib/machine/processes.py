@@ -5,7 +5,7 @@ from torch import distributed
 
 
 def place():
-    """Return (rank, number of processes)."""
+    """Return (rank of this process, number of processes); (0, 1) for a single one."""
     return (distributed.get_rank(), distributed.get_world_size()) if many() else (0, 1)
 
 

@@ -29,7 +29,7 @@ def _times(work, seconds):
 
 
 def _trial():
-    """Return (200 reals and fakes, weights), as in the classic D's first layer, by a fixed seed."""
+    """Return the input (200 images) and weights of the classic D's first layer, of fixed seed."""
     draws = torch.Generator().manual_seed(0)
     return torch.randn(200, 784, generator=draws), torch.randn(1024, 784, generator=draws)
 

@@ -25,9 +25,8 @@ CHECKED = 4  # steps played both captured and eager before a captured step is us
 
 
 def automatic(game, gan):
-    """Return the game as `train` plays it by default: captured on CUDA, if nets and game are
-    ganlib's own, losses included. In others, Python may decide something anew at each step; a line
-    says so.
+    """Return the game as `train` plays it by default: captured on CUDA if nets, game and losses are
+    ganlib's; else `game` itself, and a line says so, since Python may branch anew at each step.
     """
     if isinstance(game, Compiled) or gan.world > 1 or unfit(gan.device):
         return game
@@ -64,6 +63,7 @@ def _module(x):
 
 
 def why(error):
+    """Return the kind and first line of an error, for a message."""
     return f"it cannot be captured ({type(error).__name__}: {str(error).splitlines()[0][:160]})"
 
 
@@ -100,6 +100,7 @@ class Graph:
         torch.cuda.current_stream().wait_stream(aside)
 
     def replay(self):
+        """Run the recorded kernels once more."""
         self.graph.replay()
 
 
@@ -138,8 +139,8 @@ class Compiled:
     __call__ = step
 
     def turning(self, gan, batches):
-        """Whether the game changes within the steps that a capture plays: then it is to wait, since
-        they would be steps of both kinds.
+        """Whether the game changes (see `state.warming`) within the steps that a capture plays.
+        Then capturing waits, so that all of them are of one kind.
         """
         ahead = CHECKED * next(iter(batches.tensors())).shape[1] * gan.world
         now, then = (state.warming(self.eager, gan.images_seen + more) for more in (0, ahead))
