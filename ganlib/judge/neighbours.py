@@ -9,6 +9,8 @@ import torch
 
 
 class Manifold(NamedTuple):
+    """What `manifold` returns."""
+
     precision: float
     recall: float
     density: float
@@ -17,11 +19,15 @@ class Manifold(NamedTuple):
 
 
 class PrecisionRecall(NamedTuple):
+    """What `precision_recall` returns."""
+
     precision: float
     recall: float
 
 
 class DensityCoverage(NamedTuple):
+    """What `density_coverage` returns."""
+
     density: float
     coverage: float
 
@@ -82,6 +88,8 @@ def density_coverage(real, fake, k=5):
 
 
 class Nearest(NamedTuple):
+    """What `nearest` returns."""
+
     distance: torch.Tensor
     index: torch.Tensor
 
@@ -97,6 +105,8 @@ def nearest(fake, real):
 
 
 class Memorisation(NamedTuple):
+    """What `memorisation` returns."""
+
     share: float  # 0.5: nothing is memorised
     z: float
 
@@ -122,6 +132,8 @@ def memorisation(fake, train, held_out):
 
 
 class Copying(NamedTuple):
+    """What `copying` returns."""
+
     share: float | None  # None if all training images are alike
     ratios: torch.Tensor
 

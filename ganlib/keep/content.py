@@ -1,5 +1,5 @@
-"""What a checkpoint holds: the state of a run as tensors and plain values, the settings that a run
-and one that resumes it must share, and what may not be kept.
+"""The content of a checkpoint: the state of a run as tensors and plain values, and the settings
+that a run which resumes it must share. Values that cannot be kept raise ValueError.
 """
 
 import platform
@@ -15,7 +15,7 @@ from ..nets.rebuild import settings
 from .plain import plain
 
 FORMAT = 4
-FIGURES = "seed", "history", "trained_on"  # parts of a state in which a tensor is a number
+FIGURES = "seed", "history", "trained_on"  # here a 0-d tensor is stored as a number
 SINCE = ("optimizers",)  # settings that older checkpoints do not have
 
 

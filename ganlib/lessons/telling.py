@@ -1,4 +1,6 @@
-"""What a learner is told: a table with one line per quantity, and errors in plain words."""
+"""The texts that `check` prints for a learner: a table with one line per quantity, and errors of
+Python and torch in plain words (`MEANINGS`).
+"""
 
 import inspect
 import linecache

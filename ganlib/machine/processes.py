@@ -33,6 +33,7 @@ def agree(reason):
 
 
 def many():
+    """Whether this run has several processes."""
     return (
         distributed.is_available()
         and distributed.is_initialized()

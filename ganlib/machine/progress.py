@@ -111,5 +111,6 @@ class Progress:
             say(*lines)
 
     def close(self):
+        """End the bar; printed lines stay."""
         if self.bar is not None:
             self.bar.close()
