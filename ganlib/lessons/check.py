@@ -24,7 +24,7 @@ TASKS = {}
 for file in sorted((Path(__file__).parent / "tasks").glob("[!_]*.py")):
     TASKS |= import_module(f".tasks.{file.stem}", __package__).TASKS
 CLOSE = 1e-4
-_hinted, _predicted = {}, {}  # of this kernel: hints seen, and guesses
+_hinted, _predicted = {}, {}  # in this kernel: hints seen and predictions made, by exercise
 
 
 def check(attempt, hint=0):

@@ -1,4 +1,6 @@
-"""Turn a net of this folder into its settings, and build it again from them."""
+"""Turn a net of `NETS` into its settings, and build it again from them, for checkpoints and
+exports.
+"""
 
 from importlib import import_module
 

@@ -1,4 +1,6 @@
-"""What a face has: a net that reads the attributes of pixel faces, and figures of what G draws."""
+"""`FaceReader`, a net that reads the attributes of pixel faces, and `judge_attributes`, which
+measures by it what G draws.
+"""
 
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""The game of words: G draws a picture of a sentence, D asks whether picture and sentence fit."""
+"""The game of words, a `Recipe`: G draws a picture of a sentence, D judges whether both fit."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class Worded(Recipe):
     wrong: the share of D's fakes that are real pictures under the sentence of another one: a G that
         draws well, but not what was said, looks like these (Reed et al. 2016, section 4.2; Tao et
         al. 2022, DF-GAN).
-    words: the words, see `vocabulary`; the first is none.
+    words: the list of words, see `vocabulary`; the first, "", stands for no word.
     """
 
     wrong: float = 0.2
@@ -69,9 +69,8 @@ class Worded(Recipe):
 
 
 def mismatched(fake, real, labels, count):
-    """Return the fakes, the first `count` of them replaced by real pictures that belong to other
-    sentences: that of the next of eight images that says something else. Where all eight say the
-    same, the fake stays.
+    """Return the fakes, with the first `count` replaced by real pictures of another sentence: that
+    of the next of the following eight images whose sentence differs. If none does, the fake stays.
     """
     other = torch.zeros_like(labels[:count, 0], dtype=torch.bool)
     place = torch.arange(count, device=labels.device)

@@ -1,4 +1,4 @@
-"""Sentences as numbers: a list of words, and the places of a sentence's words in it."""
+"""Encode sentences as numbers: the places of their words in a list of words."""
 
 import torch
 
@@ -6,7 +6,7 @@ from ...machine.choices import did_you_mean
 
 
 def vocabulary(sentences):
-    """Return the words of some sentences, in the order of the alphabet, behind "", which is none.
+    """Return the list of words of some sentences, in alphabetical order after "", which is no word.
 
     A sentence is words with spaces between them; capitals do not count. Raises ValueError where
     there is no word.
@@ -44,7 +44,7 @@ def encode(sentences, words, length):
 
 
 def said(rows, words):
-    """Return the texts of sentences, int64 `(N, L)`: a list of `N`."""
+    """Return the texts of encoded sentences `rows`, int64 `(N, L)`: a list of `N`."""
     return [" ".join(words[i] for i in row if i) for row in rows.tolist()]
 
 
