@@ -103,7 +103,7 @@ class Source:
     classes: tuple = ()
     names: list | None = None
     texts: dict = field(default_factory=dict)
-    odd: list = field(default_factory=list)  # sentences on what was decided
+    odd: list = field(default_factory=list)  # warnings: sentences on what was decided
 
 
 def mark(*facts):
