@@ -236,14 +236,21 @@ def read(file, device="cpu"):
     return content
 
 
+def skim(file):
+    """Return the content of a checkpoint, its tensors mapped and not read: a quick look at its
+    plain values. The checksum is not compared; a damaged file raises OSError or one of `BROKEN`.
+    """
+    return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+
+
 def not_ours(folder, gan):
     """Return what would be lost if `gan` were saved in `folder`: the step of a checkpoint from
     which it does not go on, or the name of a file that cannot be read. None if nothing would be
     lost.
     """
     for file in filter(Path.exists, (folder / FILE, folder / FORMER)):
-        try:  # mapped, the tensors are not read
-            content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        try:
+            content = skim(file)
             step, run = content["state"]["step"], content.get("run")
         except (OSError, TypeError, *BROKEN):
             return file.name
@@ -255,8 +262,8 @@ def not_ours(folder, gan):
 
 def step_of(folder, gan):
     """Return the step of the checkpoint in `folder` if it is of the run `gan`; else None."""
-    try:  # mapped, the tensors are not read
-        content = torch.load(folder / FILE, map_location="cpu", weights_only=True, mmap=True)
+    try:
+        content = skim(folder / FILE)
         return content["state"]["step"] if content.get("run") == gan.run_id else None
     except (OSError, TypeError, *BROKEN):
         return None

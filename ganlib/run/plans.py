@@ -12,7 +12,7 @@ import torch
 
 from ..data.images import Images
 from ..keep import claim
-from ..keep.checkpoint import BROKEN, FILE, FORMER, stand_in
+from ..keep.checkpoint import BROKEN, FILE, FORMER, skim, stand_in
 from ..machine import processes
 from ..machine.choices import as_whole
 from ..machine.device import choice
@@ -129,8 +129,8 @@ def kept(folder):
     claim.rest(folder)
     files = (place / name for place in (folder, stand_in(folder)) for name in (FILE, FORMER))
     for file in filter(lambda file: file.exists(), files):
-        try:  # mapped, the tensors are not read
-            content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        try:
+            content = skim(file)
             about = content["state"]["trained_on"] or {}
             plan, size = about.get("plan"), about.get("batch_size")
         except (OSError, AttributeError, TypeError, *BROKEN):
