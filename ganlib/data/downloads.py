@@ -1,4 +1,6 @@
-"""Download public data sets through torchvision, and read IDX, MNIST's file format."""
+"""Download public data sets through torchvision, and read IDX, MNIST's file format. `loading.load`
+calls `fetch`.
+"""
 
 import gzip
 import math

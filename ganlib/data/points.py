@@ -1,4 +1,6 @@
-"""Distributions of points in the plane, and `Points`, which makes one a data set for `train`."""
+"""Distributions of points in the plane, and `Points`, which makes one a data set for `train`. A new
+distribution is a function here that returns a `Distribution`.
+"""
 
 import math
 from collections.abc import Callable

@@ -1,5 +1,6 @@
-"""Schedules: values that change with the images seen. A plain number can stand wherever one is
-taken.
+"""Schedules: values that change with the images seen. Wherever one is taken, a number will do, or
+any function of the images seen. A new kind is a frozen dataclass here, with `__call__(seen)` and
+`values`, between which it stays.
 """
 
 import math

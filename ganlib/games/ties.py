@@ -1,4 +1,6 @@
-"""Ties of a translation: what a fake must keep of its source. Each returns a `losses.Tie`."""
+"""Ties of a translation: what a fake must keep of its source. Each returns a `losses.Tie`. A new
+one is a function here, and a weight in `translation.Kind`.
+"""
 
 import torch
 from torch import nn

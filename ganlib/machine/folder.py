@@ -1,12 +1,14 @@
-"""Where a folder is, and a folder that may disappear while it is in use, such as one on a drive."""
+"""`path_of` reads a path of the user's; `Folder` is a folder that may disappear while it is in use,
+such as one on a network drive.
+"""
 
 import os
 from pathlib import Path
 
 
 def path_of(path):
-    """Return a path that somebody gave, a text or `os.PathLike`, with ~ replaced by the home
-    folder. Raises ValueError for anything else.
+    """Return `path`, a text or `os.PathLike`, as a `Path` with ~ replaced by the home folder.
+    Raises ValueError for anything else.
     """
     try:
         return Path(os.fsdecode(path)).expanduser()

@@ -1,5 +1,5 @@
-"""Text for the reader: lines that are printed wherever they can be, names made readable, and a
-bar, or lines, that show how far a task is.
+"""Print text for the user: `say` prints lines and never raises, `readable` makes names safe to
+print, `Progress` shows by a bar or lines how far a task is.
 """
 
 import contextlib

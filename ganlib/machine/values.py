@@ -1,4 +1,4 @@
-"""Settings that are numbers or schedules, functions of the images seen."""
+"""Read a setting that is a number or a schedule: its present value, its text, its bounds."""
 
 
 def at(value, seen):

@@ -1,4 +1,6 @@
-"""The commands of the command line: each takes the parsed options and returns the exit status."""
+"""The commands of the command line: each takes the parsed options and returns the exit status. A
+new one is a function here, and its options in __main__.py. Other games have commands of their own.
+"""
 
 import time
 from dataclasses import replace

@@ -1,5 +1,5 @@
-"""`preflight`: look at a data set before a run: what D will see, what was done to the files, and
-what to expect.
+"""`preflight`: report on a data set before a run: what D will see, what was done to the files, how
+long a run takes, and advice.
 """
 
 import io

@@ -1,5 +1,5 @@
-"""Measure how fast this machine trains, by batch size and image size, and compare that with its
-matrix products; and how fast a recipe trains that is planned for a time.
+"""Measure how fast this machine trains: `bench` by batch size and image size, beside the rate of
+its matrix products; `rate` and `planned_rate` one recipe, for plans in seconds.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""`train`: checks everything that it is given at the call, and builds the watchers for the loop."""
+"""`train`: checks its arguments at the call, and builds the watchers (save, judge) for the loop."""
 
 import sys
 import threading

@@ -1,4 +1,7 @@
-"""When a run ends: lengths read from a number or a text, and rules that read the history."""
+"""Decide when a run ends: `length` reads a number or text, `Rule` is one entry of `until`, and
+`below`, `plateau` and `equilibrium` return rules that read the history. A new rule is a function of
+`now` that returns None, or why the run ends.
+"""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Coverage: how well fake points in the plane cover a distribution.
+"""`coverage` measures how well fake points in the plane cover a distribution.
 
 `plane.frame` writes it under its pictures.
 """

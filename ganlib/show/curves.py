@@ -1,4 +1,4 @@
-"""Curves: draws what the history of a run holds, over the steps, as one picture.
+"""`curves` draws the figures in the history of a run, over the steps, as one picture.
 
 The metrics that it shows, and where, are given by the table in judge/figures.py.
 """

@@ -1,4 +1,4 @@
-"""Films: several frames as one animated picture."""
+"""`film`: several frames as one animated picture, a GIF."""
 
 from .pictures import Picture
 

@@ -1,5 +1,5 @@
-"""Data larger than memory: shards of uint8 images on a disk (`Shards`), and how images of any kind
-become such (`convert`).
+"""Data larger than memory: `Shards`, a data set of uint8 images on a disk, and `convert`, which
+makes one of images of any kind.
 """
 
 

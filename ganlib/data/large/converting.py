@@ -1,4 +1,4 @@
-"""`convert`: images of any kind, and any number, become shards on the disk, once."""
+"""`convert`: write images of any kind and number as shards on the disk, which `Shards` reads."""
 
 import contextlib
 import json

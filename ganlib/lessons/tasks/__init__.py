@@ -1,1 +1,1 @@
-"""The exercises of each notebook, in a file of its name."""
+"""The exercises of each notebook, in a file of its name: a dict `TASKS`; see task.py."""

@@ -1,1 +1,1 @@
-"""Several processes of one run: how they find each other, and who notices that one is lost."""
+"""Connect the processes of one run (joining.py), and notice that one is lost (watching.py)."""

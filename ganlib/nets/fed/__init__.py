@@ -1,1 +1,1 @@
-"""Nets that are fed with more than noise: pictures, words."""
+"""Nets that take or draw more than noise and pictures: words, clips, pictures as input, times."""

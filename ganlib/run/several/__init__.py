@@ -1,1 +1,3 @@
-"""A run in several processes: whether all train the same."""
+"""What a run of several processes needs: a check that all train alike, and batch normalisation over
+the images of all.
+"""
