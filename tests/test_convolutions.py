@@ -1,4 +1,5 @@
 import copy
+import inspect
 import math
 import re
 
@@ -427,7 +428,7 @@ def test_a_question_about_labels_that_are_not_there(digits):
             losses.auxiliary_classifier(),
             "D gives 9 answers, and labels go up to 9",
         ),
-        ({}, None, losses.auxiliary_classifier(), "takes no read=True"),
+        ({}, None, losses.auxiliary_classifier(), "takes no read=True.*CompactDiscriminator$"),
     ],
 )
 def test_a_question_that_the_nets_cannot_answer(G, D, question, message, digits):
@@ -436,6 +437,19 @@ def test_a_question_that_the_nets_cannot_answer(G, D, question, message, digits)
     batch = digits.batches(0, 0)
     with pytest.raises(ValueError, match=message):
         ganlib.discriminator_step(gan, batch.images[0], labels=batch.labels[0], question=question)
+
+
+def test_each_net_that_can_be_built_with_answers_gives_them():
+    """So that the sentence above is true of all of them: `answers=` and `read=True` go together."""
+    takes = {
+        name: [
+            argument in inspect.signature(function).parameters
+            for function, argument in ((kind.__init__, "answers"), (kind.forward, "read"))
+        ]
+        for name, kind in ((name, getattr(nets, name)) for name in nets.NETS)
+    }
+    assert takes["CompactDiscriminator"] == [True, True]
+    assert all(answers == read for answers, read in takes.values()), takes
 
 
 # Norms and precision

@@ -125,7 +125,7 @@ def on_cuda(run, watch):
     for gan in run.gans.values():
         for which, player in gan.players.items():
             net = moved(player.net, "cuda")
-            gan.players[which] = Player(net, player.lr, player.betas, player.own, player.ema)
+            gan.players[which] = Player(net, player.lr, player.betas, player.builder, player.ema)
             watch.weights += net.parameters()
         gan.adaptive = gan.adaptive.to("cuda")
         if hasattr(gan.source, "to"):

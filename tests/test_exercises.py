@@ -98,7 +98,7 @@ def test_each_task_is_asked_once_and_each_notebook_has_three_kinds_at_least():
     for path in NOTEBOOKS:
         mine = [name for name, ask in ASKED.items() if ask.notebook == path.stem]
         assert any(name in PREDICTIONS for name in mine), path.stem
-        assert any(getattr(exercises.TASKS[name], "given", None) for name in mine), path.stem
+        assert any(getattr(exercises.TASKS[name], "faulty", None) for name in mine), path.stem
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -107,18 +107,18 @@ def test_the_stub_is_not_done_and_the_solution_is_right(name, capsys):
     space = {}
     exec("\n".join(ask.imports), space)  # what the notebook itself has imported is enough
     told = said(function(ask.stub, space), capsys)
-    if task.given is None:
+    if task.faulty is None:
         assert told == f"{name}: not done yet"
     else:  # the symptom is told, the fault is not
         assert told.startswith(f"{name}: not repaired yet. For ") and "<-- differs" in told
         assert not any(remark in told for remark, _ in task.slips)
-        assert exercises.verdict(task, task.given) == told.removeprefix(f"{name}: ")
+        assert exercises.verdict(task, task.faulty) == told.removeprefix(f"{name}: ")
     assert said(function(ask.solution, space), capsys) == f"{name}: right"
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_each_known_mistake_gets_its_remark(name):
-    """Each remark can be earned, unless the mistake does nothing or is the given fault."""
+    """Each remark can be earned, unless the mistake does nothing or is the fault to be repaired."""
     task = exercises.TASKS[name]
     assert exercises.verdict(task, task.answer) == "right"
     for remark, slip in task.slips:

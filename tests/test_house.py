@@ -189,6 +189,27 @@ def test_the_front_door_opens_to_every_public_name():
     assert public == {"GAN", "Game", "Games", "Images", "LiveView", "Player", "Several", "Together"}
 
 
+def test_docstrings_that_list_names_list_all():
+    """What a table can grow by, a docstring that a user reads must not fall behind of."""
+    from ganlib.data.loading import LOADERS
+    from ganlib.judge.features import EXTRACTORS
+    from ganlib.judge.figures import FIGURES
+    from ganlib.run.recipes import RECIPES
+
+    lists = {
+        ganlib.recipe: RECIPES,
+        ganlib.load: LOADERS,
+        ganlib.evaluate: FIGURES,
+        ganlib.features.extractor: EXTRACTORS,
+    }
+    for function, names in lists.items():
+        lacking = [name for name in names if not re.search(rf"\b{name}\b", function.__doc__)]
+        assert names and not lacking, (function.__name__, lacking)
+    guide = (ROOT / "docs" / "recipes.md").read_text()
+    lacking = [name for name in RECIPES if not re.search(rf"\b{name}\b", guide)]
+    assert not lacking, lacking
+
+
 BESIDE = [ROOT / name for name in ("benchmarks", "tools", "notebooks")]
 BESIDE = [
     file
@@ -300,3 +321,15 @@ def test_the_drawing_of_the_rooms_is_that_of_the_files():
         count = sum(room(module) == folder and not module.endswith("__init__") for module in FILES)
         assert re.search(rf">{folder}/</text>\n<text[^>]*>{count} files<", drawn), folder
     assert "<title>run to keep: " in drawn and "<title>keep to run" not in drawn
+
+
+def test_the_page_of_the_rooms_has_a_paragraph_for_each_and_names_its_folders():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    paragraphs = dict(re.findall(r"^\*\*(\w+)/\*\*(.*?)\n\n", page, re.DOTALL | re.MULTILINE))
+    assert set(paragraphs) == set(FLOORS)
+    for file in FILES.values():
+        parts = file.relative_to(HOUSE).parts[:-1]
+        if len(parts) > 1:
+            assert f"`{parts[1]}/`" in paragraphs[parts[0]], "/".join(parts)
+    for name in re.findall(r"`([\w/]+\.py)`", "".join(paragraphs.values())):
+        assert any(str(file).endswith(f"/{name}") for file in FILES.values()), name

@@ -167,3 +167,19 @@ def test_the_twenty_questions_name_sections_that_exist():
                 known = sum(headings.values(), []) if "notebook 0" in where else headings[stem]
                 assert any(heading.startswith(name.rstrip(",")) for heading in known), name
     assert asked == 20 == len(re.findall(r"^\*\*\d+\.", text, flags=re.M))
+
+
+def test_decisions_have_a_table_of_contents_and_say_nothing_twice():
+    """Each entry stands in the table once and in order of its number, and no paragraph again."""
+    text = (ROOT / "DECISIONS.md").read_text()
+    contents, entries = text.split("\n## ", 1)
+    heads = re.findall(r"^## (\d+)\. (.+) \((\d{4}-\d\d-\d\d)\)$", "## " + entries, re.MULTILINE)
+    numbers = [int(number) for number, _, _ in heads]
+    assert numbers == sorted(set(numbers)) and len(heads) == text.count("\n## ")
+    listed = re.findall(r"\[(\d+) ([^\]]+)\]\(#(\d+)-", contents)
+    assert all(number == anchor for number, _, anchor in listed)
+    assert sorted((int(number), title) for number, title, _ in listed) == [
+        (int(number), title) for number, title, _ in heads
+    ]
+    lines = [line for line in entries.splitlines() if len(line) > 80]
+    assert len(lines) == len(set(lines)), [line for line in lines if lines.count(line) > 1]

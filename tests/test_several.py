@@ -286,20 +286,20 @@ def test_ports_in_use_and_ranks_that_never_come():
 def test_what_the_environment_says(monkeypatch):
     for name in (*joining.NAMES, "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT"):
         monkeypatch.delenv(name, raising=False)
-    assert joining.given() is None
+    assert joining.from_environment() is None
     monkeypatch.setenv("MASTER_ADDR", "here")  # as accelerate's launcher does for one process
     monkeypatch.setenv("MASTER_PORT", "29500")
-    assert joining.given() is None
+    assert joining.from_environment() is None
     monkeypatch.setenv("RANK", "1")
-    assert joining.given() is None  # of one
+    assert joining.from_environment() is None  # of one
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert joining.given() == joining.Place(1, 2, "here", 29500)
+    assert joining.from_environment() == joining.Place(1, 2, "here", 29500)
     monkeypatch.setenv("RANK", "2")
     with pytest.raises(ValueError, match="RANK=2, WORLD_SIZE=2, MASTER_PORT=29500 are set; a RANK"):
-        joining.given()
+        joining.from_environment()
     monkeypatch.delenv("MASTER_ADDR")
     with pytest.raises(ValueError, match="MASTER_ADDR not: start the processes with torchrun"):
-        joining.given()
+        joining.from_environment()
 
 
 @pytest.mark.parametrize("arguments", [["sample", "run"], ["convert", "a", "b", "--size", "8"]])

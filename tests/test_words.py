@@ -120,7 +120,7 @@ def test_whatever_is_asked_answers_in_chinese(name, chinese):
     use = ASKED[name].use
     if use == "check":
         exercises.check(function(ASKED[name].stub))
-        assert "还没有做" in chinese() or task.given is not None
+        assert "还没有做" in chinese() or task.faulty is not None
     else:
         ask = exercises.predict if use == "predict" else exercises.answer
         ask(name, ...)

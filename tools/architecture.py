@@ -41,7 +41,7 @@ COLOURS = {
 }
 ABOUT = {
     "front door": "the public names, the command line",
-    "games": "pictures from pictures",
+    "games": "translation, words, clips, flows",
     "run": "the loop, train, history, recipes",
     "keep": "checkpoints, export",
     "lab": "explorer, stepper, latent space",

@@ -22,15 +22,12 @@ from ganlib.lessons import telling  # noqa: E402
 from ganlib.lessons.task import Task  # noqa: E402
 
 LESSONS = ROOT / "ganlib" / "lessons"
-OTHERS = (
-    "choose_the_digit",
-    "judge",
-    "your_images",
-    "pictures_from_pictures",
-    "words_and_motion",
-    "style_and_faces",
-)
 TRANSLATED = ("first_gan", "first_moves", "two_dimensions", "modern_gan")  # notebooks 01 to 03
+OTHERS = tuple(  # a new notebook's file is found by itself
+    file.stem
+    for file in sorted((LESSONS / "tasks").glob("*.py"))
+    if file.stem not in ("__init__", *TRANSLATED)
+)
 
 
 def shared():

@@ -213,7 +213,7 @@ def members(archive, path, skipped):
 
 
 def lasting(error):
-    """Whether an error says something of the image itself, so that it is met at each start."""
+    """Whether an error is a fault of the image itself, which remains; a time-out, say, passes."""
     while isinstance(error, Unreadable) and error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, (Unreadable, *OF_CONTENT)):

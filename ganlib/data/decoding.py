@@ -53,7 +53,7 @@ class Decoded(NamedTuple):
 
 
 class Values:
-    """What is decided for all pictures of a set together: `add` each `Late`, then `settle`.
+    """Decides the range and background of all pictures of a set: `add` each `Late`, then `settle`.
 
     `background` is the grey level or colour of transparent pixels and of padding, None to choose.
     """
@@ -72,7 +72,7 @@ class Values:
                 self.lost[name] += bool(away < FAINT)
 
     def settle(self):
-        """Decide; `said` and `odd` are sentences on it, the odd ones to be looked at."""
+        """Decide, and return this object; `said` and `odd` are sentences on it, `odd` warnings."""
         self.scales = {kind: self._scale(kind, *seen) for kind, seen in self.ranges.items()}
         self.ground, white = self.background, self.lost["white"]
         if self.background is None:  # white as in a viewer, unless many could not be seen on it

@@ -1,5 +1,6 @@
-"""What is a class, and what is not: labels from folders, from tables beside the images, and from
-the items of a data set. Each function also returns a sentence on what it decided.
+"""Find the labels of the user's images: in the names of folders, in tables beside the images, or in
+the items of a data set; and decide whether they are classes. Each function also returns a sentence
+on what it decided.
 """
 
 import csv
@@ -22,8 +23,9 @@ LABEL = ("label", "labels", "class", "class_name", "category", "target", "y")
 
 
 def labels_of(rows, source, folders):
-    """Return (labels or None, class names, where they come from or why there are none, odd
-    sentences, whether files lie both in folders and beside them), of rows (name, ..., place).
+    """Return (labels or None, class names, where they come from or why there are none, a list of
+    warnings, whether files lie both in folders and beside them). `rows` are the images in use,
+    (name, ..., place in the source); `folders` maps names to folders that may be classes.
     """
     if source.names is None:
         if source.labels is None:
@@ -48,8 +50,8 @@ def labels_of(rows, source, folders):
 
 
 def from_folders(names, folders):
-    """Return (labels or None, class names, a sentence, odd sentences, whether files lie both in
-    folders and beside them): a class for each first folder in which the files differ.
+    """Return what `labels_of` does, with a class for each of the first folders in which files
+    differ: "cat" and "dog" of photos/cat/1.png and photos/dog/1.png.
     """
     common = len(os.path.commonprefix(folders))
     inner = [folder[common:] for folder in folders]
@@ -78,7 +80,7 @@ def from_folders(names, folders):
 
 
 def _renumbered(names):
-    """Return how classes are numbered whose names are other numbers."""
+    """Return an example of a class whose number differs from its name, a number too."""
     i = next(i for i, name in enumerate(names) if not name.isdecimal() or int(name) != i)
     return f"class {i} is {names[i]!r}"
 
@@ -174,8 +176,8 @@ def _rows(last, text):
 
 
 def from_values(values, names=()):
-    """Return (int labels or None, class names, a sentence, odd sentences) of raw labels, one per
-    image: whole numbers in any form, texts, or vectors with a single 1. `names` are of classes.
+    """Return (int labels or None, class names, a sentence, warnings) of raw labels, one per image:
+    whole numbers in any form, texts, or vectors with a single 1. `names` are of classes.
     """
     plain = [plain_of(value) for value in values]
     missing = sum(value is None or value == "" for value in plain)
@@ -243,6 +245,7 @@ def plain_of(value):
 
 
 def none(why):
+    """Return what `from_values` does, without labels: a sentence and a warning say why."""
     return (
         None,
         (),
@@ -269,7 +272,7 @@ def _texts(texts, beside):
 
 
 def _numbers(values, names):
-    """Return what `from_values` returns, of whole numbers."""
+    """Return what `from_values` does, of whole numbers."""
     low, high = min(values), max(values)
     if low < 0 and set(values) != {-1, 1}:
         what = "-1, which marks an image without a label" if low == -1 else "below 0"

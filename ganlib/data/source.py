@@ -1,5 +1,5 @@
-"""`Source`, the named images that `prepared` decodes; what the names of files and folders mean, and
-what a file is that is no image.
+"""`Source`, a set of named images that `prepared` decodes; and functions that read the names of
+files and folders (splits, classes, hidden files), and say what a file is that is no image.
 """
 
 import contextlib
@@ -103,7 +103,7 @@ class Source:
     classes: tuple = ()
     names: list | None = None
     texts: dict = field(default_factory=dict)
-    odd: list = field(default_factory=list)  # sentences on what was decided
+    odd: list = field(default_factory=list)  # warnings: sentences on what was decided
 
 
 def mark(*facts):

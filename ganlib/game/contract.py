@@ -1,5 +1,5 @@
-"""What nets are given and in which mode they run: `G(z, labels=None)` maps what its source draws to
-images, `D(images, labels=None)` images to logits. `nets.trying` tries them before a run.
+"""How nets are called: `G(z, labels=None)` maps what its source draws to images, `D(images,
+labels=None)` images to logits; their mode, and the labels they get. `nets.trying` tests them.
 """
 
 from contextlib import ExitStack, contextmanager
@@ -13,7 +13,7 @@ from ..nets.known import classes_of, drawing, foreign, length_of, ours
 
 @contextmanager
 def evaluating(*nets):
-    """Put the nets into evaluation mode for a while; each module's own mode comes back after it.
+    """A context with the nets in evaluation mode; each module's own mode comes back after it.
 
     What they draw at random is the same each time.
     """
@@ -32,7 +32,7 @@ def evaluating(*nets):
 
 @contextmanager
 def frozen(*nets):
-    """Switch off the gradients of the nets' weights for a while; frozen weights stay frozen."""
+    """A context without gradients for the nets' weights; weights frozen before stay frozen."""
     weights = [weight for net in nets for weight in net.parameters() if weight.requires_grad]
     for weight in weights:
         weight.requires_grad_(False)

@@ -47,7 +47,7 @@ class Player:
             net.to(memory_format=torch.channels_last)
         if not any(weight.requires_grad for weight in net.parameters()):
             foreign("trying").thaw(net)
-        self.net, self.lr, self.ema, self.own = net, lr, ema, optimizer
+        self.net, self.lr, self.ema, self.builder = net, lr, ema, optimizer
         if optimizer is None:
             start = {"lr": at(lr, 0), "betas": tuple(at(beta, 0) for beta in self.betas)}
             self.optimizer = torch.optim.Adam(net.parameters(), fused=True, **start)

@@ -106,7 +106,7 @@ class Several:
         self.history = list(state["history"])
 
     def states(self, state):
-        """Yield each GAN of the run with its part of the run's `state`."""
+        """Yield (GAN, its part of the run's `state`) for each GAN of the run."""
         return ((gan, state["gans"][name]) for name, gan in self.gans.items())
 
 
@@ -152,9 +152,11 @@ class Games:
         return figures
 
     def look(self, run):
+        """Return what a picture of the run shows, a `Look`."""
         return run.look()
 
     def describe(self):
+        """Return the settings of each game, "there.n_critic", as `Game.describe` does."""
         return {
             f"{name}.{key}": value
             for name, game in self.games.items()
@@ -162,6 +164,7 @@ class Games:
         }
 
     def reading(self):
+        """Return what interprets the figures of each game, as `Game.reading` does."""
         return {
             f"{name}.{key}": value
             for name, game in self.games.items()

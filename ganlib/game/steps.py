@@ -1,5 +1,5 @@
-"""Other games than the usual: one that begins without D; the game as plain functions, and a plain
-function as a game.
+"""Variants of `Game`: `WarmStart`, in which G first learns without D; `OwnStep`, a function of the
+user's as a game; and the moves as plain functions (`gan_step` and others).
 """
 
 from collections.abc import Callable
@@ -44,13 +44,13 @@ class WarmStart(Game):
                 "dataclasses.replace(game, warm=0)"
             )
         if self.warm:
-            found = _codes(data, gan.latent_dim, gan.device)
-            before = getattr(gan, "codes", found)
-            if [(x.shape, x.device) for x in before] == [(x.shape, x.device) for x in found]:
-                for old, new in zip(before, found, strict=True):  # in place: a graph may read them
+            fresh = _codes(data, gan.latent_dim, gan.device)
+            before = getattr(gan, "codes", fresh)
+            if [(x.shape, x.device) for x in before] == [(x.shape, x.device) for x in fresh]:
+                for old, new in zip(before, fresh, strict=True):  # in place: a graph may read them
                     old.copy_(new)
-                found = before
-            gan.codes = found
+                fresh = before
+            gan.codes = fresh
             attraction = getattr(gan.G, "attraction", None)
             if attraction is not None and not attraction.filled:
                 index = some_of(len(data), CODED).to(data.images.device)
@@ -93,7 +93,7 @@ class WarmStart(Game):
         return figures
 
     def warming(self, images_seen):
-        """Whether G is still alone after so many images."""
+        """Whether G still learns without D after `images_seen` images."""
         return images_seen < self.warm
 
     def describe(self):
@@ -101,12 +101,12 @@ class WarmStart(Game):
 
 
 def rates_of(images, share, rate):
-    """Return the learning rates (G's, D's) of a run of which G plays `share` % alone; then D learns
-    first, and G goes on at `rate`.
+    """Return the schedules of the learning rates (G's, D's) for a run of `images` images: in the
+    first `share` % G learns without D; then D learns first, and G goes on at `rate`.
     """
     left = (100 - share) / 60
 
-    def planned(*points):  # in % of the images, of a run with 40 % alone
+    def planned(*points):  # x in % of the images, for a share of 40 %
         moved = ((x * share / 40 if x <= 40 else share + (x - 40) * left, y) for x, y in points)
         return Linear(tuple((x * images / 100, y) for x, y in moved))
 
@@ -119,8 +119,8 @@ def rates_of(images, share, rate):
 
 @contextmanager
 def unmixed(G):
-    """Leave out style mixing for a while: with another's style in its later layers a G that is to
-    draw one image learns to let its first layer decide all.
+    """A context without style mixing. A G that has to draw one given image, with the style of
+    another in its later layers, would learn to let its first layer decide all.
     """
     mixing = getattr(G, "mixing", 0) if hasattr(G, "styles") else 0
     if mixing:
@@ -133,14 +133,14 @@ def unmixed(G):
 
 
 def codes(basis, images):
-    """Return the codes `(N, latent_dim)` of images `(N, C, H, W)`; their length is its root."""
+    """Return codes `(N, latent_dim)` of images `(N, C, H, W)`, each of length sqrt(latent_dim)."""
     mean, directions = basis
     z = ((_small(images) - mean) @ directions).to(images.dtype)
     return z * z.shape[1] ** 0.5 / torch.linalg.vector_norm(z, dim=1, keepdim=True).clamp(min=1e-6)
 
 
 def disturbed(z, draws):
-    """Return codes with noise of up to 0.7 times their length, and made as long as noise is."""
+    """Return codes plus noise of up to 0.7 times their length, scaled to sqrt(latent_dim)."""
     noise = torch.randn(z.shape, generator=draws, device=z.device, dtype=z.dtype)
     share = torch.rand(len(z), 1, generator=draws, device=z.device, dtype=z.dtype) * 0.5**0.5
     z = z + share * noise
@@ -184,7 +184,7 @@ class OwnStep:
     play: Callable
     batches: int = 1
     objective: losses.Objective | None = None
-    own = True  # Python may decide anything in it
+    opaque = True  # not captured as a CUDA graph unasked: it may branch in Python at each step
 
     def check(self, run, data):
         run.check(data)

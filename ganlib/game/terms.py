@@ -137,7 +137,9 @@ class Question:
         return f"losses.{self.name}"
 
     def check(self, gan):
-        """Raise ValueError for nets that cannot answer."""
+        """Raise ValueError unless G draws the codes that are asked for, and D has a second head:
+        its `forward` takes `read=True`, as that of each net of `nets` with `answers=...` does.
+        """
         codes = classes_of(gan.G, "categorical") if ours(gan.G) else self.categorical
         if codes != self.categorical:
             raise ValueError(
@@ -148,8 +150,8 @@ class Question:
         if "read" not in inspect.signature(D.forward).parameters:
             raise ValueError(
                 f"{self.name} asks D for answers, and its forward(images, labels) takes no "
-                "read=True; ConvDiscriminator, ResidualDiscriminator and CompactDiscriminator with "
-                "answers=... do"
+                "read=True; those of ganlib's D's that can be built with answers=... do, "
+                "such as CompactDiscriminator"
             )
 
 

@@ -1,4 +1,6 @@
-"""Games that are no GAN of pictures from noise: pictures from pictures, words, clips."""
+"""Games other than a GAN of pictures from noise: translation, super-resolution, words, faces,
+clips, flows. Each has its files here or in a folder: data, game, measures, commands.
+"""
 
 from . import clips, enlarging, faces, fidelity, flows, photographs, upscaling, words
 from .kept import judge_translation, swaps

@@ -20,7 +20,7 @@ from ..machine.folder import path_of
 from ..machine.progress import say
 from ..machine.randomness import some_of
 from ..run import training
-from ..run.interrupt import ENDS
+from ..run.interrupt import status_of
 from ..run.plans import kept
 from ..run.until import alike, length
 from ..show.live import LiveView
@@ -44,11 +44,11 @@ def train(options):
     """Train a translation, or go on with the one in `options.out`."""
     if options.game is None:
         raise ValueError(f"--to {options.to} was given without --game; --game cycle, say")
-    given = [
+    unfit = [
         name for name in ("recipe", "augment", "conditional", "plan") if getattr(options, name)
     ]
-    if given or options.to is None:
-        problem = f"--{given[0]} belongs to a game from noise" if given else "--to is missing"
+    if unfit or options.to is None:
+        problem = f"--{unfit[0]} belongs to a game from noise" if unfit else "--to is missing"
         raise ValueError(
             f"--game {options.game}: {problem}; --data names the source domain, and --to the target"
         )
@@ -91,8 +91,7 @@ def train(options):
     ):
         pass
     launch.wait()
-    reason = now.reason if now is not None else ""
-    status = next((code for word, code in ENDS.items() if word in reason), 0)
+    status = status_of(now and now.reason)
     launch.end(status)
     return status
 

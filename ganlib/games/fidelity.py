@@ -266,7 +266,7 @@ def _enlarged(way, small, shape):
 
 
 def _far(a, b):
-    """Return the mean absolute difference of each image, in a range of 0 to 1, `(N,)`."""
+    """Return the mean absolute difference of each pair of images, 0 to 1, `(N,)`."""
     return (a.double() - b.double()).abs().flatten(1).mean(1) / 2
 
 

@@ -1,4 +1,6 @@
-"""How good a translation is: is the content kept, does it look real, does it come back?"""
+"""`judge_translation` measures a translation: is the content kept, does it look real, does the way
+back lead to the source?
+"""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A pool of past fakes for D: Zhu et al. 2017 (CycleGAN), section 4."""
+"""A pool of past fakes for D to judge beside new ones: Zhu et al. 2017 (CycleGAN), section 4."""
 
 import torch
 from torch import distributed

@@ -84,7 +84,7 @@ def diagnose(history, evaluation=None):
 
 
 def _of(row, name):
-    """Return one GAN's part of a row: the keys that begin with its name, and those without any."""
+    """Return one GAN's part of a row: keys that begin with its name, and keys without a name."""
     start = f"{name}."
     return {
         key.removeprefix(start): value
@@ -265,7 +265,7 @@ FINE = "undertrained", "healthy", "done"
 
 
 def _unlike(signs, verdict):
-    """Return the diagnosis of a run that is fine but for its last evaluation."""
+    """Return the diagnosis of a run whose history looks well, but whose last evaluation failed."""
     return Diagnosis(
         "unlike",
         f"{signs.failed} at the last evaluation: hardly any real image has its like among the "

@@ -140,7 +140,7 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
     evaluation["intervals"] = _intervals(seen, evaluation)
 
     def floors():
-        """Measure other reals in the fakes' place; copies between two halves of the data."""
+        """Measure other real images in place of the fakes; `copied` between two halves."""
         images = (pictures, other_pictures) if len(other_pictures) == m else None
         half = len(colours) // 2
         both = (colours[half:], colours[:half]) if len(data) >= HALVED else None
@@ -188,9 +188,9 @@ def quick(gan, data):
     """
     settled = settle(gan, data)
     n = min(500 if getattr(settled.extractor, "slow", False) else 2000, settled.n)
-    found = evaluate(gan, data, n, settled.extractor, quiet=True)
-    found["chosen"] = settled.chosen
-    return found
+    result = evaluate(gan, data, n, settled.extractor, quiet=True)
+    result["chosen"] = settled.chosen
+    return result
 
 
 class Judge:

@@ -1,8 +1,8 @@
 """Feature extractors: modules that map images to the features that metrics are computed from.
 
-`evaluate(extractor=...)` takes a name from `EXTRACTORS`, or the user's own module; `choose` finds
-one for any images. The digit classifier ships with ganlib. What was read of a data set is kept with
-it.
+`evaluate(extractor=...)` takes a name from `EXTRACTORS`, or a module; `choose` picks one for a data
+set. The digit classifier ships with ganlib. Features of a data set are cached in its object. A new
+extractor is a function in extractors.py and a row of `EXTRACTORS`.
 """
 
 import json
@@ -120,12 +120,12 @@ def choose(data, asked=None, device=None):
     """
     digits = getattr(data, "known", None) in DigitClassifier.fits
     if asked is None:
-        found, why = _choice(data, digits, device)
+        reader, why = _choice(data, digits, device)
     elif isinstance(asked, str):
-        found, why = extractor(asked, device), "it was asked for by name"
+        reader, why = extractor(asked, device), "it was asked for by name"
     else:
-        found, why = asked, "it was given"
-    return found, why, digits and isinstance(found, DigitClassifier)
+        reader, why = asked, "it was given"
+    return reader, why, digits and isinstance(reader, DigitClassifier)
 
 
 def _choice(data, digits, device):
@@ -192,6 +192,6 @@ def logits_of(extractor, x):
 
 
 def _place(extractor, otherwise):
-    """Return the device of the extractor's weights, or `otherwise` if it has none."""
+    """Return the device of the extractor's weights, or `otherwise` if it has no weights."""
     weights = extractor.parameters() if isinstance(extractor, torch.nn.Module) else iter(())
     return next((weight.device for weight in weights), otherwise)

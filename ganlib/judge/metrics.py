@@ -60,6 +60,8 @@ def frechet_distance(real, fake):
 
 
 class Kid(NamedTuple):
+    """What `kid` returns."""
+
     value: float
     error: float | None  # None if there is one subset only
 
@@ -148,6 +150,8 @@ def cross_entropy(logits, labels):
 
 
 class Histogram(NamedTuple):
+    """What `class_histogram` returns."""
+
     shares: list[float]
     kl: float  # in nats
 
@@ -182,6 +186,8 @@ def class_histogram(classes, n_classes, expected=None):
 
 
 class Modes(NamedTuple):
+    """What `modes` returns."""
+
     count: int
     kl: float  # from equal shares, in nats
 

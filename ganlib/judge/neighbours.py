@@ -9,6 +9,8 @@ import torch
 
 
 class Manifold(NamedTuple):
+    """What `manifold` returns."""
+
     precision: float
     recall: float
     density: float
@@ -17,11 +19,15 @@ class Manifold(NamedTuple):
 
 
 class PrecisionRecall(NamedTuple):
+    """What `precision_recall` returns."""
+
     precision: float
     recall: float
 
 
 class DensityCoverage(NamedTuple):
+    """What `density_coverage` returns."""
+
     density: float
     coverage: float
 
@@ -82,6 +88,8 @@ def density_coverage(real, fake, k=5):
 
 
 class Nearest(NamedTuple):
+    """What `nearest` returns."""
+
     distance: torch.Tensor
     index: torch.Tensor
 
@@ -97,6 +105,8 @@ def nearest(fake, real):
 
 
 class Memorisation(NamedTuple):
+    """What `memorisation` returns."""
+
     share: float  # 0.5: nothing is memorised
     z: float
 
@@ -122,6 +132,8 @@ def memorisation(fake, train, held_out):
 
 
 class Copying(NamedTuple):
+    """What `copying` returns."""
+
     share: float | None  # None if all training images are alike
     ratios: torch.Tensor
 
@@ -144,11 +156,11 @@ def copying(fake, train, ratio=0.5):
     squared, index = (part.flatten() for part in _neighbours(fake, train, 1))
     # what float32 rounds off the features of one image, read in two batches
     same = 1e-10 * train.square().sum(1).mean()
-    own = torch.empty(len(fake), dtype=torch.float64)
+    to_nearest = torch.empty(len(fake), dtype=torch.float64)
     for rows, apart in _squared_distances(train[index], train):
-        own[rows] = apart.masked_fill_(apart <= same, torch.inf).amin(1)
-    ratios = (squared / own).sqrt()
-    share = (ratios < ratio).double().mean().item() if own.isfinite().all() else None
+        to_nearest[rows] = apart.masked_fill_(apart <= same, torch.inf).amin(1)
+    ratios = (squared / to_nearest).sqrt()
+    share = (ratios < ratio).double().mean().item() if to_nearest.isfinite().all() else None
     return Copying(share, ratios)
 
 

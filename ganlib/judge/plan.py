@@ -1,6 +1,7 @@
-"""The plan of an evaluation: how many images are compared with what, and what so few cannot have.
+"""The plan of an evaluation: how many images are compared, with which, and which figures are left
+out.
 
-`evaluation.evaluate` follows it. It is settled, and all errors are raised, before an image is read.
+`evaluation.evaluate` follows it. It is made, and all errors are raised, before an image is read.
 """
 
 import math

@@ -52,8 +52,8 @@ class Signs:
     nearer, copied: the shares of fakes, at the last evaluation, that are nearer to training images
         than to held-out ones, and that are copies of them; 0 where that is no more than chance.
     far: whether the last evaluation, if any, puts the fakes more than `FAR` floors away.
-    failed: what the last evaluation, if any, says against fakes that hardly a real image has its
-        like among, or "".
+    failed: the figures of the last evaluation, if any, by which hardly a real image has a similar
+        fake, as text; else "".
     variety, diversity: those of the fakes over those of the reals, medians over `late`;
         `variety_now` and `diversity_now` are medians over the last three rows, since G can collapse
         from one picture into the next; so is `forms_now`, of what is drawn in whatever colours
@@ -132,7 +132,7 @@ class Signs:
 
 
 def _failure(last):
-    """Return the figures of an evaluation that say that it failed, or ""."""
+    """Return the figures of an evaluation that show hardly any similarity, as text, or ""."""
     least = {"recall": NONE, "coverage": HARDLY}
     known = [name for name in least if name in last]
     if known or not {"frechet_distance", "floor"} <= last.keys():

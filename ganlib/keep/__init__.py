@@ -1,1 +1,1 @@
-"""Save and resume runs: checkpoints and autosave; and the export of a generator for others."""
+"""Save and resume runs: checkpoints, autosave; export generators for others, and sample them."""

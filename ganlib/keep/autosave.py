@@ -74,7 +74,9 @@ class Autosave:
         return time.monotonic() >= self._due
 
     def save(self):
-        """Save in the folder or in its stand-in. An OSError is printed, and the run goes on."""
+        """Save in the folder, or else in its stand-in. If neither can be written, a line says so
+        and the run goes on.
+        """
         if self.saved == self.gan.step:
             return
         start, failure, saved = time.monotonic(), None, False
@@ -95,7 +97,7 @@ class Autosave:
         self._wait(start, time.monotonic() - start)
 
     def _end(self, taken):
-        """End the run, and say why: another one has its folder now."""
+        """End this run, and print why: another run has claimed its folder (`taken`)."""
         reason = f"{self.name} was taken over by {taken}; this run is saved there no more"
         if reason != self.refused:
             say(reason)
@@ -134,18 +136,20 @@ class Autosave:
         return saved, failure
 
     def _keep(self, place):
-        """Keep a run that is in `place`, and not this one, under another name."""
+        """Rename the checkpoint of another run in `place`, so that no save replaces it."""
         if place in self.foreign:
             put_aside(place)
             self.foreign.remove(place)
 
     def rest(self):
-        """Save what a loop has done that waits, since nobody may go on with it."""
+        """Save a suspended run (its loop was left, its iterator kept): it may never go on."""
         if self.now is not None and self.now.whole and self.now.stats:
             self.save()
 
     def close(self, now):
-        """Save the end of the run and print where; not in a step that raised, nor before any."""
+        """Save the end of the run and print where; but no step that raised, and no run without
+        a step.
+        """
         self.now = now
         if now.whole and now.stats:
             self.save()
@@ -156,5 +160,5 @@ class Autosave:
             self.claim.release()
 
     def _wait(self, start, took):
-        """Set when the next save is due, after one that took `took` seconds from `start` on."""
+        """Set when the next save is due, after one from `start` on that took `took` seconds."""
         self._due = start + took + max(self.seconds, took / SHARE)

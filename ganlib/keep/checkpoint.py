@@ -78,7 +78,7 @@ def save(folder, gan):
 
 
 def _holds(file, content):
-    """Whether a file holds these bytes, and no others."""
+    """Whether the content of a file is `content`."""
     with open(file, "rb") as written:
         places = range(0, len(content) + 1, 2**22)
         return all(written.read(2**22) == bytes(content[i : i + 2**22]) for i in places)
@@ -236,13 +236,21 @@ def read(file, device="cpu"):
     return content
 
 
+def skim(file):
+    """Return the content of a checkpoint, its tensors mapped and not read: a quick look at its
+    plain values. The checksum is not compared; a damaged file raises OSError or one of `BROKEN`.
+    """
+    return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+
+
 def not_ours(folder, gan):
-    """Return the step of the checkpoint in `folder` if the run `gan` does not go on from it, or its
-    file's name if it cannot be read; None if nothing would be lost by saving there.
+    """Return what would be lost if `gan` were saved in `folder`: the step of a checkpoint from
+    which it does not go on, or the name of a file that cannot be read. None if nothing would be
+    lost.
     """
     for file in filter(Path.exists, (folder / FILE, folder / FORMER)):
-        try:  # mapped, the tensors are not read
-            content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        try:
+            content = skim(file)
             step, run = content["state"]["step"], content.get("run")
         except (OSError, TypeError, *BROKEN):
             return file.name
@@ -253,9 +261,9 @@ def not_ours(folder, gan):
 
 
 def step_of(folder, gan):
-    """Return the step at which the run `gan` itself is saved in `folder`; None if it is not."""
-    try:  # mapped, the tensors are not read
-        content = torch.load(folder / FILE, map_location="cpu", weights_only=True, mmap=True)
+    """Return the step of the checkpoint in `folder` if it is of the run `gan`; else None."""
+    try:
+        content = skim(folder / FILE)
         return content["state"]["step"] if content.get("run") == gan.run_id else None
     except (OSError, TypeError, *BROKEN):
         return None
@@ -273,7 +281,7 @@ def put_aside(folder):
 
 
 def _sweep(folder):
-    """Remove what killed processes left half written, here and in former releases."""
+    """Remove half-written files of killed processes, those of earlier releases included."""
     for left in (*folder.glob(".*.ganlib-*.tmp"), *folder.glob(".checkpoint*.pt.tmp")):
         left.unlink(missing_ok=True)
     for left in (folder / "pictures").glob(".*.ganlib-*.tmp"):

@@ -1,10 +1,10 @@
 """One folder, one run: a `Claim` is the right to write to a run's folder.
 
-A claim is a file in the folder, LOCK, that says who holds it. Within one machine the operating
-system's lock on that file decides (flock; on Windows msvcrt's), which goes with its process,
-however that ends. Where there is no such lock, or the file is of another machine (two notebooks
-that mount one Google Drive share no lock), the file is watched for a while: its holder renews it.
-Whoever finds another's name in the file writes nothing more.
+A claim is a file in the folder, LOCK, that says who holds it. On one machine the operating system's
+lock on that file decides (flock; on Windows msvcrt's); it ends with its process, however that ends.
+Without such a lock, or if the file was written by another machine (two notebooks that mount one
+Google Drive share no lock), the file is watched for some seconds, since its holder renews it. A run
+that finds another's name in the file stops writing to the folder.
 """
 
 import atexit
@@ -20,8 +20,8 @@ from ..machine.progress import say
 from . import locks
 
 LOCK = ".ganlib.lock"
-RENEW, WATCH = 10.0, 30.0  # seconds between two signs of life, and how long one is waited for
-OLD = 300.0  # seconds: a sign of life of another machine that is older is none
+RENEW, WATCH = 10.0, 30.0  # seconds between two renewals of the file; and to wait for one
+OLD = 300.0  # seconds after which a claim of another machine that was not renewed has ended
 
 claims = weakref.WeakValueDictionary()  # those of this process, by folder
 
@@ -33,9 +33,9 @@ class Taken(Exception):
 class Claim:
     """The right of one run to write to `folder`, from here to `release`, or the end of the process.
 
-    Within a process the newest claim counts: the loop that holds the folder is left first, and its
-    claim is `Taken`. Raises BlockingIOError, an OSError, which says who it is, if another process
-    holds the folder. Where no file can be written there is no lock; saving will say so.
+    Within a process the newest claim counts: the loop that holds the folder is ended first, and its
+    claim is `Taken`. Raises BlockingIOError, an OSError, which names the holder, if another process
+    holds the folder. If no file can be written there is no lock; saving will report that.
     """
 
     holder = staticmethod(lambda: None)  # a weak reference to what `train` returned
@@ -64,7 +64,7 @@ class Claim:
         _watch_cells()
 
     def _take(self, path):
-        """Lock the file, see who held it, and write who holds it now."""
+        """Lock the file, read who held it, and write this process into it."""
         self.file, locked = locks.locked(path)
         before = locks.read(path)
         mine = before.get("machine") == locks.machine()
@@ -79,12 +79,12 @@ class Claim:
                 raise BlockingIOError(locks.refusal(self.folder, now))
 
     def _write(self):
-        """Write who holds the folder, and the time."""
+        """Write this process, and the time, into the file."""
         self.renewed = time.monotonic()
         locks.write(self.file, self.about)
 
     def renew(self):
-        """Give a sign of life, at most every RENEW seconds: call this as often as you like."""
+        """Write the time into the file, at most every RENEW seconds; calls between do nothing."""
         if self.file is not None and time.monotonic() - self.renewed > RENEW:
             with suppress(OSError):
                 self.check()
@@ -101,13 +101,13 @@ class Claim:
             raise Taken(locks.who(now))
 
     def end(self):
-        """Leave the loop that holds this claim, which saves its run, and give the claim up."""
+        """End the loop that holds this claim, which saves its run, and release the claim."""
         if (holder := self.holder()) is not None:
             holder.close()
         self.release()
 
     def release(self):
-        """Give the claim up, and remove its file, and its folder if nothing was saved there."""
+        """Remove the claim's file, and its folder if nothing was saved there."""
         self.given_up = True
         if claims.get(self.key) is self:
             del claims[self.key]
@@ -136,8 +136,8 @@ class Claim:
 
 
 def rest(folder=None):
-    """Save the runs of this process that wait in a loop, kept in a name, that nobody may go on
-    with: the one in `folder`, or all. They can be gone on with all the same.
+    """Save the suspended runs of this process, whose loops were left and whose iterators are kept:
+    the one in `folder`, or all. Each loop can still go on.
     """
     some = list(claims.values()) if folder is None else [claims.get(_key(folder))]
     for holder in (claim.holder() for claim in some if claim is not None):
@@ -146,7 +146,7 @@ def rest(folder=None):
 
 
 def in_use(folder):
-    """Return who holds the folder, if that is another process, as a sentence; else None."""
+    """Return a sentence that names the other process which holds the folder; None if none does."""
     path = path_of(folder) / LOCK
     if claims.get(_key(folder)) is not None or not path.exists():
         return None
@@ -170,7 +170,7 @@ def _key(folder):
 
 
 def _renewed(path, before):
-    """Whether a run on another machine gives a sign of life; waits for one up to WATCH seconds."""
+    """Whether a run on another machine renews its claim; waits up to WATCH seconds for that."""
     if abs(time.time() - before.get("sign", 0)) > OLD:
         return False
     say(f"{path.parent}: waiting up to {WATCH:.0f} s to see whether {locks.who(before)} still runs")
@@ -184,7 +184,7 @@ def _renewed(path, before):
 
 
 def _watch_cells():
-    """In a notebook, save what waits in a loop at the end of each cell."""
+    """In a notebook, save suspended runs at the end of each cell."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if shell is not None and shell not in _watch_cells.watched:
         shell.events.register("post_run_cell", lambda *_: rest())
@@ -195,7 +195,7 @@ _watch_cells.watched = []
 
 
 def _forked():
-    """In a forked process: its parent's claims are not its own, nor may it keep their locks."""
+    """In a forked process, drop the claims and locks of its parent."""
     for claim in list(claims.values()):
         if claim.file is not None:
             os.close(claim.file)
@@ -205,7 +205,7 @@ def _forked():
 
 @atexit.register
 def leave():
-    """At the interpreter's end: save and leave what waits in a loop."""
+    """At the interpreter's end, save suspended runs and release their claims."""
     for claim in list(claims.values()):
         with suppress(Exception):
             claim.end()

@@ -1,5 +1,5 @@
-"""What a checkpoint holds: the state of a run as tensors and plain values, the settings that a run
-and one that resumes it must share, and what may not be kept.
+"""The content of a checkpoint: the state of a run as tensors and plain values, and the settings
+that a run which resumes it must share. Values that cannot be kept raise ValueError.
 """
 
 import platform
@@ -15,7 +15,7 @@ from ..nets.rebuild import settings
 from .plain import plain
 
 FORMAT = 4
-FIGURES = "seed", "history", "trained_on"  # parts of a state in which a tensor is a number
+FIGURES = "seed", "history", "trained_on"  # here a 0-d tensor is stored as a number
 SINCE = ("optimizers",)  # settings that older checkpoints do not have
 
 
@@ -82,9 +82,9 @@ def _of_one(gan):
         "betas": betas[0] if betas[0] == betas[1] else betas,
     }
     config |= {
-        f"optimizer_{which}": text(player.own)
+        f"optimizer_{which}": text(player.builder)
         for which, player in (("G", G), ("D", D))
-        if player.own
+        if player.builder
     }
     config["optimizers"] = [type(player.optimizer).__name__ for player in (G, D)]
     return config | ({"source": gan.source.name} if gan.source.name else {})

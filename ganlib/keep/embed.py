@@ -1,4 +1,4 @@
-"""Show a generator in a notebook's output as a small page that draws without a kernel."""
+"""`embed`: show a generator in a notebook's output as a small page that draws without a kernel."""
 
 import copy
 import html

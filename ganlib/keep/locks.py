@@ -1,4 +1,6 @@
-"""A file that says who holds it, and the operating system's lock on it."""
+"""Lock files, for `claim.py`: a file that says which process holds it, under a lock of the
+operating system.
+"""
 
 import json
 import os
@@ -13,8 +15,8 @@ SIZE = 2048  # bytes of the file: it is always written whole, in one go
 
 
 def locked(path, create=True):
-    """Return (an open file, whether the system locked it). Raises BlockingIOError, which says who
-    it is, if another process holds it.
+    """Open and lock a file; return (the open file, whether the system locked it). Raises
+    BlockingIOError, which names the holder, if another process holds it.
     """
     while True:
         flags = os.O_RDWR | (os.O_CREAT if create else 0) | getattr(os, "O_BINARY", 0)
@@ -58,7 +60,7 @@ def _lock(file):
 
 
 def write(file, about):
-    """Write who holds an open file into it, as `about` says, and the time."""
+    """Write the dict `about` (see there), with the time, into an open file."""
     content = json.dumps(about | {"sign": time.time()}).encode()
     os.lseek(file, 0, os.SEEK_SET)
     os.write(file, content.ljust(SIZE))
@@ -73,7 +75,7 @@ def is_at(file, path):
 
 
 def read(path):
-    """Return what the file says, {} if it says nothing that can be read."""
+    """Return the dict that `write` wrote into the file; {} if it cannot be read."""
     try:
         about = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -82,7 +84,7 @@ def read(path):
 
 
 def about():
-    """Return who this process is."""
+    """Return a dict that identifies this process."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if hasattr(shell, "kernel"):
         command = f"the notebook {os.environ.get('JPY_SESSION_NAME', '')}".rstrip()
@@ -99,7 +101,7 @@ def about():
 
 
 def machine():
-    """Return what tells this machine, since it was started, from others."""
+    """Return text that identifies this machine, as of its last start."""
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return platform.node()
@@ -127,7 +129,7 @@ def alive(about):
 
 
 def who(about):
-    """Return who holds a folder, by its file: process, host, since when and with which command."""
+    """Return text on the holder of a folder: process, host, since when, with which command."""
     if not about:
         return "another process"
     return (
@@ -137,6 +139,7 @@ def who(about):
 
 
 def refusal(folder, about):
+    """Return the sentence of the BlockingIOError if the process `about` holds `folder`."""
     return (
         f"{folder} is in use by another run: {who(about)}. Two runs in one folder would overwrite "
         "each other: give another folder, or end that one"

@@ -87,7 +87,7 @@ def pack(weight, bits):
 
 
 def example(G, n=1):
-    """Return `n` example inputs for G: (z,), (z, labels) if it is conditional, (z, sentences), or
+    """Return `n` example inputs for G: (z,); (z, labels) for classes; (z, sentences) for words; or
     (pictures,).
     """
     draws = torch.Generator().manual_seed(0)
@@ -100,7 +100,7 @@ def example(G, n=1):
 
 
 def fed(G):
-    """Return the shape (C, H, W) of the pictures that G is given, () if it draws from noise."""
+    """Return the shape (C, H, W) of the pictures that G takes, () if it draws from noise."""
     alone = G.alone() if hasattr(G, "alone") else G
     return () if G.latent_dim is not None else getattr(alone, "fed", G.shape)
 

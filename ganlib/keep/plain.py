@@ -1,4 +1,4 @@
-"""Plain values: what a checkpoint may hold, since reading it must never run code of a file."""
+"""Turn values into plain ones, all that a checkpoint holds: loading one must never run code."""
 
 import datetime
 import decimal

@@ -1,4 +1,4 @@
-"""Checks of files that a stranger may have written, before memory is spent on what they claim."""
+"""Check files that a stranger may have written, before memory is spent on sizes that they claim."""
 
 import io
 import re

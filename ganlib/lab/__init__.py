@@ -1,4 +1,4 @@
-"""Tools: `Explorer`, `Stepper`, `BeD`, `StyleSpace` and `Painter`; a `Panel` shows them."""
+"""Tools for notebooks: `Explorer`, `Stepper`, `BeD`, `StyleSpace`, `Painter`; and `Panel`."""
 
 from .be_d import BeD
 from .explorer import Explorer

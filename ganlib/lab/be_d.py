@@ -48,12 +48,12 @@ class BeD:
         self.seed = seed
         self.images = torch.cat([real, fake])[order.to(device)]
         self.fakes = (order >= half).tolist()
-        own = None
+        both_labels = None
         if labels is not None:
             of_real = self.data.labels[chosen.to(self.data.labels.device)].to(device)
-            own = torch.cat([of_real, labels])[order.to(device)]
+            both_labels = torch.cat([of_real, labels])[order.to(device)]
         with torch.no_grad(), evaluating(self.gan.D):
-            logits = logits_of(self.gan.D, self.images.to(self.gan.dtype), own)
+            logits = logits_of(self.gan.D, self.images.to(self.gan.dtype), both_labels)
         lowest = set(logits.flatten().argsort()[:half].tolist())
         self.of_D = [i in lowest for i in range(self.n)]
         self.marked = [False] * self.n

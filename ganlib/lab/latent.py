@@ -46,6 +46,8 @@ def draw(source, noise, labels=None):
 
 
 class Directions(NamedTuple):
+    """What `directions` returns."""
+
     rows: torch.Tensor  # (n, latent_dim), of length 1 and at right angles to each other
     change: torch.Tensor  # (n,): how far an image moves per unit of noise
 
@@ -198,6 +200,8 @@ def mp4(frames, path, rate=12):
 
 
 class Inversion(NamedTuple):
+    """What `invert` returns."""
+
     noise: torch.Tensor  # (1, latent_dim)
     label: int | None
     image: torch.Tensor  # (1, C, H, W), what G draws from `noise`

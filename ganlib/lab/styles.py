@@ -133,15 +133,15 @@ class StyleSpace(nn.Module):
         """
         v = self.sample(n, "direction")
         with evaluating(self):
-            found = torch.cat([has(self(part)).cpu() for part in v.split(500)]).to(v.device)
-        if found.dtype != torch.bool or found.shape != (n,):
+            having = torch.cat([has(self(part)).cpu() for part in v.split(500)]).to(v.device)
+        if having.dtype != torch.bool or having.shape != (n,):
             raise ValueError(
-                f"has(images) returned {found.dtype} {tuple(found.shape)} for {n} images; bool "
+                f"has(images) returned {having.dtype} {tuple(having.shape)} for {n} images; bool "
                 "(N,), whether each has it, is expected"
             )
-        if not 0 < found.sum() < n:
+        if not 0 < having.sum() < n:
             raise ValueError(
-                f"{'all' if found.any() else 'none'} of {n} images have it, and a direction is "
+                f"{'all' if having.any() else 'none'} of {n} images have it, and a direction is "
                 "between those with and those without: ask for something that some have"
             )
-        return v[found].mean(0) - v[~found].mean(0)
+        return v[having].mean(0) - v[~having].mean(0)

@@ -24,7 +24,7 @@ TASKS = {}
 for file in sorted((Path(__file__).parent / "tasks").glob("[!_]*.py")):
     TASKS |= import_module(f".tasks.{file.stem}", __package__).TASKS
 CLOSE = 1e-4
-_hinted, _predicted = {}, {}  # of this kernel: hints seen, and guesses
+_hinted, _predicted = {}, {}  # in this kernel: hints seen and predictions made, by exercise
 
 
 def check(attempt, hint=0):
@@ -154,16 +154,16 @@ def _judged(task, attempt):
         text = tell(text)
         expected = named(task.observe(task.answer, *fresh(arguments)))
         try:
-            found = quantities(task, attempt, arguments, expected)
+            yours = quantities(task, attempt, arguments, expected)
         except Unfit as error:
             return tell("not yet. For {case} {told}", case=text, told=error)
         rows = [
-            (name, found[name], value, _near(found[name], value))
+            (name, yours[name], value, _near(yours[name], value))
             for name, value in expected.items()
         ]
         if not all(row[3] for row in rows):
             with contextlib.redirect_stdout(io.StringIO()):  # what it prints was shown before
-                if task.given is not None and _agree(task, attempt, task.given):
+                if task.faulty is not None and _agree(task, attempt, task.faulty):
                     said = tell("not repaired yet. For {case}:", case=text)
                     return f"{said}\n{table(rows)}"
                 remarks = [remark for remark, slip in task.slips if _agree(task, attempt, slip)]

@@ -18,7 +18,7 @@ class Task:
 
     `cases()` lists at least two (text, arguments), one of them extreme; `answer` is a right
     function; `slips` are pairs of a remark and a function that makes this mistake; `hints` are
-    three, from a nudge to nearly the solution. `given` is the function with one fault that the
+    three, from a nudge to nearly the solution. `faulty` is the function with one fault that the
     learner repairs, or None where there is nothing to begin with.
 
     `observe(function, *arguments)` returns what is compared: a value, or a dict from the name of
@@ -30,7 +30,7 @@ class Task:
     answer: Callable
     slips: tuple
     hints: tuple
-    given: Callable | None = None
+    faulty: Callable | None = None
     observe: Callable = lambda function, *arguments: function(*arguments)
     shape: str = "see the function's first line"
 

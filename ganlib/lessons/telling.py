@@ -1,4 +1,6 @@
-"""What a learner is told: a table with one line per quantity, and errors in plain words."""
+"""The texts that `check` prints for a learner: a table with one line per quantity, and errors of
+Python and torch in plain words (`MEANINGS`).
+"""
 
 import inspect
 import linecache
@@ -90,15 +92,15 @@ def quantities(task, attempt, arguments, expected):
         raise Unfit(tell("it returns {value}: fill it in.", value=str(raw)))
     kind = type(raw).__name__
     try:
-        found = named(raw)
+        yours = named(raw)
     except (TypeError, ValueError, RuntimeError):
         raise Unfit(tell("it gives a {kind}; numbers are expected", kind=kind)) from None
-    if found.keys() != expected.keys():
+    if yours.keys() != expected.keys():
         raise Unfit(tell("it gives a {kind}; a tensor is expected", kind=kind))
     for name, value in expected.items():
-        if found[name].shape != value.shape:
-            raise Unfit(wrong_shape(found[name], value, task.shape))
-    return found
+        if yours[name].shape != value.shape:
+            raise Unfit(wrong_shape(yours[name], value, task.shape))
+    return yours
 
 
 def explain(error, attempt):

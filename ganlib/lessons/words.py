@@ -1,4 +1,4 @@
-"""The exercises' words: English, or the language of a catalogue.
+"""`tell` says the sentences of the exercises in English, or in the language of a catalogue.
 
 A catalogue, such as zh.json, is a dict from each English sentence to the other language's. Names in
 braces stand for what is filled in. A sentence that it lacks stays English.
@@ -12,7 +12,7 @@ _catalogue = {}
 
 
 def language(code):
-    """Let the exercises speak English ("en") or the language of a catalogue: Chinese ("zh").
+    """Choose the language of the exercises: "en", or that of a catalogue: Chinese, "zh".
 
     Raises ValueError for a language that there is not.
     """

@@ -1,5 +1,5 @@
-"""Check arguments that must be one of a few names, a whole number, or true or false, with errors
-that help: they name the argument, what was given, and what is expected.
+"""Check arguments that must be one of a few names, a whole number, or true or false. The errors
+name the argument, its value, and what is expected.
 """
 
 import difflib
@@ -12,11 +12,16 @@ def one_of(what, name, names, hint=""):
     """
     if name in names:
         return name
-    near = difflib.get_close_matches(str(name), [str(known) for known in names], n=1)
-    near = f"; did you mean {near[0]!r}?" if near else ""
     raise ValueError(
-        f"unknown {what} {name!r}; {', '.join(map(repr, names))} are known{near}{hint}"
+        f"unknown {what} {name!r}; {', '.join(map(repr, names))} are known"
+        f"{did_you_mean(name, names)}{hint}"
     )
+
+
+def did_you_mean(name, names):
+    """Return "; did you mean 'x'?", where x is the one of `names` that `name` resembles; or ""."""
+    near = difflib.get_close_matches(str(name), [str(known) for known in names], n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def whole(name, value, least=1):

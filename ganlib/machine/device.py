@@ -18,7 +18,7 @@ class choice:
     """What `setup` chose for this process: the defaults of a `GAN`."""
 
     precision, device, threads = "float32", None, None  # threads: those given, or None
-    usual = None, None  # threads on a quiet machine, and those that a trial has left
+    usual = None, None  # threads of a quiet machine; threads that a trial then chose
 
 
 def setup(seed=0, device=None, threads=None, precision="float32"):

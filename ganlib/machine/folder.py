@@ -4,15 +4,15 @@ import os
 from pathlib import Path
 
 
-def path_of(given):
+def path_of(path):
     """Return a path that somebody gave, a text or `os.PathLike`, with ~ replaced by the home
     folder. Raises ValueError for anything else.
     """
     try:
-        return Path(os.fsdecode(given)).expanduser()
+        return Path(os.fsdecode(path)).expanduser()
     except TypeError:
         raise ValueError(
-            f"{given!r} was given as a path; a text or a pathlib.Path is expected"
+            f"{path!r} was given as a path; a text or a pathlib.Path is expected"
         ) from None
 
 

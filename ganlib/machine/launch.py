@@ -1,4 +1,6 @@
-"""Join the processes that torchrun, or somebody, launched, and leave them at the end of a run."""
+"""Start and end a run of several processes, which torchrun or the user has launched: `start` joins
+the others, `wait` waits for them, `end` leaves them. With a single process they do nothing.
+"""
 
 import os
 import sys
@@ -23,7 +25,7 @@ def start(device=None, options=None, wait=joining.WAIT):
     not come within `wait` seconds or the port is in use, and ValueError where the environment is
     incomplete, there are fewer GPUs than processes, or code or options differ.
     """
-    place = None if distributed.is_initialized() else joining.given()
+    place = None if distributed.is_initialized() else joining.from_environment()
     if place is None:
         return device
     cuda = torch.cuda.is_available() if device is None else str(device).startswith("cuda")
@@ -47,8 +49,8 @@ def start(device=None, options=None, wait=joining.WAIT):
 
 
 def alone(command):
-    """Raise ValueError where one of several processes was started for a command of one."""
-    place = joining.given()
+    """Raise ValueError if this is one of several processes: `command` works in one only."""
+    place = joining.from_environment()
     if place is not None and place.world > 1:
         raise ValueError(
             f"process {place.rank} of {place.world} was started for {command}, which works in one "
@@ -58,13 +60,13 @@ def alone(command):
 
 
 def wait():
-    """Wait until all processes have come this far."""
+    """Wait until each process of the run has called this."""
     processes.agree(None)
 
 
 @torch.no_grad()
 def share(tensors):
-    """Copy the tensors of the first process to the others."""
+    """Overwrite `tensors` in all processes by those of the first."""
     if many():
         for tensor in tensors:
             copy = tensor.contiguous()
@@ -103,7 +105,7 @@ def failed(error):
 
 
 def quit_at_once(status):
-    """End this process with an exit status, without a word more to the others."""
+    """End this process with an exit status at once, without telling the others."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):
             stream.flush()

@@ -5,7 +5,7 @@ from torch import distributed
 
 
 def place():
-    """Return (rank, number of processes)."""
+    """Return (rank of this process, number of processes); (0, 1) for a single one."""
     return (distributed.get_rank(), distributed.get_world_size()) if many() else (0, 1)
 
 
@@ -33,6 +33,7 @@ def agree(reason):
 
 
 def many():
+    """Whether this run has several processes."""
     return (
         distributed.is_available()
         and distributed.is_initialized()

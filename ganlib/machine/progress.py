@@ -47,7 +47,7 @@ class Tolerant:
             self._gone(error)
 
     def _gone(self, error):
-        """Let a broken pipe lead nowhere, or Python would fail at its exit to write the rest."""
+        """Redirect a broken pipe to nowhere; else Python fails at its exit to write the rest."""
         if isinstance(error, BrokenPipeError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             with contextlib.suppress(AttributeError, OSError, ValueError):
@@ -111,5 +111,6 @@ class Progress:
             say(*lines)
 
     def close(self):
+        """End the bar; printed lines stay."""
         if self.bar is not None:
             self.bar.close()

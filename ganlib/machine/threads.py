@@ -1,4 +1,6 @@
-"""`Threads`, a watcher of a run on the CPU: fewer threads while other processes keep cores busy."""
+"""`Threads`, a watcher that takes fewer CPU threads for a run while other processes use the cores,
+and more again when these are free.
+"""
 
 import statistics
 import time
@@ -8,21 +10,21 @@ import torch
 from .device import choice
 from .progress import say
 
-SLOW = 1.5  # steps that take so many times the seconds of the best: fewer threads are tried
-FASTER = 1.15  # so many times as fast must steps be with another number of threads
-CALM = 0.75  # steps that take so small a share of what they took: all threads are tried
-STEPS, SECONDS = 3, 1.0  # a window: so many steps, and seconds, at least
-TRIAL, LONG = 9, 4.0  # the same in a trial, but after so many seconds it ends with fewer steps
+SLOW = 1.5  # fewer threads are tried when a step takes this many times the best seconds
+FASTER = 1.15  # another number of threads is taken if steps are this many times as fast
+CALM = 0.75  # all threads are tried when a step takes this share of its earlier seconds
+STEPS, SECONDS = 3, 1.0  # least steps and seconds of a window, over which times are averaged
+TRIAL, LONG = 9, 4.0  # least steps of a window in a trial; seconds that end it with fewer steps
 SHARE = 0.01  # the largest share of the run's time that trials take
 QUIET = 30.0  # seconds before the first trial where fewer threads than usual were there already
 
 
 def watch(reading):
-    """Return a `Threads` for a run on the CPU; None where there is one thread, or as many as the
-    user gave to `setup`. See there for `reading`.
+    """Return a `Threads` for a run on the CPU; None if nothing is to be watched: there is only one
+    thread, or the user chose their number by `setup(threads=...)`. `reading` is as in `Threads`.
 
-    Usual threads are those that there are now, or more where `setup`, the watcher of an earlier run
-    in this process, or that of the run before `resume` has taken fewer.
+    Usual threads are the present ones; or more, if there are fewer than usual already by the choice
+    of `setup`, of an earlier run in this process, or of the run that was resumed.
     """
     now, (usual, left) = torch.get_num_threads(), choice.usual
     usual = max(now, usual) if left == now else now
@@ -30,36 +32,36 @@ def watch(reading):
 
 
 class Threads:
-    """A watcher that notices when steps become slow, and takes fewer threads if they are faster.
+    """A watcher that notices when steps become slow, and takes fewer threads if that is faster.
 
-    `timed(play)` notes the seconds of each step; the median of a window of steps is compared with
-    the best so far. At 1.5 times its seconds the next windows are played with fewer threads: the
-    run's own steps are the trial, since a single product of matrices does not show what many small
-    operations lose that each wait for the slowest thread. With fewer than `usual` all are tried
-    again now and then, and at once when steps become faster by themselves. Windows with the slower
-    number take at most 1 % of the run's time, but for those that show a change.
+    usual: the number of threads on a quiet machine.
+    reading: a dict whose entries are added to each row of the history.
 
-    The threads of a CPU change the low bits of a run's numbers. So the history says `threads` in
-    each row with fewer than usual, and in the first with all again; a checkpoint has both numbers:
-    a run that is resumed goes on with as many as it had. How long a machine is busy nobody can
-    repeat, so that such a run is no more the same bit for bit: `setup(threads=...)` fixes them, and
-    then there is no such watcher.
+    `timed(play)` measures the seconds of each step. The median of a window of steps is compared
+    with the best so far: at 1.5 times its seconds, the next windows of the run are a trial, played
+    with fewer threads. (A single matrix product is no trial: it does not show what many small
+    operations lose, each of which waits for the slowest thread.) With fewer threads than `usual`
+    all are tried again from time to time, and at once when steps become faster by themselves.
+    Trials take at most 1 % of the run's time, except those that end in a change.
 
-    usual: how many there are on a quiet machine. reading: a dict whose entries join each row.
+    The number of threads changes the low bits of a run's numbers, so a run with this watcher cannot
+    be repeated bit for bit; after `setup(threads=...)` there is no such watcher. The number is an
+    entry `threads` of each row with fewer threads than usual, and of the first row with all of them
+    again. A checkpoint holds it, and `usual`; a resumed run goes on with that number.
     """
 
     def __init__(self, reading, usual, clock=time.perf_counter):
         self.reading, self.usual, self.clock = reading, usual, clock
         self.times, self.spent, self.best, self.level = [], 0.0, float("inf"), None
-        self.tried, self.left = None, []  # a trial: means by threads, and threads to try
-        self.vain, self.downs = 0, 0  # trials that changed nothing; times that fewer were taken
+        self.tried, self.left = None, []  # a trial: {threads: mean seconds}, threads still to try
+        self.vain, self.downs = 0, 0  # trials without a change; changes to fewer threads
         fewer = torch.get_num_threads() < usual
         self.due = clock() + QUIET * fewer
         if fewer:
             reading["threads"] = torch.get_num_threads()
 
     def timed(self, play):
-        """Return `play`, timed: on a CPU a step has been computed when it returns."""
+        """Return a function that calls `play`, one step, and measures its seconds."""
 
         def step():
             start = self.clock()
@@ -71,7 +73,7 @@ class Threads:
         return step
 
     def update(self, now):
-        """Look at the last steps, if they are enough, and begin or end a trial."""
+        """Compare the last steps, if they fill a window; begin, continue or end a trial."""
         if now.recorded and self.reading.get("threads") == self.usual:
             del self.reading["threads"]  # this step's row has said so
         steps = STEPS if self.tried is None else TRIAL
@@ -95,7 +97,7 @@ class Threads:
                 self._try([self.usual])
 
     def _try(self, others):
-        """Begin a trial: windows of the present number of threads, and of others."""
+        """Begin a trial: a window with the present number of threads, and one with each other."""
         self.before, self.start = torch.get_num_threads(), self.clock()
         self.tried, self.left = {}, [self.before, *others]
         self._take(self.left.pop(0))
@@ -107,7 +109,7 @@ class Threads:
             self.reading["threads"] = count
 
     def _decide(self, now):
-        """Go on with the trial, or take the threads that it found to be faster."""
+        """Go on with the trial; at its end keep the fastest number of threads."""
         if self.left:
             return self._take(self.left.pop(0))
         tried, before = self.tried, self.before
@@ -132,4 +134,4 @@ class Threads:
                 )
 
     def close(self, now):
-        """Do nothing: what comes next needs the same threads as the run's end."""
+        """Do nothing: the number of threads stays for what is computed after the run."""

@@ -29,7 +29,7 @@ def _times(work, seconds):
 
 
 def _trial():
-    """Return (200 reals and fakes, weights), as in the classic D's first layer, by a fixed seed."""
+    """Return the input (200 images) and weights of the classic D's first layer, of fixed seed."""
     draws = torch.Generator().manual_seed(0)
     return torch.randn(200, 784, generator=draws), torch.randn(1024, 784, generator=draws)
 
@@ -47,9 +47,7 @@ def medium_is_float32():
 
 
 def step_seconds(precision, seconds=0.4, batch=100, part=best_of):
-    """Return the seconds of a training step with nets as large as the classic recipe's: the best of
-    several, since machines are shared.
-    """
+    """Return the least seconds of a training step with nets as large as the classic recipe's."""
     sizes = (100, 128, 256, 512, 1024, 784), (784, 1024, 512, 256, 1)
     with torch.random.fork_rng(devices=[]):  # `setup` has seeded it
         G, D = (nn.Sequential(*(nn.Linear(*pair) for pair in pairwise(net))) for net in sizes)
@@ -89,4 +87,5 @@ def threads_to_use(precision, seconds=0.25):
 
 
 def dtype_of(precision):
+    """Return the type in which nets compute: torch.bfloat16 for "bf16", else torch.float32."""
     return torch.bfloat16 if precision == "bf16" else torch.float32

@@ -1,11 +1,11 @@
-"""Nets for G and D. Any other module will do as G if it maps `z (N, latent_dim)` to images, and as
-D if it maps images to logits, one for each; `known.py`, `foreign.py` and `trying.py` take it as it
-is. Each file is imported when one of its nets is first used.
+"""Nets for G and D. A new net is a class in a file here, with a row in `NETS`; a file is imported
+when one of its nets is first used. Modules of others can be G or D too: G maps `z (N, latent_dim)`
+to images, D images to one logit each; `known.py`, `foreign.py` and `trying.py` are for these.
 """
 
 from importlib import import_module
 
-NETS = {  # each net that `rebuild` can build from its settings, and its file
+NETS = {  # the nets that `rebuild` can build from their settings, and their files
     "MLPGenerator": "mlp",
     "MLPDiscriminator": "mlp",
     "ConvGenerator": "dcgan",

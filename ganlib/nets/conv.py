@@ -100,5 +100,5 @@ class OfWeight(Function):
 def _gradients(gradient, x, weight, how, which=0):
     stride, padding, groups = how
     mask = [which == 0, which == 1, False]
-    given = gradient, x, weight, None, stride, padding, (1, 1), False, (0, 0), groups, mask
-    return _backward(*given)
+    arguments = gradient, x, weight, None, stride, padding, (1, 1), False, (0, 0), groups, mask
+    return _backward(*arguments)

@@ -1,5 +1,5 @@
-"""Nets that others wrote, as they are: `ask` and `logits_of` call a net in its way, `drawing`
-decides what it draws at random, `copied` copies it. What the first calls show is noted in a `Way`.
+"""Call nets that others wrote, unchanged: `ask` and `logits_of` call a net as it expects, `drawing`
+seeds what it draws at random, `copied` copies it. What the first calls show is kept in a `Way`.
 """
 
 import copy
@@ -19,7 +19,7 @@ _ways = WeakKeyDictionary()  # not attributes of the nets: those belong to who w
 
 
 class Way:
-    """How a net is called, and what it does. None: not known yet."""
+    """How a net has to be called, and how it behaves. None: not known yet."""
 
     def __init__(self, net):
         self.labels = _takes_labels(plain(net))
@@ -146,9 +146,9 @@ def _drawing(way, draws):
 
 @contextmanager
 def global_draws(draws, which=None):
-    """Let the global generators (torch's on the CPU and on the device of `draws`, Python's and
-    NumPy's) draw by the seed of `draws` for a while. They go on afterwards as if nothing had been
-    drawn. Yields a function that returns which were used: a set of "torch", "python", "numpy".
+    """A context in which the global generators (torch's on the CPU and on the device of `draws`,
+    Python's and NumPy's) have the seed of `draws`; their states are restored afterwards. Yields a
+    function that returns which were used: a set of "torch", "python", "numpy".
 
     `which`, such a set, leaves the other two of Python and NumPy alone, which saves 0.2 ms.
     """

@@ -1,4 +1,4 @@
-"""Whether a net is one of this folder; others are met by `foreign.py` and `trying.py`."""
+"""Call nets: those of this folder directly, those of others through `foreign.py`."""
 
 import re
 from contextlib import nullcontext
@@ -14,7 +14,7 @@ _ours = WeakKeyDictionary()
 
 
 def ours(net):
-    """Whether a net is one of `nets`, of the layers that these have. Others are tried first."""
+    """Whether a net is one of `nets`, made of their layers; others are tried before a run."""
     if net not in _ours:
         names = [f"{type(x).__module__}.{type(x).__qualname__}" for x in net.modules()]
         _ours[net] = names[0].startswith(__package__) and all(map(OURS.match, names))
@@ -22,7 +22,7 @@ def ours(net):
 
 
 def foreign(file="foreign"):
-    """Return `nets.foreign` or `nets.trying`, which are loaded when another net is met."""
+    """Return the module `nets.foreign` or `nets.trying`, loaded only for nets of others."""
     return import_module(f".{file}", __package__)
 
 
@@ -32,7 +32,7 @@ def ask(net, x, labels=None):
 
 
 def logits_of(net, images, labels=None, **read):
-    """Return D's logits `(N,)`, or what D returns with `read=True`."""
+    """Return D's logits `(N,)`; with `read=True` also the answers of its second head."""
     return (net if ours(net) else partial(foreign().logits_of, net))(images, labels, **read)
 
 
@@ -49,5 +49,5 @@ def classes_of(net, named="classes"):
 
 
 def length_of(net):
-    """Return how many words the longest sentence has that a net is asked in; 0 for other nets."""
+    """Return the most words of a sentence that a net takes as a label; 0 for other nets."""
     return net.length if ours(net) and hasattr(net, "sentence") else 0

@@ -71,8 +71,9 @@ class Verdict(nn.Module):
 
 
 class Generator(nn.Module):
-    """Base class of G: `settings` build it again; `latent_dim`, `shape` and `classes` say how to
-    call it; `latent` makes the input of its first layer, see `Latent`.
+    """Base class of G: `settings`, the arguments of the subclass by name, build it again;
+    `latent_dim`, `shape` and `classes` say how to call it; `latent` makes the input of its first
+    layer, see `Latent`.
     """
 
     player = "G"
@@ -86,8 +87,8 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Base class of D: `settings` build it again. Subclasses set `layers`, from images to features,
-    and `verdict`, a `Verdict`.
+    """Base class of D: `settings`, the arguments of the subclass, build it again. Subclasses set
+    `layers`, from images to features, and `verdict`, a `Verdict`.
     """
 
     player = "D"

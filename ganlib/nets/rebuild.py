@@ -1,4 +1,6 @@
-"""Turn a net of this folder into its settings, and build it again from them."""
+"""Turn a net of `NETS` into its settings, and build it again from them, for checkpoints and
+exports.
+"""
 
 from importlib import import_module
 
@@ -119,12 +121,12 @@ def _same(expected, weights):
     if odd := sorted(map(str, expected.keys() ^ weights.keys())):
         raise ValueError(f"its weights have other names: {odd[0]}, ...")
     for name, value in expected.items():
-        given = weights[name]
-        if not isinstance(given, torch.Tensor) or given.shape != value.shape:
-            shape = tuple(getattr(given, "shape", ())) or type(given).__name__
+        stored = weights[name]
+        if not isinstance(stored, torch.Tensor) or stored.shape != value.shape:
+            shape = tuple(getattr(stored, "shape", ())) or type(stored).__name__
             raise ValueError(f"{name} of {tuple(value.shape)} is expected, {shape} is there")
-        if given.dtype not in KINDS[value.is_floating_point()]:
-            raise ValueError(f"{name} of {value.dtype} is expected, {given.dtype} is there")
+        if stored.dtype not in KINDS[value.is_floating_point()]:
+            raise ValueError(f"{name} of {value.dtype} is expected, {stored.dtype} is there")
 
 
 KINDS = {  # the types of stored weights, by whether they are floats

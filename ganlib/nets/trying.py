@@ -92,7 +92,7 @@ def _answers(G, D, data, source, labels, places):
 
 
 def _frozen(net):
-    """Return what to do about a net without weights that learn."""
+    """Return the end of a sentence: what to do about a net without weights that learn."""
     if count := len(list(net.parameters())):
         return f"all {count} are frozen; requires_grad_(True) lets them"
     return "it has none"
@@ -161,7 +161,7 @@ def look_over(gan, shape, labels, draws):
 
 @torch.no_grad()
 def _doubts(name, way, run, x, first):
-    """Yield what is worth knowing of a net that can train."""
+    """Yield remarks on a net that can train, but perhaps not as it is meant."""
     low, high = first.min(), first.max()
     if name == "G" and first.ndim > 2 and low >= 0:
         yield (
@@ -233,7 +233,7 @@ def _same(a, b, share):
 
 @contextmanager
 def _no_zeros(net):
-    """Let weights that are all zero, which hide what they weigh, be others for a while."""
+    """A context in which weights that are all zero, which hide their inputs, have other values."""
     zeros = [weight for weight in net.parameters() if not weight.any()]
     for weight in zeros:
         inputs = weight[0].numel() if weight.ndim > 1 else 100
@@ -247,8 +247,9 @@ def _no_zeros(net):
 
 @contextmanager
 def _untouched(net):
-    """Let the net run in training mode; its modes and buffers come back. Yields a function that
-    puts the buffers back before, since spectral norm, for one, changes with each run.
+    """A context with the net in training mode; its modes and buffers are restored afterwards.
+    Yields a function that restores the buffers at once: spectral norm, for one, changes them in
+    each run.
     """
     modes = [(module, module.training) for module in net.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in net.buffers()]

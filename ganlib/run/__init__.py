@@ -1,1 +1,1 @@
-"""A run: the loop, what `train` is given, when it ends, its history; recipes; speed."""
+"""A run: `train` and its loop, rules that end it, its history; recipes; measurements of speed."""

@@ -1,5 +1,5 @@
-"""What `train` refuses at its call: gradients that are off, settings or data other than those
-of the run so far. `fingerprint` tells data from other data.
+"""Checks that `train` makes when it is called: gradients are on; settings and data are those of the
+run so far. `fingerprint` identifies a data set.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from ..machine import processes
 from ..machine.progress import say
 
 READ = 2**23  # bytes of a set's pixels, and of its labels, that its fingerprint reads at most
-# may change: where the data are, what `alike` compares, and what the schedules say by themselves
+# may differ: where the data are, what `alike` compares, and plans that schedules imply
 AROUND = ("loaded", "brightness", "plan")
 IDENTITY = ("pixels", "labels")  # which data they are; older checkpoints do not say it
 AGAIN = (
@@ -20,8 +20,8 @@ AGAIN = (
 
 
 def with_gradients(run=None):
-    """Raise ValueError where torch is told to compute no gradients, or a net of `run` was built so
-    that it can have none.
+    """Raise ValueError if gradients are off (`torch.no_grad`), or a net of `run` was built while
+    they were, so that it can have none.
     """
     players = [
         player for gan in (run.gans if run else {}).values() for player in gan.players.items()
@@ -42,10 +42,10 @@ def with_gradients(run=None):
 
 
 def same(then, now):
-    """Raise ValueError if a run was trained with other settings or data than it is given now.
+    """Raise ValueError if settings or data `now` differ from those that a run began with, `then`.
 
-    Where its data are may change. So may the lowest bits of their pixels, which is said: releases
-    of a decoder differ.
+    The place of the data may differ; so may the lowest bits of their pixels, as two releases of a
+    decoder do: then a line is printed.
     """
     if changed := other(then, now):
         before, after = (
@@ -62,7 +62,7 @@ def same(then, now):
 
 
 def _shared(size):
-    """Return what each process takes of a batch of so many images, as a sentence's beginning."""
+    """Return the beginning of a sentence: how many of `size` images each process takes."""
     world = processes.place()[1]
     if size % world == 0:
         each = f"give {size // world} to each (--batch-size {size // world}, or leave it out)"
@@ -74,10 +74,10 @@ def _shared(size):
 
 
 def other(then, now):
-    """Return the names of the settings in which a run and what it is given now differ.
+    """Return the names of the settings that differ between `then` and `now`.
 
-    None of them is where the data are. Nor are the pixels if they are all that differs, by no more
-    than decoders do; a line says so.
+    The place of the data is left out, and so are the pixels if nothing else differs and they differ
+    by no more than two releases of a decoder: then a line is printed.
     """
     changed = [
         name
@@ -105,11 +105,12 @@ def _decoded_anew(changed, then, now):
 
 
 def last(name):
+    """Return the last part of a setting's name: "loaded" of "there.loaded"."""
     return name.rpartition(".")[2]
 
 
 def fingerprint(data):
-    """Return what tells a data set from others, a dict of texts.
+    """Return a dict of texts that identify a data set.
 
     `pixels` is a SHA-256 of the shape, the type and the pixels; `labels` one of labels and class
     names; `brightness` the mean brightness, 0 to 255, of four parts of 16 images, as hexadecimal
@@ -156,7 +157,7 @@ def _digest(rows, about=""):
 
 
 def _spread(n, count):
-    """Return `count` of n places, evenly spread."""
+    """Return `count` of the places 0 to n - 1, at even distances."""
     count = min(n, count)
     return torch.arange(count) * n // count
 

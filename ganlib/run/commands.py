@@ -27,7 +27,7 @@ from ..show.live import LiveView
 from ..show.pictures import show
 from . import speed, training
 from .checks import fingerprint, other
-from .interrupt import ENDS
+from .interrupt import status_of
 from .plans import chosen, planned
 from .preflight import preflight
 from .recipes import recipe
@@ -126,8 +126,7 @@ def train(options):
         if first and main is not None and now.best(main):
             best.save()
     launch.wait()
-    reason = now.reason if now is not None else ""
-    status = next((code for word, code in ENDS.items() if word in reason), 0)
+    status = status_of(now and now.reason)
     launch.end(status)
     return status
 
@@ -200,9 +199,9 @@ def evaluate(options):
                 "--size PIXELS"
             )
     data = data.near(gan.device)
-    found = evaluation.evaluate(gan, data, options.n, options.extractor)
+    result = evaluation.evaluate(gan, data, options.n, options.extractor)
     if gan.history:
-        say(f"\n{diagnose(gan.history, found)}")
+        say(f"\n{diagnose(gan.history, result)}")
     return 0
 
 

@@ -1,5 +1,6 @@
-"""The history of a run: a row of figures every so many steps; and the search for the step and the
-layer at which a figure stopped being finite. Only here a run waits for the device, once per row.
+"""The history of a run: a row of figures every `record_every` steps; and the search for the step
+and layer at which a figure stopped being finite. Only here a run waits for the device, once per
+row.
 """
 
 import copy
@@ -113,8 +114,8 @@ class Records:
 
     @torch.no_grad()
     def saw(self, stats):
-        """Watch the figures of a step: the sum of all since the last row is finite only if each of
-        them is.
+        """Add the figures of a step to a sum on the device, which is finite only if all figures
+        since the last row are.
         """
         for figure in stats.values():
             self.watched += figure
@@ -141,7 +142,9 @@ class Records:
         return finite.item() == 1
 
     def lost(self):
-        """Return why a run that ends between two rows is not finite, or None."""
+        """Return the reason if figures since the last row are not finite, or None: for a run that
+        ends between two rows. The run is then back at its last finite row.
+        """
         return (
             None
             if self.finite()
@@ -155,19 +158,19 @@ class Records:
         return f"not finite {where}; the run is back at step {self.run.step:,}"
 
     def keep(self):
-        """Keep a copy of the run's state, to which `back` leads."""
+        """Copy the run's state, for `back`."""
         state = self.run.state_dict()
         del state["history"]
         self.state = _copied(state, self.state)
         self.watched = torch.zeros((), device=self.run.device)
 
     def back(self):
-        """Put the run back to where it was kept: its last finite row, or its begin."""
+        """Restore the state that `keep` copied: that of the last finite row, or of the start."""
         self.run.load_state_dict(copy.deepcopy(self.state) | {"history": self.run.history})
 
     def _find(self):
-        """Return where the figures stopped being finite, and put the run back to its last finite
-        row.
+        """Return the step and layer at which figures stopped being finite; the run is restored to
+        its last finite row.
         """
         run, first, last = self.run, self.state["step"] + 1, self.run.step
         where, self.replaying = f"between steps {first:,} and {last:,}", True
@@ -229,8 +232,8 @@ def _copied(state, into):
 
 
 def _look(seen, name, module, inputs, output):
-    """A forward hook: it notes the first layer whose output is not finite, and whether its weights
-    were.
+    """A forward hook that records in `seen` the first layer whose output is not finite, and whether
+    its weights were.
     """
     if seen or not isinstance(output, torch.Tensor) or output.isfinite().all():
         return

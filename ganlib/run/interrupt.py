@@ -1,4 +1,4 @@
-"""The stop button, Ctrl-C and SIGTERM: a loop finishes its step, and ends."""
+"""Handle the stop button, Ctrl-C and SIGTERM: the loop finishes its step, and ends."""
 
 import os
 import signal
@@ -6,17 +6,23 @@ import threading
 from types import FrameType
 
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-# the exit status of a command, by a word in the reason why its run ended
-ENDS = {"interrupted": 130, "terminated": 143, "not finite": 1}
+ENDS = {"interrupted": 130, "terminated": 143, "not finite": 1}  # see `status_of`
+
+
+def status_of(reason):
+    """Return the exit status of a command whose run ended for this `reason`, or None: 0 unless it
+    was stopped or is not finite.
+    """
+    return next((status for word, status in ENDS.items() if word in (reason or "")), 0)
 
 
 class Interrupts:
-    """Notes the first SIGINT or SIGTERM while a loop runs, and returns it as a reason when called;
-    a second SIGINT raises KeyboardInterrupt. Works in the main thread only.
+    """Records the first SIGINT or SIGTERM while a loop runs; a call returns it as the reason to
+    end. A second SIGINT raises KeyboardInterrupt. Works in the main thread only.
 
-    The handlers are shared by all loops of the process, and those from before come back when the
-    last loop has ended or rests. A signal that comes while no loop runs, since one was left but
-    kept in a name, goes to the handler from before.
+    All loops of the process share the handlers. The earlier handlers are restored when the last
+    loop has ended or is suspended (left by `break`, with its iterator kept); a signal that arrives
+    meanwhile goes to them.
     """
 
     active, before = [], {}
@@ -37,7 +43,7 @@ class Interrupts:
         return self.seen and f"{self.seen} at step {now.step:,}; run again to go on"
 
     def stands_in(self, frame: FrameType):
-        """Note the frame that loops: a signal that comes outside of it is not for this loop."""
+        """Store the frame whose `for` runs this loop; signals outside of it are for others."""
         self.place = id(frame), frame.f_code
 
     def _begin(self):
@@ -48,14 +54,16 @@ class Interrupts:
             self.active.append(self)
 
     def rest(self):
-        """Give the signals back until the loop goes on; in another thread at the next signal."""
+        """Restore the earlier handlers until the loop goes on (another thread cannot: then at the
+        next signal).
+        """
         if self in self.active:
             self.active.remove(self)
             if not self.active and _in_main_thread():
                 _give_back()
 
     def loops(self, frame):
-        """Whether the code at `frame` runs in the loop: in a step, or in the loop's body."""
+        """Whether `frame` is executed within the loop: in a step, or in its body."""
         while frame is not None:
             if self.place is None or self.place == (id(frame), frame.f_code):
                 return True
@@ -74,7 +82,7 @@ def _give_back():
 
 
 def _note(which, frame):
-    """Note a signal for the loops that run; without one, do what was done before there were any."""
+    """Handler: record a signal for the loops that run; without one, call the earlier handler."""
     running = [one for one in Interrupts.active if one.loops(frame)]
     if not running:
         _pass_on(which, frame)

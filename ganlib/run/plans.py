@@ -1,6 +1,6 @@
-"""What a run plays where the user leaves it open, and how long it is planned to be: `recipe`
-stretches a recipe's schedules to a length, or to a time that is measured on this machine; a run
-goes on with the plan with which it began.
+"""Plan a run: `recipe` returns a recipe whose schedules end at a length, or at a time that is
+measured on this machine; `chosen` picks the recipe that the user did not name. A run that goes on
+keeps the plan that it began with.
 """
 
 import json
@@ -12,7 +12,7 @@ import torch
 
 from ..data.images import Images
 from ..keep import claim
-from ..keep.checkpoint import BROKEN, FILE, FORMER, stand_in
+from ..keep.checkpoint import BROKEN, FILE, FORMER, skim, stand_in
 from ..machine import processes
 from ..machine.choices import as_whole
 from ..machine.device import choice
@@ -22,9 +22,9 @@ from . import recipes
 from .speed import planned_rate
 from .until import alike, length
 
-LITTLE = 5_000  # images of a set: with fewer D learns them by heart, and sees them changed
+LITTLE = 5_000  # of fewer images D memorises each, so they are augmented
 LEAST = 10  # images that a plan has at least
-NOISE = 400  # images of noise that stand for the data, where a speed is measured without them
+NOISE = 400  # images of noise on which a speed is measured without data
 EXPECTED = (
     'a length is expected that a plan can have: a number of steps (10_000), "40k images", '
     '"3 epochs", or a time ("60s", "5 min")'
@@ -68,8 +68,8 @@ def recipe(name, shape=(1, 28, 28), classes=0, images=None, *, until=None, data=
 
 
 def planned(make, until, data, folder=None, batch_size=None, epoch=None):
-    """Return the recipe `make(images)`, planned for the length `until`, or as the run in `folder`
-    was; its `until` says for which length.
+    """Return the recipe `make(images)`, planned for the length `until`; if there is a run in
+    `folder`, for the length that it began with.
 
     make: a function of the number of images, None for the recipe's own, that returns the recipe.
     batch_size: images per step and process, by default the recipe's.
@@ -98,10 +98,10 @@ def planned(make, until, data, folder=None, batch_size=None, epoch=None):
 def chosen(data, folder, recipe=None, augment=None, conditional=False):
     """Return (a recipe's name, an augmentation's name or None) for a run on `data` in `folder`.
 
-    What is not given (`augment` may be "none") is what the run in `folder` began with; for a new
-    run it is `pictures` for images in colour or of the user's own, `style` where these are 5,000 or
-    more and are asked for by class, else `classic`; and with `pictures` and fewer than 5,000 images
-    `colour_translation`. With several processes all must call this.
+    Arguments that are None (`augment` may be "none") are those that the run in `folder` began with;
+    for a new run the recipe is `pictures` for images in colour or of the user's own, `style` where
+    these are 5,000 or more and are asked for by class, else `classic`; and with `pictures` and
+    fewer than 5,000 images `colour_translation`. With several processes all must call this.
     """
     began = processes.agree(kept(folder) if processes.place()[0] == 0 else None)
     own = "fit" in (data.loaded or {}) or data.shape[0] == 3
@@ -119,9 +119,9 @@ def chosen(data, folder, recipe=None, augment=None, conditional=False):
 
 
 def kept(folder):
-    """Return the plan with which the run in `folder` began, a dict of `until`, `images`,
-    `batch_size` (that of each process), `recipe` and `augment`, each None where nothing says it;
-    None if there is no run.
+    """Return the plan that the run in `folder` began with: a dict of `until`, `images`,
+    `batch_size` (of each process), `recipe` and `augment`, each None if unknown. None if there is
+    no run.
 
     It is in the checkpoint; older runs have it in plan.json. Raises ValueError if it is damaged.
     """
@@ -129,8 +129,8 @@ def kept(folder):
     claim.rest(folder)
     files = (place / name for place in (folder, stand_in(folder)) for name in (FILE, FORMER))
     for file in filter(lambda file: file.exists(), files):
-        try:  # mapped, the tensors are not read
-            content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        try:
+            content = skim(file)
             about = content["state"]["trained_on"] or {}
             plan, size = about.get("plan"), about.get("batch_size")
         except (OSError, AttributeError, TypeError, *BROKEN):
@@ -189,8 +189,8 @@ def _plan(default, make, until, data, batch_size, epoch):
 
 
 def noise(shape, classes=0):
-    """Return images of noise, uint8 (400, C, H, W), as many of each class: what a speed is measured
-    with before there are data.
+    """Return images of noise, uint8 (400, C, H, W), with labels if there are classes, to measure a
+    speed without data.
     """
     draws = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (NOISE, *shape), dtype=torch.uint8, generator=draws)

@@ -229,7 +229,7 @@ class Training:
                 self.busy.release()
 
     def rest(self):
-        """Save the run and give the signals back, since nobody may go on with the loop."""
+        """Save the run and restore the signal handlers: a suspended loop may never go on."""
         if self.busy.acquire(blocking=False):
             try:
                 if self.autosave is not None:
@@ -246,8 +246,8 @@ class Training:
 
 
 def _begin(gan, game, settings, play, records, rules, watchers, interrupts, view, rescue):
-    """Yield the steps of the loop; or, if the run is finished, print that and draw its last
-    picture.
+    """Yield the steps of the loop; if the run has reached its end already, print that and draw
+    its last picture.
     """
     gan.trained_on = settings
     launch.share(
@@ -279,7 +279,7 @@ def _begin(gan, game, settings, play, records, rules, watchers, interrupts, view
 
 
 def _plan_of(game, batch_size):
-    """Return which recipe this is and for what length it was made, for `plans.kept`; or None."""
+    """Return the recipe's name and the length it is planned for, for `plans.kept`; or None."""
     game = getattr(game, "eager", game)  # that of a compiled step
     if not (hasattr(game, "until") and isinstance(getattr(game, "name", None), str)):
         return None
@@ -289,7 +289,7 @@ def _plan_of(game, batch_size):
 
 
 def _held(autosave, settings):
-    """Claim the folder in the first process; all raise BlockingIOError if it is in use."""
+    """Claim the folder in the first process; in all raise BlockingIOError if it is in use."""
     used = None
     try:
         settings = settings if autosave is None else autosave.hold(settings)

@@ -184,7 +184,7 @@ class LiveView:
 
 
 def _plain(value):
-    """Return a value of the user's own in a row as JSON can hold it: a number of numpy, or text."""
+    """Return a value that the user put into a row in a form that JSON can hold: number or text."""
     return value.tolist() if hasattr(value, "tolist") else str(value)
 
 

@@ -1,11 +1,11 @@
-"""Draws a `Look` (game/look.py), what a run shows of itself; for the live view and `export`."""
+"""Draw a `Look` (game/look.py), what a run shows of itself, for the live view and `export`."""
 
 import io
 
 from .pictures import Picture, show
 from .plane import cloud
 
-COLOURS, APART = 256, 7  # of a palette; how far a value of 255 may move, in the mean (JPEG: 5)
+COLOURS, APART = 256, 7  # of a palette; its largest mean error, in levels of 255 (JPEG: 5)
 
 
 def drawn(look):

@@ -105,10 +105,10 @@ def verdicts(*panels, low=0.0, high=1.0, label="D's probability of 'real'"):
     for axes, (title, *both) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
     ):
-        for name, colour, given in zip(
+        for name, colour, values in zip(
             ("reals", "fakes"), ("tab:green", "tab:red"), both, strict=True
         ):
-            some = torch.as_tensor(given).detach().float().flatten().cpu()
+            some = torch.as_tensor(values).detach().float().flatten().cpu()
             if len(some) == 0:
                 raise ValueError(f"{title!r}: no verdicts of {name} were given")
             said = f"{name}: mean {some.mean():.3f}"

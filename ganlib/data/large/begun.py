@@ -1,4 +1,6 @@
-"""Where a conversion may go on: with the options that it was begun with, in a folder of its own."""
+"""Check that a conversion may begin or go on in a folder: with the options that it began with, and
+only one process at a time.
+"""
 
 import contextlib
 import os
@@ -26,7 +28,7 @@ def begun_of(folder, settings):
 
 
 def refuse(folder, then, now):
-    """Raise ValueError where a conversion was begun with other settings than are given now."""
+    """Raise ValueError if a conversion began with other settings (`then`) than those of `now`."""
     if changed := [name for name in now if then.get(name) != now[name]]:
         before, given = (
             ", ".join(f"{name}={what.get(name)!r}" for name in changed) for what in (then, now)
@@ -39,9 +41,9 @@ def refuse(folder, then, now):
 
 @contextlib.contextmanager
 def alone(folder):
-    """Make a folder, if it is not there, and hold it for this process. What was made is removed
-    where nothing came into it. Raises BlockingIOError where another process converts into it;
-    OSError where it cannot be written.
+    """A context that creates a folder, if needed, and locks it for this process. If nothing was
+    written into it, a new folder is removed. Raises BlockingIOError if another process converts
+    into it, OSError if it cannot be written.
     """
     made, held, empty = not folder.exists(), False, False
     try:

@@ -79,7 +79,7 @@ def _ground(settings):
 
 
 def _whole(folder, about, source, settings):
-    """Mend a conversion that was whole."""
+    """Check a finished conversion; make shards again that are missing or cut."""
     refuse(folder, about["made"], settings)
     bad = list(wrong(folder, about))
     if bad:
@@ -150,7 +150,7 @@ def _made(folder, source, settings):
 
 @contextlib.contextmanager
 def _writing(draft):
-    """Turn what a disk says that cannot be written into a sentence."""
+    """A context that turns errors of writing, such as a full disk, into a sentence."""
     try:
         yield
     except OSError as error:
@@ -228,8 +228,8 @@ def _fill(draft, reading, values):
 
 
 def _early(decoded, values, ground, draft):
-    """Return a `Decoded` image with as much decided as can be before the whole set is known, and
-    `grey` for those that wait.
+    """Return a `Decoded` image with its pixels decided, if they do not depend on the whole set;
+    else with `late`, and with `grey` as far as it is known.
     """
     late = decoded.late
     if late is None:

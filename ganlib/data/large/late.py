@@ -1,5 +1,5 @@
-"""Pixels that are decided when the whole set is known (see `decoding.Values`), in a file until
-then; and images of one plane or of three.
+"""Pixels whose range or background depends on the whole set (see `decoding.Values`): write them to
+a file beside the shard, read them back, and decide them at the end of a conversion.
 """
 
 import json

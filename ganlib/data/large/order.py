@@ -1,5 +1,5 @@
-"""The order in which an epoch reads images that lie on a disk: blocks of neighbours in random
-order, and within a window of blocks one image of each block in turn.
+"""The random order in which an epoch reads images from a disk: blocks of neighbours in random
+order, and, within a window of blocks, one image of each block in turn.
 """
 
 from bisect import bisect_right

@@ -1,4 +1,6 @@
-"""What is converted, from any place in it: files, tars, or another library's data set or stream."""
+"""Read what is to be converted, beginning at any item: files, tars of WebDataset, or a data set or
+stream of another library.
+"""
 
 import itertools
 from collections.abc import Mapping

@@ -1,5 +1,5 @@
-"""The end of a conversion: pixels that the whole set decides, labels, and the report; and shards
-that are made again, where one is missing or cut.
+"""Finish a conversion: decide the pixels that depend on the whole set, write shards, labels and
+report. `mend` makes shards again that are missing or cut.
 """
 
 import os
@@ -19,11 +19,11 @@ from .writing import CODES, USED
 
 
 class Gone(Exception):
-    """The source of a shard that is to be made again gives no more what it gave."""
+    """The source no longer gives the images of a shard that has to be made again."""
 
 
 def settle(draft, reading, values):
-    """Turn the parts of a draft into shards, one after the other; what is done stays done."""
+    """Turn the files of a draft into final shards, one by one; an interrupted call goes on."""
     planes, progress = draft.planes(), Progress(patience=5.0)
     shards, firsts = draft.state["shards"], [0]
     for shard in shards:

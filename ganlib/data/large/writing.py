@@ -1,5 +1,5 @@
-"""What a conversion has written so far, and how it goes on: `unfinished.json` says how much of each
-file counts, and what lies beyond is cut off.
+"""`Draft`, an unfinished conversion on the disk. The file `unfinished.json` says how many bytes of
+each other file are valid; the next call cuts off what lies beyond, and goes on there.
 """
 
 import contextlib
@@ -21,9 +21,9 @@ CODES, USED = "labels.tmp", "used.tmp"  # int32 of each image; a byte of each it
 
 
 class Draft:
-    """A conversion in `folder`: `state` is what counts, a dict of plain values.
+    """An unfinished conversion in `folder`. `state`, a dict of plain values, is saved by `commit`.
 
-    `add` appends images, `commit` makes all of them count.
+    `add` appends images, which are lost by a crash until the next `commit`.
     """
 
     def __init__(self, folder, settings, state=None):
@@ -243,7 +243,7 @@ class Draft:
 
 
 def _key(plain):
-    """Return what tells a label from others: 1 is not True."""
+    """Return a key of a label by which equal labels are known; 1 and True differ."""
     return type(plain).__name__, plain
 
 

@@ -1,1 +1,1 @@
-"""What the commands of the games have in common."""
+"""Functions that the commands of all games use."""

@@ -1,8 +1,8 @@
-"""Train as the options of a command say."""
+"""Train a game as the options of its command say: what the commands of all games share."""
 
 from ...machine import processes
 from ...run import training
-from ...run.interrupt import ENDS
+from ...run.interrupt import status_of
 from ...show.live import LiveView
 
 
@@ -20,8 +20,8 @@ def play(gan, data, game, until, folder, options, evaluate=None):
     """Train `gan` in `folder`, with a live view in the first process; return the exit status.
     `evaluate(gan, data)` judges it where the options ask for that.
     """
-    reason = ""
-    for now in training.train(
+    now = None
+    for now in training.train(  # noqa: B007
         gan,
         data,
         game,
@@ -34,5 +34,5 @@ def play(gan, data, game, until, folder, options, evaluate=None):
         evaluate_every=options.evaluate_every,
         evaluate=options.evaluate_every and evaluate,
     ):
-        reason = now.reason or ""
-    return next((code for word, code in ENDS.items() if word in reason), 0)
+        pass
+    return status_of(now and now.reason)

@@ -1,4 +1,4 @@
-"""Pixel faces: a reader of their attributes, and faces under sentences that describe them."""
+"""Pixel faces: a net that reads their attributes, and faces labelled with sentences about them."""
 
 from ...data.shipped.faces import ATTRIBUTES, faces
 from .captions import WORDS, captions, judge_captions, spoken

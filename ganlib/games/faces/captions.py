@@ -1,4 +1,6 @@
-"""Pixel faces under sentences that say what they have: "dark face long red hair glasses"."""
+"""Pixel faces labelled with sentences that describe them ("dark face long red hair glasses"), for
+the game of words, and a measure of how well G draws what a sentence says.
+"""
 
 import torch
 from torch.nn.functional import pad
@@ -27,9 +29,10 @@ WORDS = vocabulary(spoken(pad(EVERY, (0, 1))))
 
 
 def captions(hidden=0.2, seed=0):
-    """Return (faces that are shown, sentences that are not): `Images` whose labels are sentences,
-    int64 `(N, 7)`, and whose classes are the words, for `games.words.recipe`; and the attributes
-    int64 `(K, 6)` of the sentences that no shown face has, -1 for the paper.
+    """Return (faces to train on, hidden sentences). The faces are `Images` whose labels are
+    sentences, int64 `(N, 7)`, and whose classes are the words, for `games.words.recipe`; the
+    sentences are those that none of these faces has, as attributes int64 `(K, 6)`, -1 for the
+    paper.
 
     hidden: the share of the 160 sentences to hide, drawn by `seed`. Every word is shown. Raises
     ValueError for a share above 0.5.
@@ -46,13 +49,13 @@ def captions(hidden=0.2, seed=0):
 
 
 def _away(hidden, seed):
-    """Return the attributes int64 `(K, 5)` of the sentences that are hidden."""
+    """Return the hidden sentences, as attributes int64 `(K, 5)`."""
     order = torch.randperm(len(EVERY), generator=torch.Generator().manual_seed(seed))
     return EVERY[order[: round(hidden * len(EVERY))].sort().values]
 
 
 def _among(attributes, some):
-    """Return of each of attributes `(N, 6)` whether its sentence is one of `some (K, 5)`."""
+    """Return a mask `(N,)` of the attributes `(N, 6)` whose sentence is in `some (K, 5)`."""
     places = torch.tensor([80, 16, 4, 2, 1])  # of a sentence in EVERY
     return torch.isin(attributes[:, :5] @ places, some @ places)
 
@@ -101,8 +104,8 @@ def judge_captions(gan, n=1000, known=None, hidden=None, seed=None):
         asked = group.repeat(-(-n // len(group)), 1)[:n]
         rows = encode(spoken(asked), WORDS, LONGEST).to(gan.device)
         parts = enumerate(rows.split(500))
-        found = [known.read(gan.sample(len(x), x, stream=f"told/{name}/{i}")) for i, x in parts]
-        right = torch.cat(found)[:, :5] == asked[:, :5]
+        readings = [known.read(gan.sample(len(x), x, stream=f"told/{name}/{i}")) for i, x in parts]
+        right = torch.cat(readings)[:, :5] == asked[:, :5]
         every = right.all(1)
         judged[name] = dict(zip(SAID, right.double().mean(0).tolist(), strict=True)) | {
             "all": every.double().mean().item(),

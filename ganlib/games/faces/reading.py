@@ -1,4 +1,6 @@
-"""What a face has: a net that reads the attributes of pixel faces, and figures of what G draws."""
+"""`FaceReader`, a net that reads the attributes of pixel faces, and `judge_attributes`, which
+measures by it what G draws.
+"""
 
 import torch
 from torch import nn
@@ -101,15 +103,15 @@ def judge_attributes(images, asked=None, known=None):
         )
     asked = None if asked is None else asked.cpu()
     known = reader() if known is None else known
-    found, (_, real) = known.read(images), faces()
+    drawn, (_, real) = known.read(images), faces()
     judged = Attributes()
     for i, (name, values) in enumerate(ATTRIBUTES.items()):
-        p, q = (x[:, i].bincount(minlength=len(values)).double() / len(x) for x in (found, real))
+        p, q = (x[:, i].bincount(minlength=len(values)).double() / len(x) for x in (drawn, real))
         kl = torch.special.xlogy(p, p / q).sum().item()
         shares = zip(p.tolist(), q.tolist(), strict=True)
         judged[name] = {"shares": dict(zip(values, shares, strict=True)), "kl": kl}
         if asked is not None and (told := asked[:, i] >= 0).any():
-            right = (found[told, i] == asked[told, i]).sum().item()
+            right = (drawn[told, i] == asked[told, i]).sum().item()
             n = int(told.sum())
             judged[name] |= {"asked": right / n, "interval": wilson(right, n)}
     return judged

@@ -62,7 +62,7 @@ def exact():
 
 
 def resuming(name, device, half=3, capture=False):
-    """A run that was saved and resumed has the weights of one that was not, bit for bit."""
+    """Check that a run that was saved and resumed equals one that was not, bit for bit."""
     if capture and device.type != "cuda":
         raise NotTried("CUDA graphs need CUDA")
     parts, go_on = partial(made, name, steps=2 * half), partial(play, device=device)
@@ -80,7 +80,7 @@ def resuming(name, device, half=3, capture=False):
 
 
 def averaging(device, half_life=20.0):
-    """G_ema is the average of G's weights, computed by hand in float64 on the CPU."""
+    """Check that G_ema equals the average of G's weights, computed in float64 on the CPU."""
     run, data, game = made("small", ema=half_life)
     by_hand, follow, keep = weights(run.G), run.average, 0.5 ** (SIZE / half_life)
 
@@ -99,6 +99,7 @@ def averaging(device, half_life=20.0):
 
 
 def weights(net):
+    """Return the weights of a net by name, in float64 on the CPU."""
     return {name: x.detach().double().cpu() for name, x in net.named_parameters()}
 
 
@@ -111,7 +112,7 @@ class SameNoise(Noise):
 
 
 def evaluating(device):
-    """Figures of a run on the device are those of the same run on the CPU."""
+    """Check that figures of a run on the device are those of the same run on the CPU."""
     game, data = made("classic")[2], some_images(GREY, 2 * EVALUATED)
     run, twin = (game.gan(0, source=SameNoise(game.G().latent_dim)) for _ in range(2))
     play(run, data, game, device)
@@ -119,20 +120,20 @@ def evaluating(device):
         for weight in run.G.parameters():
             weight *= 3  # so that its images differ
     twin.load_state_dict(run.state_dict())
-    found, on_cpu = (
+    on_device, on_cpu = (
         evaluate(gan, data.to(gan.device), EVALUATED, "pixels", quiet=True) for gan in (run, twin)
     )
     names = [name for name in FIGURES if name in on_cpu]
-    expect(names and names == [name for name in FIGURES if name in found], "other figures")
+    expect(names and names == [name for name in FIGURES if name in on_device], "other figures")
     for name in names:
         allowed = NEAR * abs(on_cpu[name]) + 0.02 * (name in COUNTED)
-        wrong = f"{name} is {found[name]:.5g}, on the CPU {on_cpu[name]:.5g}"
-        expect(abs(found[name] - on_cpu[name]) <= allowed, wrong)
+        wrong = f"{name} is {on_device[name]:.5g}, on the CPU {on_cpu[name]:.5g}"
+        expect(abs(on_device[name] - on_cpu[name]) <= allowed, wrong)
     return f"{len(names)} figures within {NEAR:.1%} of the CPU's"
 
 
 def augmenting(name, device):
-    """Play with an augmentation, and change images by it."""
+    """Play steps with the augmentation `name`, and change images by it."""
     change = replace(augment.named(name), ramp=100)  # so that p moves
     game, data = replace(recipe("small", COLOUR, images=80), augment=change), some_images(COLOUR)
     play(game.gan(0), data, game, device, steps=2 * STEPS)
@@ -143,7 +144,7 @@ def augmenting(name, device):
 
 
 def exporting(name, device):
-    """The exported generator draws what the run draws, on the same device."""
+    """Check that the exported generator draws what the run draws, on the same device."""
     classes = 0 if name in UNCONDITIONAL else 10
     with TemporaryDirectory() as folder:
         run_folder, to = Path(folder, "run"), Path(folder, "shared")
@@ -158,14 +159,14 @@ def exporting(name, device):
 
 
 def short_of_memory(device):
-    """A batch that is too large is played in parts, or refused in a sentence."""
+    """Check that a batch too large for the memory is played in parts, or refused in a sentence."""
     if device.type != "cuda":
         raise NotTried("only the memory of CUDA can be limited")
     return with_little(device, torch.cuda)
 
 
 def with_little(device, cuda, images=20_000):
-    """Play such a batch, and then with 60 % of the memory that it took."""
+    """Play such a batch, then play it with 60 % of the memory that it took."""
     data, used = some_images(GREY, images), []
     gc.collect()  # what earlier checks have left would be freed in the middle of this one
     card = cuda.current_device() if device.index is None else device.index
@@ -194,7 +195,7 @@ def with_little(device, cuda, images=20_000):
 
 
 def in_bf16(device):
-    """Steps under autocast are finite, and `precision="fast"` says what it chooses."""
+    """Check that steps under autocast are finite, and that `precision="fast"` says its choice."""
     for name in ("classic", "small"):
         _, data, game = made(name)
         run = play(game.gan(0, precision="bf16"), data, game, device)
@@ -213,6 +214,7 @@ def in_bf16(device):
 
 
 def recipe_for(name):
+    """Return a function of a number of steps: the parts for `capturing`, of the recipe `name`."""
     return lambda steps: made(name, 10 * (name == "acgan"), steps)
 
 

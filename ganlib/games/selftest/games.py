@@ -1,5 +1,5 @@
-"""The checks of the other games, on small parts of what ships: words, faces in words, clips,
-super-resolution, translations.
+"""The checks of the other games, on small parts of the data that ship: words, captions of faces,
+clips, super-resolution, flows, translations.
 """
 
 from dataclasses import replace
@@ -22,26 +22,31 @@ N, IMAGES = 64, STEPS * SIZE  # images of a set, and those that a run is planned
 
 
 def in_words(images=IMAGES):
+    """Return (data, game) of numbers in words."""
     data = numbers(N, hidden=(), only=(12, 20, 42, 57))
     return data, words.recipe(data, images)
 
 
 def in_captions(images=IMAGES):
+    """Return (data, game) of faces and their sentences."""
     data = captions()[0].subset(slice(0, N))
     return data, words.recipe(data, images)
 
 
 def in_clips(kind, images=IMAGES):
+    """Return (data, game) of clips."""
     data = gliding(N)
     return data, clips.recipe(data, kind, images)
 
 
 def in_large(stage, images=IMAGES):
+    """Return (data, game) of a stage of super-resolution."""
     data = load("digits").subset(slice(0, N))
     return data, enlarging.recipe(stage, data, images=images, width=8, blocks=1)
 
 
 def in_steps(stage, images=IMAGES):
+    """Return (data, game) of a stage of a flow."""
     settings = {"images": max(30, images), "widths": (8, 8)}
     if stage == "copy":
         settings["teacher"] = flows.recipe("teacher", **settings).G()
@@ -49,7 +54,7 @@ def in_steps(stage, images=IMAGES):
 
 
 def playing(make, device):
-    """Play the game that `make()` returns, with its data; D stands still where it has no part."""
+    """Play the game that `make()` returns; without D's part, D is expected not to move."""
     torch.manual_seed(0)
     data, game = make()
     still = () if getattr(game, "adversary", True) else ("D",)
@@ -57,7 +62,7 @@ def playing(make, device):
 
 
 def translated(kind, images=IMAGES):
-    """Return digits that are translated to images of noise, and back where there is a cycle."""
+    """Return (run, data, game) of a translation of digits to images of noise."""
     torch.manual_seed(0)
     a, b = load("digits").subset(slice(0, N)), some_images((1, 28, 28), N)
     run, data, game = translation(kind, a, b, images, seed=0)
@@ -65,13 +70,14 @@ def translated(kind, images=IMAGES):
 
 
 def small_pools(game):
-    """Return the game with pools that are full after a step or two."""
+    """Return the game with small pools of past fakes, which are full after a step or two."""
     if hasattr(game, "games"):
         return type(game)(game.until, **{k: small_pools(x) for k, x in game.games.items()})
     return replace(game, pool=min(game.pool, 12))
 
 
 def translating(kind, device):
+    """Play a translation."""
     play(*translated(kind), device)
 
 
@@ -87,6 +93,7 @@ def with_run(make):
 
 
 def of_translation(kind):
+    """Return a function of a number of steps: the parts for `capturing`, of a translation."""
     return lambda steps: translated(kind, steps * SIZE)
 
 

@@ -1,4 +1,4 @@
-"""What checks are made of: small data, a short run that is looked over, and what may be wrong."""
+"""Parts of checks: small data, a short run whose state is checked, captured and eager steps."""
 
 import io
 from contextlib import redirect_stdout
@@ -14,21 +14,21 @@ REPLAYED = 0.02  # how far captured steps may lead away, as a share of the way; 
 
 
 class Fault(Exception):
-    """What is wrong: the check has failed."""
+    """Raised by a check that has failed; the message says what is wrong."""
 
 
 class NotTried(Exception):
-    """Why a check cannot be tried here."""
+    """Raised by a check that cannot be tried on this machine; the message says why."""
 
 
 def expect(holds, wrong):
-    """Raise `Fault(wrong)` unless something holds."""
+    """Raise `Fault(wrong)` unless `holds` is true."""
     if not holds:
         raise Fault(wrong)
 
 
 def some_images(shape, n=64):
-    """Return `n` images of noise in ten classes: what they show makes no difference."""
+    """Return `n` images of noise in ten classes, as data for checks."""
     draws = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (n, *shape), dtype=torch.uint8, generator=draws)
     return Images(images, torch.arange(n) % 10, tuple(map(str, range(10))), "noise")
@@ -43,14 +43,15 @@ def players(run):
     }
 
 
-def play(run, data, game, device, steps=STEPS, still=(), size=SIZE, capture=False, **given):
-    """Train a run on `device`, look it over, and return it. `still` are players that do not move;
-    further arguments are those of `train`. Raises `Fault`, or what a step raises.
+def play(run, data, game, device, steps=STEPS, still=(), size=SIZE, capture=False, **settings):
+    """Train a run on `device`, check its state (`look_over`), and return it. `still` names players
+    that are expected not to move; further arguments are those of `train`. Raises `Fault`, or what a
+    step raises.
     """
     run.to(device)
     start = {key: [x.clone() for x in one.net.parameters()] for key, one in players(run).items()}
-    given |= {"until": steps, "batch_size": size, "capture": capture}
-    for now in train(run, data, game, **given):  # noqa: B007
+    settings |= {"until": steps, "batch_size": size, "capture": capture}
+    for now in train(run, data, game, **settings):  # noqa: B007
         pass
     if now.reason.startswith(("interrupted", "terminated")):  # no fault: whoever did it means all
         raise KeyboardInterrupt
@@ -63,8 +64,8 @@ def play(run, data, game, device, steps=STEPS, still=(), size=SIZE, capture=Fals
 
 
 def capturing(parts, device):
-    """Steps of one CUDA graph lead where eager ones do, in float64. `parts(steps)` returns (a run,
-    its data, a game that is planned for so many steps).
+    """Check that captured steps lead to the state that eager ones do, in float64. `parts(steps)`
+    returns (a run, its data, a game that is planned for so many steps).
     """
     if device.type != "cuda":
         raise NotTried("CUDA graphs need CUDA")
@@ -72,8 +73,8 @@ def capturing(parts, device):
 
 
 def replayed(parts, device, steps=8):
-    """Play a game eagerly and captured, and compare. Both come from the same numbers, but for the
-    last bits, which a game soon makes larger. The plan is twice as long: capturing looks ahead.
+    """Play a game eagerly and captured from the same state, and compare. Rounding differs, and a
+    game amplifies it: hence the tolerance. The plan is twice as long, since capturing looks ahead.
     """
     said, ends = io.StringIO(), []
     for capture in (False, True):

@@ -1,4 +1,6 @@
-"""Runs checks, each whatever became of the others, and writes down what they found and where."""
+"""Run checks, each even if another has failed, and write their results and this machine into a
+report.
+"""
 
 import os
 import platform
@@ -56,7 +58,7 @@ def counted(results):
 
 
 def machine(device):
-    """Return what a reader has to know of the machine, a dict of texts."""
+    """Return a dict of texts that describe the machine: device, driver, versions, precision."""
     cuda = device.type == "cuda"
     card = torch.cuda.get_device_properties(device) if cuda else None
     about = {
@@ -94,7 +96,7 @@ def _driver():
 
 
 def markdown(about, results, count):
-    """Return the report; `count` checks are there in all, some of which may still be to come."""
+    """Return the report in Markdown; `count` is the number of all checks, also of those to come."""
     left = count - len(results)
     lines = [
         "# Self-test of ganlib",

@@ -1,4 +1,6 @@
-"""Pictures of sentences: words for G and D, and D is also shown real pictures under wrong words."""
+"""Pictures of sentences: G draws what the words say, and D judges whether picture and words fit;
+its fakes include real pictures with the words of others.
+"""
 
 from .drawing import Worded, recipe
 from .handwriting import HIDDEN, NUMBERS, numbers, read, spelled

@@ -1,4 +1,4 @@
-"""The game of words: G draws a picture of a sentence, D asks whether picture and sentence fit."""
+"""The game of words, a `Recipe`: G draws a picture of a sentence, D judges whether both fit."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class Worded(Recipe):
     wrong: the share of D's fakes that are real pictures under the sentence of another one: a G that
         draws well, but not what was said, looks like these (Reed et al. 2016, section 4.2; Tao et
         al. 2022, DF-GAN).
-    words: the words, see `vocabulary`; the first is none.
+    words: the list of words, see `vocabulary`; the first, "", stands for no word.
     """
 
     wrong: float = 0.2
@@ -69,9 +69,8 @@ class Worded(Recipe):
 
 
 def mismatched(fake, real, labels, count):
-    """Return the fakes, the first `count` of them replaced by real pictures that belong to other
-    sentences: that of the next of eight images that says something else. Where all eight say the
-    same, the fake stays.
+    """Return the fakes, with the first `count` replaced by real pictures of another sentence: that
+    of the next of the following eight images whose sentence differs. If none does, the fake stays.
     """
     other = torch.zeros_like(labels[:count, 0], dtype=torch.bool)
     place = torch.arange(count, device=labels.device)
@@ -101,21 +100,21 @@ def recipe(data, images=None, wrong=0.2, gamma=None, latent_dim=None):
     images = 80_000 if images is None else images
     if images < 10:
         raise ValueError(f"images={images} was given; a plan of 10 images or more is expected")
-    own = {"shape": data.shape, "words": len(data.classes)}
-    of_G = own | {"length": data.labels.shape[1], "said": 32}
+    shared = {"shape": data.shape, "words": len(data.classes)}
+    of_G = shared | {"length": data.labels.shape[1], "said": 32}
     if data.shape[0] == 3:
         style = planned("style", data.shape, images=images)
         kind = {name: getattr(style, name) for name in ("batch_size", "lr", "ema", "warm")}
         kind |= {
             "source": "Reed et al. 2016, on a style-based G, begun and played as `style`",
             "G": Net(nets.WordsStyleGenerator, latent_dim=latent_dim or 64, level=True, **of_G),
-            "D": Net(nets.WordsPictureDiscriminator, **own),
+            "D": Net(nets.WordsPictureDiscriminator, **shared),
         }
     else:
         kind = {
             "source": "Reed et al. 2016, on the nets and the game of `small`",
             "G": Net(nets.WordsGenerator, latent_dim=latent_dim or 32, **of_G),
-            "D": Net(nets.WordsDiscriminator, **own),
+            "D": Net(nets.WordsDiscriminator, **shared),
             "batch_size": 50,
             "lr": Linear(((0, 1e-4), (images // 10, 1e-3), (images // 2, 1e-3), (images, 4e-5))),
             "ema": Linear(((0, 0), (150_000, 15_000))),

@@ -70,7 +70,7 @@ def written(which, draws, digits=None):
 
 
 def number_of(rows):
-    """Return the numbers of sentences, int64 `(N, 2)` to `(N,)`; -1 for words that are none."""
+    """Return the numbers of encoded sentences, int64 `(N, 2)` to `(N,)`; -1 for no number."""
     same = (rows.cpu()[:, None] == ROWS).all(2)
     return torch.where(same.any(1), same.long().argmax(1) + 10, -1)
 

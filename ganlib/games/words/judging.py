@@ -1,5 +1,5 @@
-"""Does G draw the number that was said, also one that it was never shown, and not the same picture
-each time?
+"""`judge_words` measures whether G draws the number that the words say, also for numbers hidden in
+training, and how much its pictures of one number differ.
 """
 
 import torch
@@ -32,12 +32,13 @@ def judge_words(gan, hidden=None, n=1000, seed=1):
 
     hidden: the numbers that G was never shown, by default those of its run.
 
-    Each holds `right`, the share of `n` pictures that the digit classifier reads as the number that
-    was asked for, and its Wilson 95 % `interval`; `diversity`, the mean distance between two
-    pictures of a number over that of real ones, the mean over the numbers (1 as diverse, 0 one
-    picture for each: an accuracy alone does not show it); `floors`, the Frechet distance to real
-    pictures over that of others, of the features of single digits; and `real`, the same of real
-    pictures. Features are those of the digit classifier, 64 numbers for each half.
+    For each of the two there are: `right`, the share of `n` pictures that the digit classifier
+    reads as the number asked for, and its Wilson 95 % `interval`; `diversity`, the mean distance
+    between two pictures of a number over that of real ones, averaged over the numbers (1: as
+    diverse; 0: one picture for each, which `right` alone would not show); `floors`, the Frechet
+    distance to real pictures over that between two sets of real pictures, by the features of single
+    digits; and `real`, the same figures for real pictures. Features are those of the digit
+    classifier, 64 numbers for each half of a picture.
     """
     if hidden is None:
         loaded = (getattr(gan, "trained_on", None) or {}).get("loaded") or {}
@@ -59,8 +60,8 @@ def judge_words(gan, hidden=None, n=1000, seed=1):
         reals, (other, other_seen) = (read(as_float(written(wanted, draws))) for _ in range(2))
         floor = frechet_distance(reals[1].flatten(0, 1), other_seen.flatten(0, 1))
 
-        def figures(found, seen, wanted=wanted, reals=reals, floor=floor):
-            right = found == wanted
+        def figures(numbers_read, seen, wanted=wanted, reals=reals, floor=floor):
+            right = numbers_read == wanted
             each = class_diversity(seen.flatten(1), wanted, reals[1].flatten(1), wanted)
             each = [x for x in each if x is not None]
             return {

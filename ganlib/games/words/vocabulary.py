@@ -1,12 +1,12 @@
-"""Sentences as numbers: a list of words, and the places of a sentence's words in it."""
-
-import difflib
+"""Encode sentences as numbers: the places of their words in a list of words."""
 
 import torch
 
+from ...machine.choices import did_you_mean
+
 
 def vocabulary(sentences):
-    """Return the words of some sentences, in the order of the alphabet, behind "", which is none.
+    """Return the list of words of some sentences, in alphabetical order after "", which is no word.
 
     A sentence is words with spaces between them; capitals do not count. Raises ValueError where
     there is no word.
@@ -29,23 +29,22 @@ def encode(sentences, words, length):
     places = {word: i for i, word in enumerate(words) if word}
     rows = torch.zeros(len(sentences), length, dtype=torch.int64)
     for row, sentence in zip(rows, sentences, strict=True):
-        found = _split(sentence)
-        if not 0 < len(found) <= length:
+        parts = _split(sentence)
+        if not 0 < len(parts) <= length:
             raise ValueError(
-                f"{sentence!r} has {len(found)} words; 1 to {length} of these are expected: "
+                f"{sentence!r} has {len(parts)} words; 1 to {length} of these are expected: "
                 f"{', '.join(places)}"
             )
-        for i, word in enumerate(found):
+        for i, word in enumerate(parts):
             if word not in places:
-                near = difflib.get_close_matches(word, places, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else f": {', '.join(places)} are"
+                hint = did_you_mean(word, places) or f": {', '.join(places)} are"
                 raise ValueError(f"the word {word!r} of {sentence!r} is not known{hint}")
             row[i] = places[word]
     return rows
 
 
 def said(rows, words):
-    """Return the texts of sentences, int64 `(N, L)`: a list of `N`."""
+    """Return the texts of encoded sentences `rows`, int64 `(N, L)`: a list of `N`."""
     return [" ".join(words[i] for i in row if i) for row in rows.tolist()]
 
 

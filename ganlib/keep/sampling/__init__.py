@@ -1,1 +1,1 @@
-"""Drawing as many images as one likes: in chunks, into files, and on where it was cut off."""
+"""Draw any number of images: in chunks, into files; a call that was interrupted goes on."""

@@ -1,4 +1,4 @@
-"""`draw`: images of a generator, as many as one likes, of which each is a function of (seed, i)."""
+"""`draw`: any number of images of a generator; image i is a function of (seed, i) alone."""
 
 import hashlib
 import math
@@ -42,7 +42,9 @@ def draw(G, n, labels=None, seed=None, start=0, precision="float32"):
 
 
 class Drawing:
-    """What `draw` draws: `n` images of `shape` from `seed`, `batch` at a time. See there."""
+    """A call of `draw`: `n` images of `shape` from `seed`, `batch` at a time; for its arguments
+    see there.
+    """
 
     def __init__(self, G, n, labels=None, seed=None, precision="float32"):
         self.gan = G if isinstance(G, GAN) else None
@@ -99,7 +101,7 @@ class Drawing:
         return None if labels is None else labels.cpu()
 
     def noise(self, chunk):
-        """Return what G is fed for a chunk of images: those of `gan.sample`, for the first."""
+        """Return what G is fed for chunk number `chunk`; the first is the noise of `sample`."""
         if self.gan is None:
             draws = generator("cpu", self.seed, chunk, "noise/fixed")
             z = torch.randn(CHUNK, self.net.latent_dim, generator=draws, dtype=self.dtype)
@@ -141,8 +143,8 @@ class Drawing:
             return ask(self.net, z, labels)
 
     def about(self):
-        """Return what decides the images, as plain values: two drawings with the same draw the
-        same. The weights stand there as a SHA-256.
+        """Return a dict of plain values that decide the images (the weights as a SHA-256): two
+        drawings with equal dicts draw the same.
         """
         weights = self.gan.G if self.gan else self.net
         if self.gan and self.gan.G_ema is not None:

@@ -1,4 +1,4 @@
-"""PNG files of a batch of images at once: faster than one by one by Pillow."""
+"""Encode a batch of images as PNG files, all at once: faster than Pillow, one by one."""
 
 import struct
 import zlib
@@ -10,7 +10,7 @@ from ...show.pictures import GENERATED
 # `load` leaves out what ends in (ganlib): a grid among somebody's photographs is no photograph; but
 # images that were drawn one by one are a set
 ONE = f"{GENERATED}, one of a set"
-PAETH = 4  # of PNG's filters: each value is written as its distance from a guess
+PAETH = 4  # number of PNG's filter: each value is stored as its distance from a prediction
 
 
 def pngs(images):

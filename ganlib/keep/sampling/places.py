@@ -1,7 +1,9 @@
-"""Where drawn images go: one array (.npy), an archive (.tar) or a folder of PNG files.
+"""Places that drawn images are written to: one array (.npy), an archive (.tar) or a folder of PNG
+files.
 
-A place is written from the front to the back: `encode` turns a batch into bytes, in any thread;
-`write` appends them; `safe` says how far it is safe on the disk. `open` goes on from there.
+A place is written in order: `encode` turns a batch into bytes, in any thread; `write` appends them;
+`safe` returns how many bytes are safe on the disk; after an interruption `open` goes on there. A
+new kind of place is a class with these methods, and a case in `place_of`.
 """
 
 import contextlib
@@ -40,7 +42,7 @@ def place_of(out):
 
 
 class _File:
-    """A place that is one file, `path`; it is called `part` until it is whole."""
+    """A place that is one file, `path`; until it is complete its name is `part`."""
 
     def __init__(self, path):
         self.path, self.file = path, None
@@ -49,11 +51,11 @@ class _File:
         self.lock = path.with_name(f".{path.name}.lock")
 
     def others(self):
-        """Return what is there that is not the journal's, or None."""
+        """Return the path of what already lies where a new drawing is to go, or None."""
         return next((str(path) for path in (self.path, self.part) if path.exists()), None)
 
     def has(self, done, size):
-        """Return how many of `done` images are there, in `size` bytes."""
+        """Return how many of the `done` images, in `size` bytes, are really there."""
         there = self.part.exists() and self.part.stat().st_size >= size
         return done if there or self.path.exists() else 0
 
@@ -78,13 +80,13 @@ class _File:
         return self.file.tell()
 
     def cut(self, size):
-        """Leave no more than `size` bytes, which makes room where a disk is full."""
+        """Cut the file to `size` bytes, which also makes room on a full disk."""
         with contextlib.suppress(OSError):  # what is still in the buffer may have no room
             self.close()
         os.truncate(self.part, size)
 
     def whole(self):
-        """Whether the file has its name, so that nothing is left to do."""
+        """Whether the file is complete: it has its final name."""
         return self.path.exists()
 
     def finish(self):
@@ -106,7 +108,7 @@ class _File:
     tail = head
 
     def beside(self):
-        """Write what else belongs to the whole file."""
+        """Write what belongs beside the complete file, such as labels."""
 
 
 class Array(_File):
@@ -159,6 +161,7 @@ class Archive(_File):
         return b"".join(parts)
 
     def tail(self):
+        """Return the bytes that end a tar."""
         size = self.file.tell() + 2 * tarfile.BLOCKSIZE
         return bytes(2 * tarfile.BLOCKSIZE + -size % BLOCK)
 
@@ -217,7 +220,7 @@ class Folder:
         return self.size
 
     def cut(self, size):
-        """Leave all: files are whole or drawn again."""
+        """Do nothing: each file is complete, or drawn again."""
 
     def whole(self):
         return False  # dataset.json may lack
@@ -249,7 +252,8 @@ def _header(shape, kind):
 
 
 def _member(name, content):
-    """Return the parts of a tar's member: nothing in it says when or by whom it was written.
+    """Return a tar's member as bytes, without time and owner, so that equal images make equal
+    bytes.
 
     What tarfile makes of a header, in a third of its time.
     """

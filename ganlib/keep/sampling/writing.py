@@ -1,6 +1,7 @@
-"""`write`: draw images into an array, an archive or a folder, and go on where it was cut off.
+"""`write`: draw images into an array, an archive or a folder; an interrupted call goes on.
 
-A journal beside the images, or in the folder, says what is drawn and how much of it is safe.
+A journal beside the images, or in the folder, says what is being drawn and how much of it is safe
+on the disk.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ from .places import place_of
 WORKERS = max(1, min(8, (os.cpu_count() or 2) // 2))  # threads that encode: G keeps the others busy
 SAFE = 1.0  # seconds between two entries of the journal: what a killed process has to draw again
 AHEAD = 4  # batches for each thread that encodes them: what is drawn, and not yet written
-NAMES = {"n": "--n", "label": "--label", "weights": "weights"}  # others as they are called
+NAMES = {"n": "--n", "label": "--label", "weights": "weights"}  # as messages name them
 
 
 def write(out, G, n, labels=None, seed=None, precision="float32", of=None):
@@ -47,7 +48,7 @@ def write(out, G, n, labels=None, seed=None, precision="float32", of=None):
 
 @contextlib.contextmanager
 def _held(place):
-    """Keep other processes out of a place. Raises BlockingIOError, which says who holds it."""
+    """A context that locks a place. Raises BlockingIOError, which names the holder."""
     folder = place.lock.parent
     made = not folder.exists()
     try:

@@ -1,5 +1,5 @@
-"""`Rescue`, a watcher of a run in several processes: where one of them is lost, the others save the
-run once more, and end with a sentence.
+"""`Rescue`, a watcher of a run in several processes: if one of them is lost, another saves the run,
+and all end with a sentence.
 """
 
 import sys
@@ -18,14 +18,14 @@ TRIES = 5.0  # seconds for which a folder is asked for that a lost process held
 
 
 class Rescue:
-    """A watcher of the run of this process. `train` puts it before all others, so that it is the
-    first to hear of the end.
+    """A watcher of the run of this process. `train` puts it before all others, since it must be the
+    first that is told of the end.
 
-    The loss of another process is noticed by the error that a message between them raises, or by
-    its silence (`Pulse`). Then this process puts the run back to its last row, if it was in the
-    middle of a step, and saves it where the first process does or did: the first one itself, else
-    the next one that gets the folder. `Lost` is raised, whose message says all that. Where the main
-    thread hangs in a message, that is done in a thread, which ends the process.
+    A loss shows in the error that a message between processes raises, or in the silence of the
+    other (`Pulse`). Then this process restores the run's last row, if it was in the middle of a
+    step, and saves the run in its folder: the first process does so, or if it is lost, the next one
+    that gets the folder. It raises `Lost`, whose message says what was saved. If the main thread
+    hangs in a message, a thread does this and ends the process.
 
     records: the run's `Records`. autosave: an `Autosave`, or None without a folder; of the first
     process the one in use, of others a spare. settings: what the run remembers, for its claim.
@@ -36,14 +36,14 @@ class Rescue:
         self.settings, self.now, self.pulse = settings, None, None
 
     def begin(self):
-        """Give signs of life from now on."""
+        """Start the signs of life."""
         place = None
         with suppress(ValueError):  # others than `launch.start` began these processes
-            place = joining.given()
+            place = joining.from_environment()
         self.pulse = Pulse(self._in_a_thread, place)
 
     def __enter__(self):
-        """A step, and all that belongs to it, begins."""
+        """Mark the begin of a step, in which a loss may leave the main thread waiting."""
         if self.pulse is not None:
             self.pulse.busy = True
 
@@ -52,12 +52,13 @@ class Rescue:
             self.pulse.busy = False
 
     def update(self, now):
+        """Raise `Lost` if another process is lost."""
         self.now, self.pulse.busy = now, True
-        if self.pulse.found:
+        if self.pulse.missing:
             raise Lost(self.pulse.who())
 
     def close(self, now):
-        """At the run's end: give no more signs. Where a message failed: save, and raise `Lost`."""
+        """Stop the signs of life at the run's end. If a message failed: save, and raise `Lost`."""
         self.now, error = now, sys.exception()
         if not broken(error) and not isinstance(error, Lost):
             self.pulse.close(done=now.reason is not None)
@@ -70,7 +71,7 @@ class Rescue:
             self.pulse.close(done=False)
 
     def _in_a_thread(self, who):
-        """Save, say why and end the process, since its main thread waits for a message."""
+        """Save, print why, and end the process: its main thread waits for a message for ever."""
         if self.run.device.type == "cuda":
             with suppress(Exception):  # or the device would wait, too
                 distributed.distributed_c10d._abort_process_group()
@@ -92,14 +93,16 @@ class Rescue:
         )
 
     def _saved(self):
-        """Save the run, unless the first process does so; return a sentence without its end."""
+        """Save the run, unless the first process does; return what was saved: a sentence without a
+        full stop.
+        """
         step, autosave = self.run.step, self.autosave
         if autosave is None:
             return "Nothing is saved, since `train` was given no folder"
         if step == 0:
             return "Nothing was trained that could be saved"
         first = distributed.get_rank() == 0
-        if not first and 0 not in self.pulse.found and self.pulse.store is not None:
+        if not first and 0 not in self.pulse.missing and self.pulse.store is not None:
             return f"Process 0 saves the run in {autosave.name}"
         end = time.monotonic() + TRIES
         while True:
@@ -126,7 +129,7 @@ class Rescue:
         )
 
     def _holds(self):
-        """Whether this process could take the folder over."""
+        """Whether this process could claim the folder."""
         about = locks.read(self.autosave.folder / claim.LOCK)
         if about and about.get("machine") != locks.machine():
             return False  # another machine's: there is no time to watch for its signs
@@ -137,7 +140,7 @@ class Rescue:
         return True
 
     def _kept(self):
-        """Return the step at which this run is saved, if that is as far as this process is."""
+        """Return the step of the run's checkpoint, if it is as far as this process; else None."""
         for place in (self.autosave.folder, self.autosave.elsewhere):
             step = checkpoint.step_of(path_of(place), self.run)
             if step is not None and step >= self.run.step:

@@ -1,1 +1,1 @@
-"""Sharing a generator by way of the Hugging Face Hub: fetched by its name, shown by a Space."""
+"""Share a generator through the Hugging Face Hub: fetch it by its name, show it in a Space."""

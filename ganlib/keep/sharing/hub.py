@@ -13,11 +13,9 @@ NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 INSTALL = "pip install huggingface_hub"
 
 
-def named(given):
+def named(name):
     """Whether `given` is a text "user/name", and no path that exists."""
-    return (
-        isinstance(given, str) and NAME.fullmatch(given) is not None and not path_of(given).exists()
-    )
+    return isinstance(name, str) and NAME.fullmatch(name) is not None and not path_of(name).exists()
 
 
 def fetch(name, revision=None):

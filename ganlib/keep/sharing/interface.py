@@ -42,19 +42,19 @@ def interface(G, encode=None):
         gradio.Markdown(f"# {plain(config['name'])}\n\n**{plain(config['notice'])}**")
         seed = gradio.Slider(0, 9999, value=0, step=1, label="seed")
         count = gradio.Slider(1, MOST, value=16, step=1, label="images")
-        given, takes = [seed, count], []
+        inputs, takes = [seed, count], []
         if classes:
             choices = [("each in turn", -1), *((name, i) for i, name in names)]
             if len(names) != classes:
                 choices[1:] = [(str(i), i) for i in range(classes)]
-            given.append(gradio.Dropdown(choices, value=-1, label="class"))
+            inputs.append(gradio.Dropdown(choices, value=-1, label="class"))
             takes.append("label")
         if encode is not None:
-            given.append(gradio.Textbox(names[-1][1], label="words"))
+            inputs.append(gradio.Textbox(names[-1][1], label="words"))
             takes.append("words")
         if hasattr(G, "styles"):
             label = "truncation: 1 is as trained, less has fewer failures and less variety"
-            given.append(gradio.Slider(0, 1, value=1, step=0.05, label=label))
+            inputs.append(gradio.Slider(0, 1, value=1, step=0.05, label=label))
             takes.append("truncation")
 
         def draw(seed, count, *others):
@@ -73,8 +73,8 @@ def interface(G, encode=None):
         button = gradio.Button("Draw")
         picture = gradio.Image(type="pil", format="png", label="drawn by a GAN")
         gradio.Markdown(f"{RULES} Licence: {plain(config['license'])}.")
-        button.click(draw, given, picture)
-        app.load(draw, given, picture)
+        button.click(draw, inputs, picture)
+        app.load(draw, inputs, picture)
     return app
 
 

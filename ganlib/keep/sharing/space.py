@@ -1,4 +1,6 @@
-"""Write an app for a Space of the Hugging Face Hub beside an exported generator."""
+"""Write an app (Gradio) for a Space of the Hugging Face Hub into the folder of an exported
+generator.
+"""
 
 import importlib.metadata
 import shutil
@@ -113,7 +115,7 @@ def write(folder, config, hub=None, revision=None):
 
 
 def _version():
-    """Return the line of the front matter that says which Gradio; none where it is not here."""
+    """Return the line of the front matter with Gradio's version; "" if it is not installed here."""
     try:
         return f"sdk_version: {importlib.metadata.version('gradio')}\n"
     except importlib.metadata.PackageNotFoundError:
@@ -121,7 +123,7 @@ def _version():
 
 
 def _licences():
-    """Return where pip has put ganlib's licence."""
+    """Return the paths of ganlib's licence files, wherever pip has installed them."""
     try:
         files = importlib.metadata.files("ganlib") or []
     except importlib.metadata.PackageNotFoundError:

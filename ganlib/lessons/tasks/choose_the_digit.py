@@ -79,7 +79,7 @@ TASKS = {
             "(h @ v.T) has one column for each class. Which of them belongs to an image?",
             "Replace the last term by (h * v[y]).sum(1).",
         ),
-        given=lambda h, w, v, y: h @ w + (h @ v.T).sum(1),
+        faulty=lambda h, w, v, y: h @ w + (h @ v.T).sum(1),
         shape=PER_PAIR,
     ),
     "label_gradient": Prediction(
@@ -147,7 +147,7 @@ TASKS = {
             "The cosine of the angle is a . b / (|a| |b|).",
             "angle = (torch.dot(a, b) / (a.norm() * b.norm())).arccos()",
         ),
-        given=_raw,
+        faulty=_raw,
         shape="a vector like a and b",
     ),
     "middle": Experiment(

@@ -147,7 +147,7 @@ TASKS = {
             "-log(sigmoid(t)) is log(1 + exp(-t)). PyTorch has a function for log(1 + exp(x)).",
             "softplus(x) is log(1 + exp(x)): one softplus of -real_logits, one of fake_logits.",
         ),
-        given=_paper,
+        faulty=_paper,
         shape=PER_PAIR,
     ),
     "swapped_labels": Prediction(

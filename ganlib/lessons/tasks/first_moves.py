@@ -125,7 +125,7 @@ TASKS = {
             "When opt_D.step() runs, the gradients have just been cleared.",
             "The order is: opt_D.zero_grad(), loss.backward(), opt_D.step().",
         ),
-        given=lambda G, D, opt_D, real, noise: _d_move(G, D, opt_D, real, noise, clear="between"),
+        faulty=lambda G, D, opt_D, real, noise: _d_move(G, D, opt_D, real, noise, clear="between"),
         observe=_watch_d,
     ),
     "g_move": Task(
@@ -165,7 +165,7 @@ TASKS = {
             "requires_grad_(False) stays until somebody takes it back.",
             "Add D.requires_grad_(True) as the last line.",
         ),
-        given=lambda G, D, opt_G, noise: _g_move(G, D, opt_G, noise, thaw=False),
+        faulty=lambda G, D, opt_G, noise: _g_move(G, D, opt_G, noise, thaw=False),
         observe=_watch_g,
     ),
 }

@@ -78,7 +78,7 @@ TASKS = {
             "In one dimension a covariance is a variance: C1 = s1², C2 = s2².",
             "sqrt(C1 C2) = s1 s2, so the whole is (m1 - m2)² + (s1 - s2)².",
         ),
-        given=_from_covariances,
+        faulty=_from_covariances,
     ),
     "recall": Task(
         _between,

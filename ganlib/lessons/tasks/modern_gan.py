@@ -188,6 +188,6 @@ TASKS = {
             "After the end, seen / total is above 1, and the cosine rises again.",
             "Cut the way off: at = min(seen / total, 1).",
         ),
-        given=lambda start, end, seen, total: _wave(start, end, seen / total),
+        faulty=lambda start, end, seen, total: _wave(start, end, seen / total),
     ),
 }

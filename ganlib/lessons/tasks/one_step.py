@@ -122,7 +122,7 @@ TASKS = {
             "Step i of n begins at the time i / n.",
             "velocity(x, i / steps) / steps",
         ),
-        given=_euler_at_0,
+        faulty=_euler_at_0,
         shape="like x",
     ),
     "heun_step": Task(

@@ -135,7 +135,7 @@ TASKS = {
             "Between white and black lies 1 - (-1). The peak counts squared.",
             "10 * torch.log10(4 / error)",
         ),
-        given=lambda image, true: _decibels(image, true, 1.0),
+        faulty=lambda image, true: _decibels(image, true, 1.0),
         shape="one number",
     ),
     "between_two": Prediction(

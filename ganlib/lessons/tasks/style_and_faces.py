@@ -97,7 +97,7 @@ TASKS = {
             "range counts from 0: the first two layers are numbers 0 and 1.",
             "a if i < coarse else b",
         ),
-        given=lambda a, b, coarse, layers: torch.stack(
+        faulty=lambda a, b, coarse, layers: torch.stack(
             [a if i > coarse else b for i in range(layers)]
         ),
         shape="one style for each layer, (layers, d)",

@@ -59,7 +59,7 @@ TASKS = {
             "That of the second picture. And the first one's goes to the end.",
             "torch.cat([sentences[1:], sentences[:1]])",
         ),
-        given=lambda sentences: sentences.clone(),
+        faulty=lambda sentences: sentences.clone(),
         shape="like the sentences",
     ),
     "still_right": Prediction(

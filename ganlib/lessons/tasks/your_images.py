@@ -108,7 +108,7 @@ TASKS = {
             "A byte holds 0 to 255: 510 becomes 254. When do the bytes become floats?",
             "Call pixels.float() first, and compute with the result.",
         ),
-        given=lambda pixels: (pixels * 2).float() / 255 - 1,
+        faulty=lambda pixels: (pixels * 2).float() / 255 - 1,
         shape="like the bytes",
     ),
     "noise_at": Task(
@@ -212,7 +212,7 @@ TASKS = {
             "Number the groups 0, 1, 2 ... in their order: torch.unique can.",
             "place = torch.unique(groups, return_inverse=True)[1], then the rule for `place`.",
         ),
-        given=_by_place,
+        faulty=_by_place,
         observe=_watch_split,
         shape="one yes or no for each image",
     ),

@@ -1,4 +1,6 @@
-"""Find the other processes of a run, by the variables that torchrun sets, or somebody by hand."""
+"""Connect this process to the others of its run, and compare what they run. Where they meet is read
+from environment variables, which torchrun or the user sets.
+"""
 
 import hashlib
 import os
@@ -15,12 +17,12 @@ from torch import distributed
 WAIT = 300.0  # seconds for which a process waits for the others
 PATIENCE = timedelta(minutes=30)  # for a message: the first one may download, or train, meanwhile
 NAMES = "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"
-PATHS = "data", "to", "out", "run"  # options that may differ: paths of a machine, and no option
+PATHS = "data", "to", "out", "run"  # may differ: paths; and `run`, the command, is no option
 
 
 @dataclass(frozen=True)
 class Place:
-    """Process `rank` of `world`, which meet at `host`:`port`; `attempt` counts torchrun's tries."""
+    """Process `rank` of `world`, and where they meet: `host`:`port`. `attempt` counts restarts."""
 
     rank: int
     world: int
@@ -29,8 +31,8 @@ class Place:
     attempt: str = "0"
 
     def answers(self):
-        """Whether somebody listens at `host`:`port`. Asked first, since torch prints forty lines
-        where a store has gone.
+        """Whether a server listens at `host`:`port`. Ask before using the store: where it is gone,
+        torch prints forty lines of errors.
         """
         try:
             socket.create_connection((self.host, self.port), 3.0).close()
@@ -40,7 +42,7 @@ class Place:
 
     def store(self, wait, serve=False):
         """Return a connection to the store, a table of texts that all processes read and write.
-        `serve` makes this process the one that holds it. Raises ConnectionError, which says why.
+        With `serve` this process holds the table. Raises ConnectionError with the reason.
         """
         wanted = f"{self.host}:{self.port}"
         try:
@@ -71,11 +73,11 @@ class Place:
         return distributed.PrefixStore(f"ganlib/{self.attempt}", store)
 
 
-def given():
-    """Return the `Place` that the environment gives this process, or None where it has none.
+def from_environment():
+    """Return the `Place` that environment variables name, or None for a single process.
 
     torchrun sets RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, and so do accelerate's launcher and
-    others; by hand they are set alike. Raises ValueError where one is missing or no number.
+    others; a user sets the same. Raises ValueError if some are missing, or are not numbers.
     """
     values = {name: os.environ[name] for name in NAMES if os.environ.get(name)}
     alone = "RANK" not in values or values.get("WORLD_SIZE", "1") == "1"
@@ -130,7 +132,7 @@ def join(place, cuda, wait=WAIT):
 
 
 def _missing(store, keys, place, wait):
-    """Return a sentence on who did not come."""
+    """Return a sentence that names the processes which have not joined."""
     try:
         missing = [key.rpartition("/")[2] for key in keys if not store.check([key])]
     except RuntimeError:
@@ -156,31 +158,31 @@ def code():
 
 
 def who():
-    """Return this process by its number and machine, in words."""
+    """Return text that names this process: its process id and its machine."""
     return f"process {os.getpid()} on {platform.node() or 'this machine'}"
 
 
 def compare(mine):
-    """Raise ValueError in all processes where the dict `mine` is not the same in all of them; the
-    sentence names what differs. All must call this.
+    """Compare the dict `mine` of all processes, which must all call this. Raises ValueError, in
+    each of them, if they differ; the sentence names what differs.
     """
     world = distributed.get_world_size()
     all_of_them = [None] * world
     distributed.all_gather_object(all_of_them, (who(), mine))
     (_, first), *others = all_of_them
-    found = []
+    differing = []
     for rank, (name, one) in enumerate(others, 1):
         names = dict.fromkeys([*first, *one])
         if names := [name for name in names if first.get(name) != one.get(name)]:
             said = (
                 f"{key} = {_short(one.get(key))}, not {_short(first.get(key))}" for key in names
             )
-            found.append(f"process {rank} of {world} ({name}) has {', '.join(said)}")
-    if found:
+            differing.append(f"process {rank} of {world} ({name}) has {', '.join(said)}")
+    if differing:
         raise ValueError(
-            f"not all processes do the same as process 0: {'; '.join(found)}. Give all of them the "
-            "same code, data and options; nothing was trained or saved, and the same command goes "
-            "on then"
+            f"not all processes do the same as process 0: {'; '.join(differing)}. Give all of them "
+            "the same code, data and options; nothing was trained or saved, and the same command "
+            "goes on then"
         )
 
 

@@ -23,17 +23,21 @@ class Lost(ConnectionError):
 
 
 class Pulse:
-    """The signs of life of this process and the others.
+    """Gives signs of life of this process, and watches those of the others, in two threads.
 
-    `stuck(who)` is called in a thread where some are lost and the main thread, which is `busy` with
-    a step, does not notice it. `place` is where the processes met; None where others started them.
+    stuck: a function of (who is lost, a sentence). It is called in a thread if the main thread,
+        while `busy` with a step, does not notice a loss within `GRACE` seconds.
+    place: the `Place` where the processes met. None if something else than `launch.start` began
+        them: then there are no signs of life, and only errors of torch show a loss.
+
+    `missing` maps each lost process to the reason why it counts as lost.
     """
 
-    count = 0  # of the runs of this process: each has names of its own in the store
+    count = 0  # runs of this process so far: names in the store begin with it
 
     def __init__(self, stuck, place):
         self.rank, self.world = distributed.get_rank(), distributed.get_world_size()
-        self.stuck, self.busy, self.found = stuck, False, {}
+        self.stuck, self.busy, self.missing = stuck, False, {}
         self.ended, self.lock, self.handled = threading.Event(), threading.Lock(), False
         Pulse.count += 1
         self.prefix, self.store, self.refused = f"run/{Pulse.count}", None, 0
@@ -63,10 +67,10 @@ class Pulse:
                 self.signs = {rank: (sign, now) for rank, (sign, at) in self.signs.items()}
             woke = now
             silent = [rank for rank, (sign, at) in self.signs.items() if now - at > SILENT]
-            if not self.found:
+            if not self.missing:
                 silent = [rank for rank in silent if self.signs[rank][0] != b"left"]
-                self.found = dict.fromkeys(silent, f"silent for {SILENT:.0f} s")
-            if not self.found or not self.busy:  # in the loop's body: it will notice afterwards
+                self.missing = dict.fromkeys(silent, f"silent for {SILENT:.0f} s")
+            if not self.missing or not self.busy:  # in the loop's body: it will notice afterwards
                 since = None
                 continue
             since = since or now
@@ -75,10 +79,10 @@ class Pulse:
                 return
 
     def _look(self, n):
-        """Give a sign, and note those of the others."""
+        """Give sign number `n`, and read those of the others."""
         self.refused = 0 if self.place.answers() else self.refused + 1
-        if self.refused > 1 and not self.found:
-            self.found = {0: f"{self.place.host}:{self.place.port} has gone"}
+        if self.refused > 1 and not self.missing:
+            self.missing = {0: f"{self.place.host}:{self.place.port} has gone"}
         if self.refused:
             return
         now = time.monotonic()
@@ -91,40 +95,40 @@ class Pulse:
             for rank, sign in zip(keys, seen, strict=True):
                 if sign != self.signs[rank][0]:
                     self.signs[rank] = sign, now
-            if not self.found and self.store.check([f"{self.prefix}/lost"]):
+            if not self.missing and self.store.check([f"{self.prefix}/lost"]):
                 said = json.loads(self.store.get(f"{self.prefix}/lost"))
-                self.found = {rank: why for rank, why in said if rank != self.rank}
+                self.missing = {rank: why for rank, why in said if rank != self.rank}
 
     def first_to_notice(self):
-        """Return True once: to the thread or the main thread, whichever handles the loss."""
+        """Return True to the first caller only, a thread or the main one: it handles the loss."""
         with self.lock:
             first, self.handled = not self.handled, True
         return first
 
     def lost(self):
-        """Return, after a message failed, who is lost, as a sentence; the signs of life say it
-        within 3 s.
+        """Return a sentence on who is lost; call it after a message has failed. It waits up to 3 s
+        for the signs of life to show it.
         """
         before, end = dict(self.signs), time.monotonic() + 2.5 * BEAT
-        while self.store is not None and not self.found and time.monotonic() < end:
+        while self.store is not None and not self.missing and time.monotonic() < end:
             time.sleep(BEAT / 10)
-        if not self.found and self.store is not None:
+        if not self.missing and self.store is not None:
             gone = [rank for rank, sign in self.signs.items() if sign == before[rank]]
-            self.found = dict.fromkeys(gone or self.others, "its connection broke")
+            self.missing = dict.fromkeys(gone or self.others, "its connection broke")
         with suppress(RuntimeError, AttributeError):
             if self.place.answers():
-                self.store.set(f"{self.prefix}/lost", json.dumps(list(self.found.items())))
+                self.store.set(f"{self.prefix}/lost", json.dumps(list(self.missing.items())))
         return self.who()
 
     def who(self):
-        """Return who is lost, as a sentence without its end."""
+        """Return who is lost and why: a sentence without a full stop."""
         said = [
-            f"process {rank} of {self.world} is lost ({why})" for rank, why in self.found.items()
+            f"process {rank} of {self.world} is lost ({why})" for rank, why in self.missing.items()
         ]
         return " and ".join(said) or f"another of the {self.world} processes is lost"
 
     def close(self, done):
-        """Give no more signs. `done`: all others have come to the run's end, too."""
+        """Stop both threads. `done`: the run has ended in all processes, so none is missed."""
         self.ended.set()
         if done and self.store is not None and self.place.answers():
             with suppress(RuntimeError):
@@ -132,7 +136,7 @@ class Pulse:
 
 
 def broken(error):
-    """Whether an error was raised by a message between processes."""
+    """Whether `error` was raised by a message between processes, and not by a step."""
     if isinstance(error, distributed.DistError):
         return True
     trace = error.__traceback__ if isinstance(error, RuntimeError) else None

@@ -25,14 +25,14 @@ CHECKED = 4  # steps played both captured and eager before a captured step is us
 
 
 def automatic(game, gan):
-    """Return the game as `train` plays it by default: captured on CUDA, if nets and game are
-    ganlib's own, losses included. In others, Python may decide something anew at each step; a line
-    says so.
+    """Return the game as `train` plays it by default: captured on CUDA if nets, game and losses are
+    ganlib's; else `game` itself, and a line says so, since Python may branch anew at each step.
     """
     if isinstance(game, Compiled) or gan.world > 1 or unfit(gan.device):
         return game
-    own = not any(isinstance(one.source, Function) for one in gan.gans.values()) and known(game)
-    if own and all(ours(player.net) and not player.own for player in state.players(gan)):
+    sources = (one.source for one in gan.gans.values())
+    ganlibs = known(game) and not any(isinstance(source, Function) for source in sources)
+    if ganlibs and all(ours(player.net) and not player.builder for player in state.players(gan)):
         return Compiled(game)
     say(
         "step: eager, since nets or the game are your own; ganlib.compile_step(game, gan, data, "
@@ -45,7 +45,7 @@ def known(game):
     """Whether a game and all that it computes with (losses, penalties, ties, ...) are ganlib's, or
     torch's.
     """
-    if _module(game) != LIBRARY or getattr(game, "own", False):
+    if _module(game) != LIBRARY or getattr(game, "opaque", False):
         return False
     parts = getattr(game, "games", {}).values()
     values = [value for value in vars(game).values() if _module(type(value)) == LIBRARY]
@@ -63,6 +63,7 @@ def _module(x):
 
 
 def why(error):
+    """Return the kind and first line of an error, for a message."""
     return f"it cannot be captured ({type(error).__name__}: {str(error).splitlines()[0][:160]})"
 
 
@@ -99,6 +100,7 @@ class Graph:
         torch.cuda.current_stream().wait_stream(aside)
 
     def replay(self):
+        """Run the recorded kernels once more."""
         self.graph.replay()
 
 
@@ -137,8 +139,8 @@ class Compiled:
     __call__ = step
 
     def turning(self, gan, batches):
-        """Whether the game changes within the steps that a capture plays: then it is to wait, since
-        they would be steps of both kinds.
+        """Whether the game changes (see `state.warming`) within the steps that a capture plays.
+        Then capturing waits, so that all of them are of one kind.
         """
         ahead = CHECKED * next(iter(batches.tensors())).shape[1] * gan.world
         now, then = (state.warming(self.eager, gan.images_seen + more) for more in (0, ahead))
@@ -175,7 +177,7 @@ class Compiled:
         self.gan, self.graph, self.shapes, self.generators = gan, None, state.shapes(batches), {}
         self.settings = state.settings(gan)
         self.warming, self.numbers = state.warming(self.eager, gan.images_seen), []
-        self.given = batches.map(torch.clone)
+        self.inputs = batches.map(torch.clone)
         saved = copy.deepcopy(gan.state_dict())
         try:
             graph = self.graph_type()
@@ -216,7 +218,7 @@ class Compiled:
                 group.update({"capturable": True} if "capturable" in group else {})
             for optimizer in scheduled:
                 optimizer.step = partial(adam.step, optimizer)
-            stats = self.eager.step(gan, self.given)
+            stats = self.eager.step(gan, self.inputs)
             return list(stats), torch.stack([value.to(gan.dtype) for value in stats.values()])
         finally:
             gan.capture = None
@@ -232,7 +234,7 @@ class Compiled:
     def _replay(self, batches):
         """Replay the graph on `batches`, as the present step of the run; return the figures."""
         gan = self.gan
-        for mine, theirs in zip(self.given.tensors(), batches.tensors(), strict=True):
+        for mine, theirs in zip(self.inputs.tensors(), batches.tensors(), strict=True):
             mine.copy_(theirs)
         self._seed()
         if self.functions:

@@ -1,4 +1,6 @@
-"""The state of a run as a CUDA graph needs it: read as one vector, put back in place."""
+"""The state of a run as a CUDA graph needs it: read as one vector, and restored in place, since the
+graph holds the addresses of its tensors.
+"""
 
 import torch
 
@@ -6,13 +8,13 @@ from ...nets.foreign import plain
 
 
 def warming(game, images_seen):
-    """Whether the game begins in another way, see `WarmStart`, and is still at it."""
+    """Whether the game is still in a phase that it begins with, such as `WarmStart`'s."""
     return hasattr(game, "warming") and game.warming(images_seen)
 
 
 def settings(run):
-    """Return what of the optimizers and nets is recorded as it is: whoever changes it between two
-    steps gets a new graph.
+    """Return the settings of optimizers and nets that a graph records as constants. If they change
+    between two steps, the step has to be captured anew.
     """
     return [
         (
@@ -28,10 +30,12 @@ def settings(run):
 
 
 def shapes(batches):
+    """Return the shape of each tensor of `batches`."""
     return [(x.shape, x.dtype) for x in batches.tensors()]
 
 
 def players(run):
+    """Return the players of all GANs of a run."""
     return [player for gan in run.gans.values() for player in gan.players.values()]
 
 

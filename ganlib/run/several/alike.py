@@ -1,4 +1,4 @@
-"""Do all processes of a run train the same? Compared before its first step."""
+"""Check before the first step that all processes of a run train the same."""
 
 from ...keep.content import config_of
 from ...machine.several import joining

@@ -1,4 +1,6 @@
-"""Batch normalisation with the statistics of all processes of a run, for the time of a step."""
+"""Synchronised batch normalisation: during a step, statistics are those of the images of all
+processes of a run.
+"""
 
 from contextlib import contextmanager
 
@@ -8,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class Mean(torch.autograd.Function):
-    """The mean over the processes of a tensor that each of them has, and of its gradients."""
+    """The mean of a tensor over the processes; backwards, the mean of its gradients."""
 
     @staticmethod
     def forward(ctx, x):
@@ -23,9 +25,9 @@ class Mean(torch.autograd.Function):
 
 @contextmanager
 def synced(run):
-    """Let each batch normalisation of the run's nets that is in training mode take its statistics
-    over the images of all processes, which must have the same number each and call this together:
-    two messages a layer and pass, and two more backwards. Nothing is changed afterwards.
+    """A context in which each batch normalisation of the run's nets, in training mode, takes its
+    statistics over the images of all processes. These must have equally many images, and enter it
+    together. It costs two messages a layer and pass, and two more backwards.
 
     Mean and variance have gradients, of any order, through all processes: after gradients are
     averaged, they are those of one process with the whole batch (Ioffe & Szegedy 2015).
@@ -67,7 +69,7 @@ def normalised(norm, x):
 
 @torch.no_grad()
 def follow(norm, mean, variance):
-    """Let the running statistics of `norm` follow those of a batch."""
+    """Update the running statistics of `norm` by those of a batch, as torch does."""
     norm.num_batches_tracked += 1
     share = norm.momentum
     if share is None:  # the plain mean over all batches
