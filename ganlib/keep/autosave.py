@@ -30,7 +30,7 @@ class Autosave:
     claim = None
 
     def __init__(self, gan, folder, seconds=60.0):
-        if isinstance(seconds, (str, bool)) or not seconds > 0:
+        if isinstance(seconds, (str, bool, type(None))) or not seconds > 0:
             raise ValueError(
                 f"save_seconds={seconds!r} was given; more than 0 seconds between two saves are "
                 "expected"

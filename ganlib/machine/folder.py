@@ -9,7 +9,12 @@ def path_of(given):
     folder. Raises ValueError for anything else.
     """
     try:
-        return Path(os.fsdecode(given)).expanduser()
+        path = Path(os.fsdecode(given))
+        if "\0" in str(path):
+            raise TypeError
+        return path.expanduser()
+    except RuntimeError:  # ~ of nobody
+        raise ValueError(f"{str(path)!r} begins with the home folder of nobody here") from None
     except TypeError:
         raise ValueError(
             f"{given!r} was given as a path; a text or a pathlib.Path is expected"
