@@ -222,14 +222,14 @@ class Judge:
         """Evaluate if that is due and the history has a row for this step: then all is finite."""
         if now.reason is None and now.stats and now.every(self.every) and now.recorded:
             found = self.evaluate(self.gan, self.data)
-            if not isinstance(found, dict) or {"step", "images"} & found.keys():
-                what = f"{', '.join(map(str, found))}" if isinstance(found, dict) else repr(found)
-                raise ValueError(
-                    f"evaluate returned {what}; a dict of figures is expected, under other names "
-                    "than 'step' and 'images', which a row has already"
-                )
+            if not isinstance(found, dict):
+                raise ValueError(f"evaluate returned {found!r}; a dict of figures is expected")
             for name, value in found.items():
                 value = value.item() if hasattr(value, "item") else value
+                if isinstance(value, float) and name in ("step", "images"):
+                    raise ValueError(
+                        f"evaluate returned {name!r} = {value}, which a row has already; rename it"
+                    )
                 if isinstance(value, float):
                     now.history[-1][name] = value
 

@@ -48,8 +48,8 @@ def alike(names):
         groups[re.sub(r"[\W_]+", " ", plain).strip()].append(ascii(str(name)))
     twice = [group for group in groups.values() if len(group) > 1]
     return [
-        f"the classes {', '.join(group[:5])} are spelled nearly alike, and stay classes of their own: "
-        "rename them if they are one"
+        f"the classes {', '.join(group[:5])} are spelled nearly alike, and stay classes of their "
+        "own: rename them if they are one"
         for group in twice
     ]
 

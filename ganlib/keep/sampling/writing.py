@@ -11,9 +11,9 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
 from ...machine.files import replace
+from ...machine.held import locks
 from ...machine.progress import Progress, say
 from ...show.pictures import GENERATED
-from .. import locks
 from .drawing import Drawing
 from .places import place_of
 
@@ -79,7 +79,13 @@ def _write(place, drawing, of):
     journal = _begun(place, drawing, of)
     done = place.has(journal["done"], journal["bytes"])
     if journal["done"] and done == drawing.n and journal.get("finished"):
-        say(f"{place.path}: these {drawing.n:,} images are there; nothing is left to draw")
+        place.drawing = drawing
+        if place.mend():
+            say(
+                f"{place.path}: the labels of these {drawing.n:,} images were missing, and are back"
+            )
+        else:
+            say(f"{place.path}: these {drawing.n:,} images are there; nothing is left to draw")
         return 0
     drawing.batch = journal["batch"]
     done -= done % drawing.batch if done < drawing.n else 0

@@ -12,7 +12,7 @@ from ...machine import launch
 from ...machine.folder import path_of
 from ...machine.several import joining
 from ...machine.several.watching import Lost, Pulse, broken
-from .. import checkpoint, claim, locks
+from .. import checkpoint, claim
 
 TRIES = 5.0  # seconds for which a folder is asked for that a lost process held
 
