@@ -10,6 +10,7 @@ from torch import distributed
 
 from ...machine import launch
 from ...machine.folder import path_of
+from ...machine.held import locks
 from ...machine.several import joining
 from ...machine.several.watching import Lost, Pulse, broken
 from .. import checkpoint, claim
