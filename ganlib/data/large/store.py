@@ -198,7 +198,7 @@ class Store:
         path = self.folder / LABELS
         try:
             labels = numpy.load(path, mmap_mode="c")
-        except (OSError, ValueError, EOFError) as error:
+        except Exception as error:  # of any kind: numpy reads its header as Python
             raise OSError(f"the labels {path} cannot be read ({error}); {AGAIN}") from error
         top = len(self.about["classes"]) or 2**63
         fits = labels.dtype == numpy.int64 and labels.shape == (len(self),)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ...machine.files import replace
 from ...machine.held import locks
-from ...machine.progress import Progress, say
+from ...machine.progress import Progress, readable, say
 from ...show.pictures import GENERATED
 from .drawing import Drawing
 from .places import place_of
@@ -149,7 +149,7 @@ def _begun(place, drawing, of):
             "another --out, or move it and the images away"
         ) from error
     if changed := [name for name in about if then.get(name) != about[name]]:
-        said = [f"{NAMES.get(name, name)} {then.get(name)}" for name in changed]
+        said = [f"{NAMES.get(name, name)} {_short(then.get(name))}" for name in changed]
         if "weights" in changed:
             at = [f"step {x['step']:,}" if "step" in x else "" for x in (journal["of"], of)]
             said = [x for x in said if not x.startswith("weights")] + [
@@ -197,3 +197,8 @@ def _pour(place, drawing, start, note):
             for _, encoded in waiting:
                 encoded.cancel()
             progress.close()
+
+
+def _short(value):
+    """Return the text of a value of a journal, which may be a stranger's, in one short line."""
+    return readable(str(value)[:60])
