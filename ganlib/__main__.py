@@ -14,6 +14,7 @@ from .data.loading import LOADERS
 from .games import commands as of_translations
 from .games import enlarging_commands
 from .games.clips import commands as of_clips
+from .games.command.unused import in_its_own_way, refuse
 from .games.printed import DRAWN
 from .games.translation import KINDS
 from .games.words import commands as of_words
@@ -165,6 +166,7 @@ def main(arguments=None):
     add.add_argument(
         "--extractor", help=f"{', '.join(EXTRACTORS)}; chosen for the images by default"
     )
+    add.add_argument("--device", help="cuda, mps or cpu; the fastest there is by default")
     add.set_defaults(run=commands.evaluate)
     add = parts.add_parser(
         "export", help="write a trained run's generator for others, with a page", **defaults
@@ -237,7 +239,7 @@ def main(arguments=None):
         contextlib.redirect_stdout(Tolerant(sys.stdout)),
         contextlib.redirect_stderr(Tolerant(sys.stderr)),
     ):
-        return _run(options)
+        return _run(options, parts.choices[options.command])
 
 
 def _selftest(options):
@@ -260,30 +262,17 @@ def _command(options):
         )
     for name, room in ROOMS:
         if room.plays(options.folder) if of_a_run else getattr(options, "game", None) == name:
-            return _in_its_own_way(options, getattr(room, options.command, options.run))
+            return in_its_own_way(options, getattr(room, options.command, options.run))
     if options.command != "upscale" and of_translations.meant(options):
-        return _in_its_own_way(options, getattr(of_translations, options.command))
+        return in_its_own_way(options, getattr(of_translations, options.command))
     return options.run
 
 
-def _in_its_own_way(options, command):
-    """Return the command of another game; raise ValueError for options that it does not take."""
-    for name, unset in {
-        **dict.fromkeys(("seed", "revision", "device")),
-        "precision": "float32",
-    }.items():
-        if options.command == "sample" and getattr(options, name) != unset:
-            raise ValueError(
-                f"--{name} was given, and the run in {options.folder} is not one of a G that draws "
-                "from noise alone, which takes it"
-            )
-    return command
-
-
-def _run(options):
+def _run(options, parser):
     """Run the command of the parsed options; return the exit status. An error becomes a line."""
     try:
         commands.check(options)
+        refuse(options, parser)
         return _command(options)(options)
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         launch.failed(error)  # one of several processes ends here

@@ -12,6 +12,7 @@ import os
 import pickle
 import random
 import resource
+import shutil
 import struct
 import sys
 import tarfile
@@ -21,6 +22,7 @@ import warnings
 import zipfile
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy
 import torch
@@ -30,7 +32,10 @@ from safetensors.torch import load as safetensors
 import ganlib
 from ganlib import nets
 from ganlib.data.decoding import FITS, Unreadable, decode
-from ganlib.keep import checkpoint, export
+from ganlib.data.large import convert
+from ganlib.games.words.vocabulary import encode
+from ganlib.keep import checkpoint, export, page
+from ganlib.keep.sampling import writing
 
 SECONDS, MEMORY = 5.0, 2**30  # what one mutation may take, of time and of memory
 
@@ -184,6 +189,143 @@ class Config(Kind):
         z = torch.zeros(2, G.latent_dim)
         images = G(z, torch.zeros(2, dtype=torch.int64) if getattr(G, "classes", 0) else None)
         assert images.shape == (2, *self.shape) == (2, *G.shape)
+
+
+class Exported(Config):
+    """config.json of the other generators: words, clips, flows, translation, super-resolution."""
+
+    def prepare(self):
+        shape = (1, 8, 8)
+        made = [
+            nets.WordsGenerator(4, shape, (8,), words=5, length=2, said=4),
+            nets.WordsStyleGenerator(4, (3, 8, 8), (8, 4), words=5, length=2, said=4),
+            nets.FramesGenerator(8, (1, 4, 8, 8), (8,)),
+            nets.MovedGenerator(20, (1, 4, 8, 8), (8,)),
+            nets.PathGenerator(20, (1, 4, 8, 8), (8,)),
+            nets.FlowGenerator(shape=shape, widths=(8, 8), steps=2),
+            nets.TranslationGenerator(shape, widths=(8, 8), blocks=1),
+            nets.EnlargingGenerator(shape, 2, 8, 1),
+        ]
+        self.made = []
+        for G in made:
+            raw = export_bytes(G)
+            config = export._config(
+                SimpleNamespace(**OF_A_RUN, G=G, G_ema=None, classes=0), "a", "mit"
+            )
+            config |= {"sha256": hashlib.sha256(raw).hexdigest(), "class_names": list("abcd")}
+            self.made.append((config, raw, safetensors(raw), G.shape))
+
+    def mutate(self, r):
+        self.config, self.raw, self.weights, self.shape = r.choice(self.made)
+        (self.folder / "generator.safetensors").write_bytes(self.raw)
+        super().mutate(r)
+
+    def draws(self, G):
+        G = G.alone() if hasattr(G, "alone") else G
+        if fed := page.fed(G):
+            given = (torch.zeros(2, *fed),)
+        else:
+            asked = torch.ones(2, G.length, dtype=torch.int64) if hasattr(G, "sentence") else None
+            given = torch.zeros(2, G.latent_dim), asked
+        images = G(*given)
+        assert images.shape[1:] == tuple(G.shape)  # frames, and sizes to enlarge, are free
+        names = getattr(G, "config", {}).get("class_names")
+        if hasattr(G, "sentence") and isinstance(names, list):  # as `sample --say` asks
+            encode(["a"], names, G.length)
+
+
+OF_A_RUN = {"trained_on": {}, "step": 1, "images_seen": 1, "seed": 0, "precision": "float32"}
+OF_A_RUN |= {"latent_dim": 4}
+
+
+class Converted(Kind):
+    """What `convert` keeps: about.json, unfinished.json, shards and labels."""
+
+    def prepare(self):
+        draws = numpy.random.default_rng(0)
+        self.items = [
+            (Image.fromarray(draws.integers(0, 256, (8, 8, 3), numpy.uint8)), i % 2)
+            for i in range(8)
+        ]
+        self.pixels = numpy.stack([numpy.asarray(image) for image, _ in self.items])
+        self.kept = []
+        for name, items in (("whole", self.items), ("begun", self.breaking())):
+            folder = self.folder / name
+            with contextlib.suppress(OSError):
+                convert(items, folder, 8)
+            self.kept.append({file.name: file.read_bytes() for file in folder.iterdir()})
+
+    def breaking(self):
+        yield from self.items[:5]
+        raise RuntimeError("broken off")
+
+    def mutate(self, r):
+        self.now = self.folder / "now"
+        shutil.rmtree(self.now, ignore_errors=True)
+        self.now.mkdir()
+        self.begun = r.random() < 0.5
+        files = dict(self.kept[self.begun])
+        name = "unfinished.json" if self.begun else "about.json"
+        what = r.random()
+        if what < 0.75:
+            tree = json.loads(files[name])
+            for _ in range(r.choice([1, 1, 2])):
+                tree = changed(tree, r)
+            with contextlib.suppress(ValueError, RecursionError):
+                files[name] = json.dumps(tree).encode()
+        else:
+            name = r.choice([name, *(x for x in files if x not in ("about.json", ".converting"))])
+            files[name] = b"" if what > 0.95 else scrambled(files[name], r)
+        for name, content in files.items():
+            (self.now / name).write_bytes(content)
+
+    def read(self):
+        data = convert(iter(self.items), self.now, 8) if self.begun else ganlib.load(self.now)
+        data.verify()
+        assert len(data) == 8 and data.shape == (3, 8, 8)
+        pixels = data.images[torch.arange(8)].permute(0, 2, 3, 1).numpy()
+        assert (pixels == self.pixels).all()
+        assert data.labels is None or data.labels.tolist() == [0, 1] * 4
+        assert data.batches(0, 0, 1, 4).images.shape == (1, 4, 3, 8, 8)
+
+
+class Journal(Kind):
+    """The journal of `sample`, beside a whole array, or one that was cut off, and its labels."""
+
+    def prepare(self):
+        torch.manual_seed(0)
+        self.G = nets.CompactGenerator(8, (1, 8, 8), (8,), classes=3).eval()
+        self.path = self.folder / "images.npy"
+        writing.write(self.path, self.G, 6)
+        self.kept = {file.name: file.read_bytes() for file in self.folder.iterdir()}
+        self.right = numpy.load(self.path)
+
+    def mutate(self, r):
+        for file in self.folder.iterdir():
+            file.unlink()
+        files = dict(self.kept)
+        tree = json.loads(files["images.npy.json"])
+        if r.random() < 0.5:  # as if it had been cut off
+            del tree["finished"], files["images.labels.npy"]
+            files["images.npy.part"] = files.pop("images.npy")
+            if r.random() < 0.5:
+                tree |= {"done": 0, "bytes": 128}
+        for _ in range(r.choice([0, 1, 1, 2])):
+            tree = changed(tree, r)
+        text = self.kept["images.npy.json"]
+        with contextlib.suppress(ValueError, RecursionError):
+            text = json.dumps(tree).encode()
+        files["images.npy.json"] = scrambled(text, r) if r.random() < 0.15 else text
+        if r.random() < 0.2:
+            files.pop("images.labels.npy", None)
+        for name, content in files.items():
+            (self.folder / name).write_bytes(content)
+
+    def read(self):
+        writing.write(self.path, self.G, 6)
+        assert (numpy.load(self.path) == self.right).all()
+        labels = numpy.load(self.folder / "images.labels.npy")
+        assert labels.tolist() == [0, 1, 2] * 2
 
 
 def export_bytes(G):
@@ -492,7 +634,11 @@ class Picture(Kind):
 
 
 KINDS = {
-    kind.__name__.lower(): kind for kind in (Config, Safetensors, Checkpoint, Archive, Picture)
+    kind.__name__.lower(): kind
+    for kind in (
+        *(Config, Safetensors, Checkpoint, Archive, Picture),
+        *(Exported, Converted, Journal),
+    )
 }
 
 

@@ -5,19 +5,25 @@ torch's fake tensors have a shape, a type and a device, and no numbers. An opera
 devices raises; and so does one that reads a number on the host, which makes a GPU wait.
 """
 
+import copy
 import importlib
 from contextlib import ExitStack, contextmanager
 from unittest import mock
 
 import pytest
 import torch
-from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    FakeTensorMode,
+    unset_fake_temporarily,
+)
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import ganlib
 from ganlib import augment, losses, nets
 from ganlib.game.player import Player
 from ganlib.game.steps import _codes
+from ganlib.games.selftest import games as selftest
 from ganlib.judge import metrics
 from ganlib.judge.figures import Seen
 from ganlib.lab import latent
@@ -78,6 +84,12 @@ def gradients(outputs, inputs, *_, **__):
     return tuple(0 * x + total for x in many)
 
 
+def deepcopied(value, memo=None, copied=copy.deepcopy):
+    """What `copy.deepcopy` returns of a net with numbers, which a game holds beside the players."""
+    with unset_fake_temporarily():
+        return copied(value, memo)
+
+
 class Torch:
     """torch, for ganlib's own random numbers, which on a GPU need one."""
 
@@ -107,6 +119,7 @@ def no_gpu(reads=False):
         for what, name, other in (
             (randomness, "torch", Torch()),
             (torch.nn.Module, "to", moved),
+            (copy, "deepcopy", deepcopied),
             (trying, "look_over", seen),
             (torch.Tensor, "backward", backward),
             (torch.autograd, "grad", gradients),
@@ -201,13 +214,21 @@ def test_each_game_of_the_tests(name):
     playing(*importlib.import_module(f"games.{name}").make())
 
 
+@pytest.mark.parametrize("name", selftest.PARTS)
+def test_each_game_that_ships(name):
+    """Words, faces, clips, super-resolution, flows, translations, as the self-test makes them."""
+    playing(*selftest.PARTS[name](2))
+
+
 def shares(seen):
     """What a histogram of numbers that are not there would be; the logits are read for it."""
     assert seen.real_logits.shape == seen.fake_logits.shape == (128, 10)
     return metrics.Histogram([0.1] * 10, 0.0), False
 
 
-@pytest.mark.parametrize("name, near", [("classic", True), ("small", False), ("acgan", True)])
+@pytest.mark.parametrize(
+    "name, near", [("classic", True), ("small", False), ("acgan", True), ("style", True)]
+)
 def test_evaluate(name, near, some):
     """With the data on the GPU, and on the CPU."""
     made = ganlib.recipe(name, classes=10 if name == "acgan" else 0)
@@ -224,7 +245,7 @@ def test_evaluate(name, near, some):
         assert watch.on_cuda > 50 and found["n_fake"] == 128
 
 
-@pytest.mark.parametrize("name", ["classic", "small", "infogan", "acgan"])
+@pytest.mark.parametrize("name", ["classic", "small", "infogan", "acgan", "style"])
 def test_the_explorer(name, some):
     made = ganlib.recipe(name, classes=10 if name == "acgan" else 0)
     gan = made.gan(0)

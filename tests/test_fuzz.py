@@ -17,6 +17,7 @@ import pytest
 from conftest import ROOT
 
 KINDS = ("config", "safetensors", "checkpoint", "archive", "picture")
+KINDS += ("exported", "converted", "journal")
 GROWTH = 1024  # MiB, most that all mutations of a kind may add to the memory of the process
 
 

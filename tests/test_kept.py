@@ -31,10 +31,11 @@ import ganlib
 from ganlib import nets
 from ganlib.__main__ import main
 from ganlib.data.points import Points, painted, ring
-from ganlib.keep import checkpoint, claim, locks
+from ganlib.keep import checkpoint, claim
 from ganlib.keep.autosave import Autosave
 from ganlib.keep.plain import plain
 from ganlib.machine import files
+from ganlib.machine.held import locks
 from ganlib.run.checks import fingerprint
 
 

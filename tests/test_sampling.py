@@ -22,11 +22,12 @@ from PIL import Image
 import ganlib
 from ganlib import nets
 from ganlib.__main__ import main
-from ganlib.keep import export, locks
+from ganlib.keep import export
 from ganlib.keep.sampling import drawing, writing
 from ganlib.keep.sampling.drawing import CHUNK
 from ganlib.keep.sampling.encoding import pngs
 from ganlib.keep.sampling.places import place_of
+from ganlib.machine.held import locks
 from ganlib.machine.randomness import generator
 from ganlib.nets.fed.clips import ClipDiscriminator, FramesGenerator
 

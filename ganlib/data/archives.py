@@ -10,6 +10,7 @@ import zlib
 from pathlib import PurePosixPath
 
 from . import source
+from .given.kinds import no_archive
 from .source import Source, Unreadable, hidden, is_text, mark
 
 # what a damaged archive raises when it is read
@@ -55,6 +56,7 @@ def open_archive(path):
         kinds = ", ".join(ARCHIVES)
         raise OSError(
             f"{path} is no folder and no archive that can be read; {kinds} are known"
+            f"{no_archive(path, source.KINDS)}"
         ) from None
 
 

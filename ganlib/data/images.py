@@ -81,7 +81,8 @@ class Images:
 
     def __post_init__(self):
         images, labels = self.images, self.labels
-        if images.dtype != torch.uint8 or images.ndim not in KINDS or 0 in images.shape:
+        last = images.ndim == 4 and images.shape[3] in (1, 3) and images.shape[1] > 4  # NHWC
+        if images.dtype != torch.uint8 or images.ndim not in KINDS or 0 in images.shape or last:
             expected = " or ".join(KINDS.values())
             raise ValueError(
                 f"images of {images.dtype} {tuple(images.shape)} were given; torch.uint8 "
@@ -89,6 +90,7 @@ class Images:
             )
         if labels is None:
             return
+        self.labels = labels = torch.as_tensor(labels)
         if len(labels) != len(self) or (labels.ndim == 1 and labels.dtype != torch.int64):
             raise ValueError(
                 f"labels of {labels.dtype} {tuple(labels.shape)} were given; torch.int64 "

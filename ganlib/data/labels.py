@@ -1,25 +1,15 @@
-"""Find the labels of the user's images: in the names of folders, in tables beside the images, or in
-the items of a data set; and decide whether they are classes. Each function also returns a sentence
-on what it decided.
+"""Find the labels of the user's images: in the names of folders, in tables beside the images (read
+by given/tables.py), or in the items of a data set; and decide whether they are classes. Each
+function also returns a sentence on what it decided.
 """
 
-import csv
-import io
-import json
-import math
-import operator
 import os
 import re
-from collections import Counter, defaultdict
-from typing import NamedTuple
+from collections import defaultdict
 
+from .given.kinds import Odd, alike, plain_of
+from .given.tables import from_tables
 from .source import NO_IMAGES, named, natural, parts
-
-FILE = (
-    *("file_name", "filename", "file", "path", "file_path", "filepath", "image_path"),
-    *("image_name", "img_name", "name", "image", "img", "image_id", "id"),
-)
-LABEL = ("label", "labels", "class", "class_name", "category", "target", "y")
 
 
 def labels_of(rows, source, folders):
@@ -76,6 +66,7 @@ def from_folders(names, folders):
     if numbers and [*map(int, firsts)] != [*range(len(firsts))]:
         odd = [f"{_renumbered(firsts)}: the folders' names are not the numbers of the classes"]
     place = {first: i for i, first in enumerate(firsts)}
+    odd += alike(firsts)
     return [place[folder[0]] for folder in inner], tuple(firsts), "from the folders", odd, False
 
 
@@ -113,66 +104,6 @@ def _shards(firsts, names, inner):
         return True
     ordered = [(min(ranges[first]), max(ranges[first])) for first in firsts]
     return all(a[1] < b[0] for a, b in zip(ordered, ordered[1:], strict=False))
-
-
-def from_tables(texts, names):
-    """Return ([a raw label for each of `names`], where from), of the tables beside the images:
-    StyleGAN's dataset.json, Hugging Face's metadata.csv or .jsonl, webdataset's NAME.cls.
-
-    Returns (None, a sentence or "") where there is no table with labels; ("null", a sentence) where
-    one says that there are none. `texts` are their contents by name.
-    """
-    by_file, read, why = {}, [], ""
-    for name, content in texts.items():
-        last, folder = parts(name)[-1], parts(name)[:-1]
-        try:
-            text = content.decode("utf-8-sig")
-            if last.lower().endswith(".cls"):
-                rows = [(last.rpartition(".")[0], text.strip())]
-            elif last.lower() == "dataset.json":
-                about = json.loads(text)
-                if not isinstance(about, dict) or "labels" not in about:
-                    continue  # of another kind
-                if about["labels"] is None:
-                    return "null", f"none: {name} says that there are none"
-                rows = list(dict(about["labels"]).items())
-            else:
-                rows = _rows(last.lower(), text)
-        except (ValueError, TypeError, KeyError, RecursionError, csv.Error) as error:
-            why = f"{name} cannot be used for labels ({str(error)[:100] or type(error).__name__})"
-            continue
-        by_file |= {"/".join((*folder, *parts(str(key)))): label for key, label in rows}
-        read.append(last if not last.lower().endswith(".cls") else "the .cls files")
-    if not read:
-        return None, why
-    labels, lasts = [], Counter(parts(name)[-1] for name in names)
-    inside = {parts(key)[-1]: label for key, label in by_file.items()}
-    for name in names:
-        last = parts(name)[-1]
-        whole = "/".join(parts(name))
-        stem = whole[: len(whole) - len(last)] + last.split(".")[0]
-        label = by_file[whole] if whole in by_file else by_file.get(stem)
-        # a table may lie beside the folder of images, and name them without it
-        alone = label is None and lasts[last] == 1 and len(inside) == len(by_file)
-        labels.append(inside.get(last, inside.get(last.split(".")[0])) if alone else label)
-    return labels, f"from {named(dict.fromkeys(read))}"
-
-
-def _rows(last, text):
-    """Return the pairs (file, label) of a table; raise ValueError where it has no such columns."""
-    if last.endswith(".jsonl"):
-        rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-    else:
-        head = text.partition("\n")[0]
-        delimiter = max(",", "\t", ";", key=head.count)
-        rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True))
-    rows = [{str(key).strip().lower(): value for key, value in row.items()} for row in rows]
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    file = next((column for column in FILE if column in columns), None)
-    label = next((column for column in LABEL if column in columns), None)
-    if file is None or label is None:
-        raise ValueError(f"it has the columns {named(columns)}; file_name and label are expected")
-    return [(row[file], row.get(label)) for row in rows]
 
 
 def from_values(values, names=()):
@@ -216,34 +147,6 @@ def from_values(values, names=()):
     return _numbers([int(value) for value in plain], names)
 
 
-class Odd(NamedTuple):
-    text: str  # why a label is no class
-
-
-def plain_of(value):
-    """Return a label as None, bool, int, float, str, a tuple of numbers, or `Odd`."""
-    kind = type(value).__name__
-    if hasattr(value, "tolist"):
-        size = value.numel() if hasattr(value, "numel") else value.size
-        if size > 10_000:
-            return Odd(f"a {kind} of {tuple(value.shape)} is no class")
-        value = value.tolist()
-    while isinstance(value, (list, tuple)) and len(value) == 1:
-        value = value[0]
-    if isinstance(value, bytes):
-        value = value.decode(errors="replace")
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value.strip() if isinstance(value, str) else value
-    if isinstance(value, (list, tuple)) and all(isinstance(v, (int, float)) for v in value):
-        return tuple(value)
-    try:
-        return operator.index(value)
-    except TypeError:
-        return Odd(f"a {kind} is no class")
-
-
 def none(why):
     """Return what `from_values` does, without labels: a sentence and a warning say why."""
     return (
@@ -268,6 +171,7 @@ def _texts(texts, beside):
     odd = (
         [f"the labels, as {texts[0]!r}, are not the class names {named(beside)}"] if beside else []
     )
+    odd += alike(names)
     return _many(texts) or ([place[text] for text in texts], tuple(names), "from texts", odd)
 
 

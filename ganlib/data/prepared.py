@@ -25,7 +25,8 @@ from .labels import labels_of
 from .source import Unreadable, layout, luma, openers
 from .sources import open_source
 
-VERSION = 2  # of the decoded pixels: after a change every set is decoded again
+VERSION = 3  # of pixels and labels: after a change every set is decoded again
+LARGEST = 8192  # pixels: of a side; an image of twice as many would take a gigabyte
 IN_MEMORY = 2**29  # bytes; a larger set stays in its file, mapped into memory
 
 
@@ -61,10 +62,10 @@ def checked(size, fit, channels, background):
     for what, value, known in (("fit", fit, FITS), ("channels", channels, (None, 1, 3))):
         if value not in known:
             raise ValueError(f"{what}={value!r} was given; {', '.join(map(repr, known))} are known")
-    if (as_whole(size) or 0) < 1:
+    if not 1 <= (as_whole(size) or 0) <= LARGEST:
         raise ValueError(
-            f"size={size!r} was given for images of your own; a number of pixels is expected, as "
-            "size=64"
+            f"size={size!r} was given for images of your own; a number of pixels is expected, at "
+            f"most {LARGEST:,}, as size=64"
         )
     return as_whole(size), _ground(background)
 
@@ -98,7 +99,7 @@ def _key(*facts):
 
 def _make(source, size, fit, channels, folder, keep, split, ground):
     """Decode `source` into files in `folder`, return the set, and `keep` or delete the files."""
-    folders, odd = None, [*source.odd]
+    folders, odd = None, []
     if source.names is not None:
         folders, odd = layout(source.names, split, source.name)
     folder.mkdir(parents=True, exist_ok=True)
@@ -152,7 +153,7 @@ def _make(source, size, fit, channels, folder, keep, split, ground):
             "labels": where,
             "values": values.said,
             "background": values.called(),
-            "odd": [*odd, *said, *values.odd],
+            "odd": [*source.odd, *odd, *said, *values.odd],
         }
         about = {
             "shape": [len(rows), planes, size, size],

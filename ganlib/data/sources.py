@@ -5,14 +5,14 @@ import itertools
 import os
 import stat
 from collections.abc import Mapping
+from inspect import isgenerator
 from pathlib import Path
 
 from . import source
 from .archives import ARCHIVES, open_archive
+from .given.items import columns
+from .given.kinds import refuse_arrays
 from .source import Source, Unreadable, drawn, hidden, is_text, mark, named, of_ganlib, split_of
-
-IMAGE = ("image", "img", "jpg", "jpeg", "png", "webp", "picture", "photo", "pixel_values")
-LABEL = ("label", "labels", "class", "cls", "target", "category")
 
 
 def looks_like_path(text):
@@ -46,11 +46,11 @@ def _folder(path):
     """Return the `Source` of a folder with its subfolders; links to folders are skipped, and what
     ganlib itself wrote.
     """
-    files, skipped, runs = [], [], set()
+    files, skipped, runs, links = [], [], set(), []
     for place, folders, names in os.walk(path):
         for name in list(folders):
             if os.path.islink(os.path.join(place, name)):
-                skipped.append((_inside(path, place, name), "a link to a folder"))
+                links.append(_inside(path, place, name))
         folders[:] = sorted(name for name in folders if not hidden(name))
         if ours := of_ganlib(Path(place), names):
             skipped.append((_inside(path, place, ""), f"{ours[0]} of ganlib, no data"))
@@ -59,6 +59,8 @@ def _folder(path):
         if os.path.basename(place) == "pictures" and os.path.dirname(place) in runs:
             names = [name for name in names if not drawn(os.path.join(place, name))]
         files += [(_inside(path, place, name), os.path.join(place, name)) for name in names]
+    skipped += [(link, "a link to a folder") for link in links]
+    odd = [f"of links to folders nothing was read: {named(links)}; copy them"] if links else []
     files = sorted(file for file in files if not hidden(file[0]))
     facts, readable = [], []
     for name, file in files:
@@ -90,7 +92,9 @@ def _folder(path):
     texts = {name: _content(file) for name, file in readable if is_text(name)}
     names = [name for name, _ in readable if name not in texts]
     called = path.resolve().name
-    return Source(called, mark(facts), items, len(names), skipped, names=names, texts=texts)
+    return Source(
+        called, mark(facts), items, len(names), skipped, names=names, texts=texts, odd=odd
+    )
 
 
 def _bytes(file):
@@ -130,13 +134,14 @@ def _dataset(data, split):
         raise ValueError(f"a {kind} was given, which gives batches; give loader.dataset")
     if getattr(data, "ndim", 0) == 3 and len(data) in (1, 3, 4):
         odd.append(f"an array of {tuple(data.shape)} was taken as {count} grey images")
+    refuse_arrays(data)
     if isinstance(data, bytes) or not (hasattr(data, "__getitem__") or hasattr(data, "__iter__")):
         raise ValueError(
             f"{kind} was given; a name, a path, or a data set with a length is expected"
         )
     placed = count is not None and hasattr(data, "__getitem__")
-    first, tries = _first(_tries(data, count if placed else None), kind)
-    image, label, classes = _columns(data, first, odd)
+    first, tries = _first(_tries(data, count if placed else None, odd), kind)
+    image, label, classes = columns(data, first, odd)
     labels = []
 
     def items(wanted=None):
@@ -154,9 +159,10 @@ def _dataset(data, split):
     return Source(kind, marked, items, count, [], found, classes, odd=odd)
 
 
-def _tries(data, count):
+def _tries(data, count, odd):
     """Yield the items of a data set, of a stream where `count` is None, or the exceptions that they
-    raise (any decoder's errors), until a hundred follow each other in a stream.
+    raise (any decoder's errors), until a hundred follow each other in a stream. A generator that
+    raised is at its end: `odd` gets a sentence.
     """
     items = iter(data) if count is None else map(data.__getitem__, range(count))
     failed = 0
@@ -169,6 +175,8 @@ def _tries(data, count):
         except Exception as error:
             item = error
             failed += 1
+            if isgenerator(items):
+                odd.append(f"it broke off ({error}): what would have come after is missing")
         yield item
 
 
@@ -201,51 +209,6 @@ def _content_of(value):
     if hasattr(value, "read") and hasattr(value, "seek"):
         return value.read()
     return value
-
-
-def _columns(data, item, odd):
-    """Return (image key or None, label key or None, class names), from the first readable item."""
-    features = getattr(data, "features", None) or {}
-    classes = tuple(map(str, getattr(data, "classes", None) or ()))
-    if isinstance(item, dict) and not set(item) <= {"bytes", "path"}:
-        kinds = {name: type(kind).__name__ for name, kind in features.items()}
-        images = [name for name, kind in kinds.items() if kind == "Image"]
-        images += [name for name in IMAGE if name in item and name not in images]
-        labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
-        labels += [name for name in LABEL if name in item and name not in labels]
-        if not images:
-            raise ValueError(
-                f"the data set has the columns {', '.join(map(str, item))}; one of images is "
-                "expected"
-            )
-        for what, several in (("images", images), ("labels", labels)):
-            if len(several) > 1:
-                odd.append(
-                    f"{len(several)} columns may be the {what}, {named(several)}: "
-                    f"{several[0]} is taken"
-                )
-        label = labels[0] if labels else None
-        return images[0], label, tuple(getattr(features.get(label), "names", None) or ())
-    if isinstance(item, (tuple, list)) and not hasattr(item, "shape"):
-        images = [i for i, value in enumerate(item) if _is_image(value)]
-        image = images[0] if images else 0
-        others = [i for i in range(len(item)) if i not in images]
-        later = [i for i in others if i > image]
-        if len(images) > 1:
-            odd.append(f"each item holds {len(images)} images: the first of them is taken")
-        return image, (later or others or [None])[0], classes
-    return None, None, ()
-
-
-def _is_image(value):
-    """Whether a value of a tuple is an image: a picture, an array of two or more axes, a path."""
-    return (
-        hasattr(value, "getexif")
-        or getattr(value, "ndim", 0) > 1
-        or isinstance(value, (bytes, Path))
-        or (isinstance(value, str) and os.path.isfile(value))
-        or (isinstance(value, dict) and {"bytes", "path"} <= set(value))
-    )
 
 
 def _first(tries, kind):

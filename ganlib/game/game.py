@@ -14,6 +14,9 @@ from . import losses
 from .contract import evaluating
 from .moves import d_move, g_move
 
+PARTS = {"objective": "d_loss", "penalty": "weight", "augment": "transform"}
+PARTS |= {"question": "loss", "tie": "loss"}  # the attribute that tells each
+
 
 @dataclass(frozen=True)
 class Game:
@@ -41,11 +44,13 @@ class Game:
     places: bool = False
 
     def __post_init__(self):
-        if self.n_critic < 1:
-            raise ValueError(
-                f"n_critic={self.n_critic} was given; at least 1 move of D per move of G is "
-                "expected"
-            )
+        for name, has in PARTS.items():  # `objective="hinge"`, say, or `penalty=losses.r1`
+            part = getattr(self, name)
+            if not hasattr(part, has) and (part is not None or name == "objective"):
+                made = "losses.hinge, losses.r1(1.0) or augment.ada"
+                raise ValueError(f"{name}={part!r} was given; a value is expected, such as {made}")
+        if not hasattr(self.n_critic, "__index__") or self.n_critic < 1:
+            raise ValueError(f"n_critic={self.n_critic!r} was given; at least 1 move is expected")
         if self.shared_fakes and self.n_critic != 1:
             raise ValueError(
                 f"shared_fakes=True and n_critic={self.n_critic} were given; with shared fakes D "

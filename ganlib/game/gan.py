@@ -1,6 +1,4 @@
-"""The state of a run with one generator and one discriminator: its two players, what G is fed, and
-the counters that make everything random a function of the seed.
-"""
+"""The state of a run with one G and one D: its players, what G is fed, and the counters."""
 
 import copy
 from functools import partial
@@ -9,7 +7,7 @@ import torch
 
 from ..machine import processes
 from ..machine.device import PRECISIONS, choice
-from ..machine.randomness import generator
+from ..machine.randomness import generator, whole_seed
 from ..machine.values import at
 from ..nets.known import ask, classes_of, drawing, foreign, logits_of, ours
 from .contract import evaluating, fitting, labels_of, shared_out
@@ -66,10 +64,10 @@ class GAN(Seeded):
     ):
         rates = lr if isinstance(lr, (tuple, list)) else (lr, lr)
         if len(rates) != 2:
-            raise ValueError(
-                f"lr={lr} was given; one learning rate, or a pair of them for G and D, is expected"
-            )
+            raise ValueError(f"lr={lr} was given; one learning rate, or a pair, is expected")
         nets = [net.net if isinstance(net, Player) else net for net in (G, D)]
+        if wrong := [net for net in nets if not isinstance(net, torch.nn.Module)]:
+            raise ValueError(f"{wrong[0]!r} was given as a net; a torch.nn.Module is expected")
         self.source = source_of(source, nets[0], latent_dim)
         if not all(map(ours, nets)):
             foreign("trying").wake(*nets, self.source)
@@ -77,13 +75,11 @@ class GAN(Seeded):
             "D": D if isinstance(D, Player) else Player(D, rates[1], betas),
             "G": G if isinstance(G, Player) else Player(G, rates[0], betas, ema=ema),
         }
-        self.seed = torch.initial_seed() if seed is None else seed
+        self.seed = torch.initial_seed() if seed is None else whole_seed(seed)
         self.precision = choice.precision if precision is None else precision
         if self.precision not in PRECISIONS:
-            raise ValueError(
-                f"precision={precision!r} was given; {' or '.join(map(repr, PRECISIONS))} is "
-                "expected"
-            )
+            names = " or ".join(map(repr, PRECISIONS))
+            raise ValueError(f"precision={precision!r} was given; {names} is expected")
         self.step, self.images_seen, self.history, self.trained_on = 0, 0, [], None
         self.label_counts = self.examples = None  # see labels_of
         self.adaptive = torch.zeros(2, device=self.device)  # the state of an `Augmentation`

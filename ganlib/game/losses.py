@@ -47,14 +47,6 @@ class Objective:
         return least if least > 0 else None
 
 
-def guess_of(row):
-    """Return `guess` for a row of a history, or None. (Rows of earlier releases only name the
-    objective.)
-    """
-    named = globals().get(str(row.get("objective")).removeprefix("losses."))
-    return row.get("guess", named.guess if isinstance(named, Objective) else None)
-
-
 def _of_halves(name, of_reals, of_fakes, g_loss, absolute=False):
     """Return an objective whose d_loss is of_reals(real) + of_fakes(fake)."""
     return Objective(

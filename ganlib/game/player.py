@@ -1,5 +1,5 @@
-"""A player: a net with its optimizer, its learning rate and its average; and `play`, one optimizer
-step of a player, in parts of the batch where memory is too small for all of it.
+"""A player: a net with its optimizer and its average; and `play`, one step of it, in parts of the
+batch where memory is too small for all of it.
 """
 
 import torch
@@ -29,11 +29,12 @@ class Player:
     def __init__(self, net, lr=None, betas=None, optimizer=None, ema=None):
         lr = 2e-4 if lr is None and optimizer is None else lr
         betas = (0.9, 0.999) if betas is None and optimizer is None else betas
-        if lr is not None and not all(value > 0 for value in extremes(lr)):
+        if lr is not None and not all(0 < value < torch.inf for value in extremes(lr)):
             raise ValueError(
                 f"lr={lr!r} was given; a learning rate is above 0 (the classic recipe's is 2e-4)"
             )
-        if betas is not None and not all(0 <= x < 1 for beta in betas for x in extremes(beta)):
+        pair = betas if isinstance(betas, (tuple, list)) and len(betas) == 2 else (None,)
+        if betas is not None and not all(0 <= x < 1 for beta in pair for x in extremes(beta)):
             raise ValueError(
                 f"betas={betas!r} was given; two from 0 to below 1, or schedules, are expected"
             )
@@ -42,7 +43,7 @@ class Player:
                 f"ema={ema!r} was given; a half-life is 0 images or more (or None: no average of G)"
             )
         # floats, even for ints: the fused Adam of a GPU compares their types
-        self.betas = betas and tuple(beta if callable(beta) else 1.0 * beta for beta in betas)
+        self.betas = betas and tuple(x if callable(x) else extremes(x)[0] for x in betas)
         if ours(net):  # faster for convolutions of images, and changes no result; others are tried
             net.to(memory_format=torch.channels_last)
         if not any(weight.requires_grad for weight in net.parameters()):

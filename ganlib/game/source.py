@@ -1,7 +1,6 @@
-"""Everything random in a run: what G is fed (noise, images of a data set, the result of a
-function), and the other random numbers of a step. Each draw is a function of (seed, step, stream),
-so that a run can be cut anywhere and go on as if it had not been. A new kind of source is one class
-here.
+"""Everything random in a run: what G is fed (noise, images, a function's result), and the other
+random numbers of a step. Each draw is a function of (seed, step, stream), so that a run that was
+cut goes on as if it had not been. A new kind of source is one class here.
 """
 
 from contextlib import contextmanager
@@ -85,12 +84,13 @@ def source_of(source, G, latent_dim):
             return source
         return Function(source) if callable(source) else Drawn(source)
     latent_dim = latent_dim or getattr(G, "latent_dim", None)
-    if latent_dim is None:
+    if not hasattr(latent_dim, "__index__") or isinstance(latent_dim, bool) or latent_dim < 1:
+        has = "no latent_dim" if latent_dim is None else f"latent_dim={latent_dim!r}, no whole size"
         raise ValueError(
-            "G has no latent_dim; give G that attribute, or GAN(G, D, latent_dim=...); or say what "
-            "G is fed, source=..."
+            f"G has {has}; give G that attribute, or GAN(G, D, latent_dim=...); or say what G is "
+            "fed, source=..."
         )
-    return Noise(latent_dim)
+    return Noise(int(latent_dim))
 
 
 class Seeded:
@@ -106,8 +106,10 @@ class Seeded:
         """Return what G is fed for `n` images: noise `z (n, latent_dim)`, or what another source
         draws.
 
-        It depends on (seed, step, stream, rank) alone.
+        It depends on (seed, step, stream, rank) alone. Raises ValueError for an `n` below 0.
         """
+        if not hasattr(n, "__index__") or isinstance(n, bool) or n < 0:
+            raise ValueError(f"n={n!r} was given; a whole number of images is expected")
         draws = generator(self.device, self.seed, step, f"{self.prefix}noise/{stream}", rank)
         return self.source.draw(n, draws, next(self.G.parameters()))
 

@@ -216,7 +216,7 @@ def as_game(step):
     for positional arguments in a partial.
     """
     for game in (step, getattr(step, "__self__", None)):  # `game.step` is the game's
-        if hasattr(game, "batches") and hasattr(game, "step"):
+        if hasattr(game, "batches") and hasattr(game, "step") and not isinstance(game, type):
             return game
     if (
         isinstance(step, partial) and step.func is gan_step
@@ -229,6 +229,12 @@ def as_game(step):
         return Game(**step.keywords)
     if step is gan_step:
         return Game()
+    if isinstance(step, type) or not callable(step):
+        recipe = f"; ganlib.recipe({step!r}) is one" if isinstance(step, str) else ""
+        raise ValueError(
+            f"{step!r} was given as the step; a Game(...), a recipe or a function of (gan, "
+            f"batches) is expected{recipe}"
+        )
     return OwnStep(step, getattr(step, "batches", 1), getattr(step, "objective", None))
 
 

@@ -25,6 +25,7 @@ from ..run.plans import kept
 from ..run.until import alike, length
 from ..show.live import LiveView
 from ..show.looks import drawn
+from .command.unused import refuse_judging
 from .kept import judge_translation
 from .printed import DRAWN
 from .translation import KINDS, rate, source_classifier, translation
@@ -44,13 +45,10 @@ def train(options):
     """Train a translation, or go on with the one in `options.out`."""
     if options.game is None:
         raise ValueError(f"--to {options.to} was given without --game; --game cycle, say")
-    unfit = [
-        name for name in ("recipe", "augment", "conditional", "plan") if getattr(options, name)
-    ]
-    if unfit or options.to is None:
-        problem = f"--{unfit[0]} belongs to a game from noise" if unfit else "--to is missing"
+    if options.to is None:
         raise ValueError(
-            f"--game {options.game}: {problem}; --data names the source domain, and --to the target"
+            f"--game {options.game}: --to is missing; --data names the source domain, and --to the "
+            "target"
         )
     options.out = str(path_of(options.out))
     device = launch.start(options.device, options)
@@ -120,6 +118,7 @@ def sample(options):
 
 def evaluate(options):
     """Judge a translation on held-out images, either way, and print a diagnosis."""
+    refuse_judging(options, "to")
     run, a, b = restored(options.folder)
     readers = [_reader(train) for train, _ in (a, b)]
     judged = [judge_translation(run.gans.get("there", run), a[1], b[1], readers[1], readers[0])]

@@ -16,25 +16,19 @@ from ..machine.progress import say
 from ..nets.fed.enlarging import INVENTED
 from ..run.plans import kept, planned
 from . import enlarging, upscaling
-from .command.loop import play, without
+from .command.loop import play
+from .command.unused import refuse_judging
 from .fidelity import judge_enlarging, judging
 from .photographs import patches, split
 
 SIZE = 64  # pixels of a patch of one's own photographs
 FEATURES = "features.safetensors"  # in the run's folder
-OTHERS = (
-    "recipe",
-    "augment",
-    "conditional",
-    "to",
-)  # options of `train` that this game has no use for
 
 
 def train(options):
     """Train L1 alone in the folder l1 of `options.out`, then the game with D, from there, in
     `options.out`; or go on where that was left.
     """
-    without(options, OTHERS)
     out = path_of(options.out)
     device = setup(options.seed, launch.start(options.device, options), precision=options.precision)
     first = processes.place()[0] == 0
@@ -140,6 +134,7 @@ def export(options):
 
 def evaluate(options):
     """Judge a run on the held-out part of its pictures, beside its L1 net and nets in between."""
+    refuse_judging(options, "enlarge")
     held_out, others = _judged(options.folder, options.data, options.size)
     rows, first = {}, path_of(options.folder) / "l1"
     if first.is_dir():

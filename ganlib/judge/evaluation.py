@@ -221,8 +221,15 @@ class Judge:
     def update(self, now):
         """Evaluate if that is due and the history has a row for this step: then all is finite."""
         if now.reason is None and now.stats and now.every(self.every) and now.recorded:
-            for name, value in self.evaluate(self.gan, self.data).items():
+            found = self.evaluate(self.gan, self.data)
+            if not isinstance(found, dict):
+                raise ValueError(f"evaluate returned {found!r}; a dict of figures is expected")
+            for name, value in found.items():
                 value = value.item() if hasattr(value, "item") else value
+                if isinstance(value, float) and name in ("step", "images"):
+                    raise ValueError(
+                        f"evaluate returned {name!r} = {value}, which a row has already; rename it"
+                    )
                 if isinstance(value, float):
                     now.history[-1][name] = value
 

@@ -5,6 +5,7 @@ the first cannot be written. `train(folder=...)` uses it.
 import time
 from contextlib import suppress
 
+from ..data.large.store import refuse_folder
 from ..machine.folder import Folder, path_of
 from ..machine.progress import say
 from .checkpoint import FILE, FORMER, not_ours, put_aside, save, stand_in
@@ -30,7 +31,7 @@ class Autosave:
     claim = None
 
     def __init__(self, gan, folder, seconds=60.0):
-        if isinstance(seconds, (str, bool)) or not seconds > 0:
+        if isinstance(seconds, (str, bool, type(None))) or not seconds > 0:
             raise ValueError(
                 f"save_seconds={seconds!r} was given; more than 0 seconds between two saves are "
                 "expected"
@@ -46,6 +47,7 @@ class Autosave:
         """Claim the folder for this run; see `Claim`. Raises ValueError where the run, or the
         `settings` that it will remember, cannot be saved.
         """
+        refuse_folder(self.name, "a run")
         content_of(self.gan)
         settings = plain(settings, "gan.trained_on")
         self.claim = Claim(self.folder)

@@ -58,6 +58,7 @@ def save(folder, gan):
     packed.seek(0)
     try:
         torch.load(packed, map_location="meta", weights_only=True)  # all but the numbers in tensors
+        strangers.whole(content, packed.getbuffer().nbytes)  # as `read` asks
     except BROKEN as error:
         raise ValueError(
             f"the state of this run could not be read back ({str(error)[:300]}), so that it is not "
@@ -98,6 +99,8 @@ def resume(folder, gan, fresh=False):
     waits, is saved first.
     """
     folder, fresh = path_of(folder), flag("fresh", fresh)
+    if folder.is_file():
+        raise ValueError(f"{folder} is a file; give the run's folder, {folder.parent} perhaps")
     claim.rest(folder)
     places = [
         place
@@ -216,6 +219,8 @@ def read(file, device="cpu"):
             "no checkpoint of ganlib. Move it away and run again to start anew"
         ) from error
     saved = content.get("format") if isinstance(content, dict) else None
+    if saved is None and seal != SEAL:
+        raise ValueError(f"{file} was not written by ganlib; move it away, or give another folder")
     if saved != FORMAT:
         raise ValueError(
             f"{file} has format {saved}; this ganlib reads format {FORMAT}: use the release that "

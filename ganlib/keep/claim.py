@@ -16,8 +16,8 @@ import weakref
 from contextlib import suppress
 
 from ..machine.folder import path_of
+from ..machine.held import locks
 from ..machine.progress import say
-from . import locks
 
 LOCK = ".ganlib.lock"
 RENEW, WATCH = 10.0, 30.0  # seconds between two renewals of the file; and to wait for one

@@ -9,6 +9,7 @@ from importlib import import_module
 
 import torch
 
+from ..data.large.store import refuse_folder
 from ..game.gan import GAN
 from ..machine.assets import FOLDER
 from ..machine.files import replace
@@ -112,6 +113,8 @@ def write(gan, to, name, metrics=None, license="unknown", hub=None, look=None, a
     of files.
     """
     to, G = path_of(to), copy.deepcopy(gan.net()).eval()
+    refuse_folder(to, "an export")
+    _refuse_others(to)
     alone = G.alone() if hasattr(G, "alone") else G
     config = _config(gan, readable(name), license)
     if app:
@@ -150,6 +153,17 @@ def write(gan, to, name, metrics=None, license="unknown", hub=None, look=None, a
     elif (to / "space" / "app.py").exists():
         say(f"{to / 'space'}: of an earlier export; app=True (--app) writes it anew")
     return sorted([*(to / file for file in files), *apps])
+
+
+def _refuse_others(to):
+    """Raise ValueError where a file that is no export's would be overwritten."""
+    for name in ("README.md", "index.html", "config.json"):
+        file = to / name
+        if file.is_file() and b"ganlib" not in file.read_bytes():
+            raise ValueError(
+                f"{file} was not written by ganlib, and an export would replace it; give another "
+                "folder, or move it away"
+            )
 
 
 def load_generator(folder, revision=None):

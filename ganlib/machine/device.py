@@ -1,12 +1,12 @@
 """Pick the fastest device, seed torch, and print in one line what to expect of a run."""
 
-import operator
 import os
 import platform
 from pathlib import Path
 
 import torch
 
+from .randomness import whole_seed
 from .trials import medium_is_float32, step_seconds, threads_to_use
 
 LOOP = 1.3  # a step of the loop against `step_seconds`: benchmarks/LOG.md, 2026-11-25
@@ -32,10 +32,7 @@ def setup(seed=0, device=None, threads=None, precision="float32"):
     A CPU's matmul precision for float32 becomes "medium", often faster, if a trial shows float32's
     error; else "highest". Raises ValueError for a device or number that it cannot set.
     """
-    try:
-        torch.manual_seed(operator.index(seed))  # by itself torch takes 1.5 for 1
-    except (TypeError, ValueError, RuntimeError):
-        raise ValueError(f"seed={seed!r} was given; a 64-bit integer is expected") from None
+    torch.manual_seed(whole_seed(seed))  # by itself torch takes 1.5 for 1
     fastest = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:
         device = torch.device(fastest if device is None else device)

@@ -11,7 +11,11 @@ def path_of(path):
     Raises ValueError for anything else.
     """
     try:
+        if "\0" in os.fsdecode(path):
+            raise TypeError
         return Path(os.fsdecode(path)).expanduser()
+    except RuntimeError:  # ~ of nobody
+        raise ValueError(f"{path!r} begins with the home folder of nobody here") from None
     except TypeError:
         raise ValueError(
             f"{path!r} was given as a path; a text or a pathlib.Path is expected"

@@ -1,8 +1,17 @@
 """Random numbers from (seed, step, stream, rank) alone: a run cut anywhere resumes bit for bit."""
 
 import hashlib
+import operator
 
 import torch
+
+
+def whole_seed(seed):
+    """Return a seed as an int, also one of numpy; raise ValueError for what is no 64-bit number."""
+    whole = hasattr(seed, "__index__") and not isinstance(seed, bool)
+    if not whole or not -(2**63) <= operator.index(seed) < 2**64:
+        raise ValueError(f"seed={seed!r} was given; a 64-bit integer is expected")
+    return operator.index(seed)
 
 
 def generator(device, seed, step, stream, rank=0):

@@ -28,15 +28,10 @@ def _times(work, seconds):
     return times
 
 
-def _trial():
-    """Return the input (200 images) and weights of the classic D's first layer, of fixed seed."""
-    draws = torch.Generator().manual_seed(0)
-    return torch.randn(200, 784, generator=draws), torch.randn(1024, 784, generator=draws)
-
-
 def medium_is_float32():
     """Whether "medium" is as exact as float32 here; with bf16 matrix units it may round to bf16."""
-    x, weight = _trial()
+    draws = torch.Generator().manual_seed(0)  # 200 images, and the weights of the classic D
+    x, weight = (torch.randn(n, 784, generator=draws) for n in (200, 1024))
     exact, errors = linear(x.double(), weight.double()), {}
     before = torch.get_float32_matmul_precision()
     for precision in ("highest", "medium"):
@@ -84,8 +79,3 @@ def threads_to_use(precision, seconds=0.25):
         f"threads now and {1e3 * times[best]:,.0f} with {best}, so {best} it is "
         f"(threads={usual} says otherwise)."
     )
-
-
-def dtype_of(precision):
-    """Return the type in which nets compute: torch.bfloat16 for "bf16", else torch.float32."""
-    return torch.bfloat16 if precision == "bf16" else torch.float32

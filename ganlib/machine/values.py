@@ -16,4 +16,4 @@ def text(value):
 def extremes(value):
     """Return the bounds of a number or schedule, NaN (in no range) for what is none of them."""
     bounds = getattr(value, "values", ()) if callable(value) else (value,)
-    return [x if hasattr(x, "__float__") else float("nan") for x in bounds]
+    return [float(x) if hasattr(x, "__float__") else float("nan") for x in bounds]

@@ -55,6 +55,11 @@ def keeps_contract(G, D, data, source, labels, places, evaluating):
                 f"{name} has weights of {half[0]}, too coarse for an optimizer's small steps; use "
                 f'{name}.to(torch.float32), and GAN(..., precision="bf16") for speed'
             )
+    if shared := {*map(id, G.parameters())} & {*map(id, D.parameters())}:
+        raise ValueError(
+            f"G and D share {len(shared)} weights, which both optimizers would move; give each its "
+            "own"
+        )
     if len(kinds[0] | kinds[1]) > 1:
         said = (
             f"{name} of {' and '.join(sorted(f'{dtype} on {device}' for dtype, device in of_net))}"
@@ -79,6 +84,12 @@ def _answers(G, D, data, source, labels, places):
             f"G returned {tuple(fakes.shape)} for 2 {what}; {expected}, the shape of "
             f"2 images of {data.name!r}, is expected: end with unflatten(1, {data.shape}), "
             "or build G for that size"
+        )
+    own = next(G.parameters()).dtype
+    if not fakes.is_floating_point() or fakes.dtype.itemsize > own.itemsize:
+        raise ValueError(
+            f"G returned {fakes.dtype}, and its weights are {own}; images of the weights' type are "
+            f"expected: end with .to({own})"
         )
     logits = _answer("D", D, fakes, labels)
     if places and logits.ndim > 1 and len(logits) == 2:
@@ -146,6 +157,7 @@ def look_over(gan, shape, labels, draws):
                     return _answer(name, plain(net), x, pair)
 
             first = run(x)
+            _learns(name, run, x)
             kernels = {weight.ndim for weight in net.parameters() if weight.ndim > 3}
             last = kernels == {4} and _same(first, _channels_last(net, partial(run, x)), 1e-2)
             way.together = False
@@ -222,6 +234,24 @@ def _channels_last(net, run):
     finally:
         for weight, data in weights:
             weight.data = data
+
+
+def _learns(name, run, x):
+    """Raise ValueError where no gradient reaches the weights of a net, or D's images."""
+    inside = "detach(), no_grad, .data, numpy and comparisons cut it off; compute without them"
+    with torch.enable_grad():
+        leaf = x.clone().requires_grad_(x.is_floating_point())
+        out = run(leaf * 1 if leaf.requires_grad else leaf)
+        reached = out.requires_grad
+        if reached and name == "D":
+            try:
+                reached = torch.autograd.grad(out.sum(), leaf, allow_unused=True)[0] is not None
+            except RuntimeError:  # of a layer's own: the first step says it
+                return
+            if not reached:
+                raise ValueError(f"no gradient passes through D to its images: {inside}")
+    if not reached:
+        raise ValueError(f"no gradient passes from what {name} returned to its weights: {inside}")
 
 
 def _same(a, b, share):

@@ -3,6 +3,7 @@ run so far. `fingerprint` identifies a data set.
 """
 
 import hashlib
+import os
 
 import torch
 
@@ -12,6 +13,8 @@ from ..machine.progress import say
 READ = 2**23  # bytes of a set's pixels, and of its labels, that its fingerprint reads at most
 # may differ: where the data are, what `alike` compares, and plans that schedules imply
 AROUND = ("loaded", "brightness", "plan")
+SET = ("name", "shape", "labels", "classes", "near", "batches", "__len__")  # what `train` uses
+OWN = ("step", "images", "finite")  # figures of a row that no step returns
 IDENTITY = ("pixels", "labels")  # which data they are; older checkpoints do not say it
 AGAIN = (
     "use the same, or start anew in another folder or with fresh=True (in the notebooks: FRESH = "
@@ -32,6 +35,10 @@ def with_gradients(run=None):
                 f"{name} was built under torch.inference_mode, and its weights can have no "
                 "gradients; build it outside of it"
             )
+    if players and all(x.is_meta for _, player in players for x in player.net.parameters()):
+        raise ValueError(
+            "the nets are on the device meta, where weights have no numbers; build them elsewhere"
+        )
     if not torch.is_grad_enabled():
         mode = "inference_mode" if torch.is_inference_mode_enabled() else "no_grad"
         raise ValueError(
@@ -39,6 +46,38 @@ def with_gradients(run=None):
             "torch.set_grad_enabled(False) in an earlier cell); train outside of it, or call "
             "torch.set_grad_enabled(True) before"
         )
+
+
+def data_set(data):
+    """Raise ValueError for what `train` can read no batches of."""
+    if isinstance(data, type) or not all(hasattr(data, name) for name in SET):
+        kind = type(data).__name__
+        how = "ganlib.load(dataset, size=64) makes one of another library's data set"
+        if isinstance(data, (str, os.PathLike)):
+            how = f"ganlib.load({os.fspath(data)!r}) loads one"
+        elif isinstance(data, torch.Tensor):
+            how = "ganlib.Images(tensor) makes one of uint8 (N, C, H, W)"
+        elif hasattr(data, "dataset"):
+            how = "ganlib.load(loader.dataset, size=64) makes one of it, and train makes batches"
+        raise ValueError(f"a {kind} was given as the data; a data set is expected: {how}")
+
+
+def figures(stats):
+    """Return the figures of a step. Raises ValueError unless they are a dict of single numbers."""
+    if not isinstance(stats, dict):
+        raise ValueError(
+            f"the step returned {type(stats).__name__}; a dict of 0-d tensors is expected"
+        )
+    for name, value in stats.items():
+        if name in OWN:
+            raise ValueError(f"the step returned {name!r}, which ganlib counts itself; rename it")
+        shape = tuple(getattr(value, "shape", ()))
+        if shape or not hasattr(value, "__float__") or getattr(value, "is_complex", bool)():
+            what = f"a tensor {shape}" if shape else f"a {type(value).__name__}"
+            raise ValueError(
+                f"the step returned {what} as {name!r}; a single number, a 0-d tensor, is expected"
+            )
+    return stats
 
 
 def same(then, now):

@@ -10,6 +10,7 @@ import torch
 
 from ..data import augment
 from ..data.large import converting
+from ..data.large.store import refuse_folder
 from ..data.loading import LOADERS, load
 from ..game.gan import GAN
 from ..judge import evaluation
@@ -44,6 +45,8 @@ def check(options):
     """
     if options.command != "train":
         launch.alone(options.command)
+    if options.command in ("train", "export"):
+        refuse_folder(*(options.out, "a run") if options.command == "train" else (options.to, "it"))
     for name, what in COUNTS.items():
         if (value := getattr(options, name, None)) is not None and value < 1:
             option = name.replace("_", "-")
@@ -190,7 +193,7 @@ def _drawer(options):
 
 def evaluate(options):
     """Evaluate a trained run, and print a diagnosis of its history."""
-    gan = exporting.rebuild(options.folder).to(setup(0))
+    gan = exporting.rebuild(options.folder).to(setup(0, options.device))
     data = _data_of(options, gan.trained_on or {})
     if not (options.data or options.size or options.fit):
         then, now = gan.trained_on or {}, fingerprint(data)

@@ -13,7 +13,7 @@ from ..data.images import Images
 from ..machine import files, processes
 from ..machine.device import choice
 from ..machine.progress import say
-from ..machine.trials import best_of, dtype_of
+from ..machine.trials import best_of
 from .cuda.compiling import compile_step
 from .recipes import recipe
 from .training import train
@@ -172,7 +172,8 @@ def _plot(rows, file):
 def peak(device, precision, seconds=1.0):
     """Return the operations per second of one large product of square matrices on `device`."""
     n = 1024 if device.type == "cpu" else 8192
-    a, b = torch.randn(2, n, n, device=device, dtype=dtype_of(precision)).unbind()
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    a, b = torch.randn(2, n, n, device=device, dtype=kind).unbind()
 
     def product():
         a @ b

@@ -12,7 +12,7 @@ from ..machine.progress import say
 from ..machine.threads import watch
 from ..machine.values import text
 from ..nets.trying import training_mode
-from .checks import fingerprint, read, same, with_gradients
+from .checks import data_set, figures, fingerprint, read, same, with_gradients
 from .history import Records
 from .interrupt import Interrupts
 from .loop import Now, loop
@@ -91,6 +91,7 @@ def train(
     another process trains in `folder`.
     """
     game = as_game(step)
+    data_set(data)
     rules = [
         Rule(in_images(rule, game, len(data)), len(data))
         for rule in (until if isinstance(until, (list, tuple)) and until else [until])
@@ -161,10 +162,8 @@ def train(
         batches = read(gan, data, k, size)
         with synced(gan) if sync_batch_norm and world > 1 else nullcontext():
             stats = step.step(gan, batches.part(rank, world) if world > 1 else batches)
-        if not isinstance(stats, dict):
-            raise ValueError(
-                f"the step returned {type(stats).__name__}; a dict of 0-d tensors is expected"
-            )
+        if hasattr(game, "own"):
+            figures(stats)
         if gan.step == before:  # a step of the user's own that leaves the counting to us
             gan.step, gan.images_seen = gan.step + 1, gan.images_seen + k * size
         return stats

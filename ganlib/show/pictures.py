@@ -85,6 +85,10 @@ def show(images, columns=8, scale=2, generated=None, rows=(), title=None, blocks
     the images; by default it does for what `gan.sample` returned. Raises ValueError for images of
     another shape, and for floats in 0..255.
     """
+    if isinstance(images, (list, tuple)) and all(map(torch.is_tensor, images)) and images:
+        images = torch.stack([*images])
+    elif not hasattr(images, "ndim") or str(getattr(images, "dtype", "O"))[0] in "OU":
+        raise ValueError(f"a {type(images).__name__} was given; a tensor (N, C, H, W) is expected")
     images = torch.as_tensor(images)
     generated = getattr(images, "generated", False) if generated is None else generated
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:

@@ -4,11 +4,22 @@ only one process at a time.
 
 import contextlib
 import os
+from collections import Counter
 
+from ...machine.held import locks
+from ..prepared import LARGEST
+from .late import as_plain, restored
 from .store import UNFINISHED, about_of
 from .writing import CODES, USED, listed
 
 LOCK = ".converting"
+WHOLE = {  # what a conversion's state has, and of which kind
+    **dict.fromkeys(("settings", "notes", "counts", "values"), dict),
+    **dict.fromkeys(("shards", "again", "listed", "dropped", "labels", "sizes", "odd"), list),
+    **dict.fromkeys(("items", "images", "grey", "skipped"), int),
+    **dict.fromkeys(("name", "mark", "no_labels"), str),
+    "ended": bool,
+}
 
 
 def begun_of(folder, settings):
@@ -22,6 +33,7 @@ def begun_of(folder, settings):
             f"{folder} is not empty, and holds no conversion; give a folder that is new or empty"
         )
     if state is not None:
+        sound(state, folder)
         refuse(folder, state["settings"], settings)
         state["labels"] = [listed(label) for label in state["labels"]]
     return state
@@ -42,40 +54,89 @@ def refuse(folder, then, now):
 @contextlib.contextmanager
 def alone(folder):
     """A context that creates a folder, if needed, and locks it for this process. If nothing was
-    written into it, a new folder is removed. Raises BlockingIOError if another process converts
-    into it, OSError if it cannot be written.
+    written into it, a new folder is removed. Raises BlockingIOError, which says who it is, if
+    another process converts into it, OSError if it cannot be written.
     """
-    made, held, empty = not folder.exists(), False, False
+    made, path = not folder.exists(), folder / LOCK
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        file, locked = locks.locked(path)
+    except BlockingIOError:
+        raise BlockingIOError(_in_use(folder, locks.read(path))) from None
     except OSError as error:
         raise OSError(
             f"{folder} cannot be written ({error.strerror or error}); give a folder that can be"
         ) from error
     try:
-        try:
-            if os.name == "nt":
-                import msvcrt
-
-                msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            raise BlockingIOError(
-                f"another process converts into {folder}; wait for it, or give another folder"
-            ) from None
-        except OSError:
-            pass  # some network drives have no locks
-        held = True
+        before = locks.read(path)
+        if not locked and locks.here(before) and locks.alive(before):  # a drive without locks
+            made = False
+            raise BlockingIOError(_in_use(folder, before))
+        with contextlib.suppress(OSError):  # a full disk, which whoever writes next says
+            locks.write(file, locks.about())
         yield
     finally:
+        empty = False
         with contextlib.suppress(OSError):
-            if empty := held and made and [path.name for path in folder.iterdir()] == [LOCK]:
-                (folder / LOCK).unlink()  # Windows keeps what is open, and so the empty folder
+            empty = made and [path.name for path in folder.iterdir()] == [LOCK]
+            if empty:
+                path.unlink()  # Windows keeps what is open, and so the empty folder
+            else:
+                os.truncate(file, 0)  # nobody holds it
         os.close(file)
         if empty:
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+def _in_use(folder, about):
+    return (
+        f"another process converts into {folder}: {locks.who(about)}; wait for it, or give another "
+        "folder"
+    )
+
+
+def sound(state, folder):
+    """Return the state of a `Draft` that was read from a file. Raises OSError for one that no
+    conversion has written.
+    """
+    try:
+        _has(state, WHOLE)
+        for shard in state["shards"]:
+            _has(shard, dict.fromkeys(("number", "count", "planes", "first", "late", "waits"), int))
+            if min(shard["count"], shard["late"], shard["first"]) < 0:
+                raise ValueError("a shard of less than no images")
+            if shard["planes"] not in (1, 3):
+                raise ValueError(f"images of {shard['planes']} planes")
+            for name in ("end", "sha256", "settled", "noted", "kept"):
+                shard[name]  # noqa: B018 (raises where it is missing)
+        sizes, values = state["sizes"], state["values"]
+        if [shard["number"] for shard in state["shards"]] != [*range(len(state["shards"]))]:
+            raise ValueError("shards in another order")
+        if not (isinstance(sizes[0], int) and sizes[0] > 0 and isinstance(sizes[1], list)):
+            raise ValueError(f"sizes = {str(sizes)[:100]}")
+        _has(state["settings"], {"size": int, "fit": str})
+        if (
+            not 1 <= state["settings"]["size"] <= LARGEST
+            or min(state["items"], state["images"]) < 0
+        ):
+            raise ValueError("a number out of range")
+        _has(values, {"ranges": dict, "lost": dict, "clear": int})
+        as_plain(restored(None, values))
+        Counter(state["notes"])
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        raise OSError(
+            f"{folder / UNFINISHED} cannot be read ({str(error)[:200] or type(error).__name__}), "
+            "and the conversion cannot go on; remove the folder, and begin anew"
+        ) from error
+    return state
+
+
+def _has(value, kinds):
+    if not isinstance(value, dict):
+        raise ValueError(f"a {type(value).__name__} in place of a dict")
+    for name, kind in kinds.items():
+        if not isinstance(value.get(name), kind) or (
+            isinstance(value[name], bool) and kind is not bool
+        ):
+            raise ValueError(f"{name} = {str(value.get(name))[:100]}")

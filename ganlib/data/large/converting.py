@@ -16,9 +16,17 @@ from ..source import is_grey, openers
 from .begun import alone, begun_of, refuse
 from .late import as_plain, restored
 from .reading import Reading
-from .settling import Gone, finished, mend, settle
+from .settling import Gone, finished, mend, relabel, settle
 from .shards import Shards
-from .store import ABOUT, UNFINISHED, about_of, refuse_shards, wrong
+from .store import (
+    ABOUT,
+    UNFINISHED,
+    about_of,
+    labels_are_whole,
+    refuse_shards,
+    sound,
+    wrong,
+)
 from .writing import CODES, SECONDS, USED, Draft
 
 IN_A_ROW = 20  # items that cannot be reached, before their source counts as gone
@@ -79,16 +87,24 @@ def _ground(settings):
 
 
 def _whole(folder, about, source, settings):
-    """Check a finished conversion; make shards again that are missing or cut."""
+    """Check a finished conversion; make shards and labels again that are missing or cut."""
+    sound(about, folder)
     refuse(folder, about["made"], settings)
-    bad = list(wrong(folder, about))
+    bad, made = list(wrong(folder, about)), "converted before"
     if bad:
-        reading = Reading(source, settings["split"], about["shards"][bad[0][0]]["first"])
-        _same(folder, about["made"]["mark"], reading)
-        values = restored(_ground(settings), about["made"]["values"]).settle()
-        mend(folder, about, reading, values, bad)
-    made = f"{len(bad)} shards were made again" if bad else "converted before"
+        mend(folder, about, *_read(folder, about, source, settings, bad[0][0]), bad)
+        made = f"{len(bad)} shards were made again"
+    if not labels_are_whole(folder, about):
+        relabel(folder, about, *_read(folder, about, source, settings))
+        made = "the labels were made again"
     say(f"{folder}: {about['count']:,} images, {made}")
+
+
+def _read(folder, about, source, settings, k=0):
+    """Return the source of a whole conversion from shard `k` on, and the values of its set."""
+    reading = Reading(source, settings["split"], about["shards"][k]["first"] if k else 0)
+    _same(folder, about["made"]["mark"], reading)
+    return reading, restored(_ground(settings), about["made"]["values"]).settle()
 
 
 def _same(folder, mark, reading):

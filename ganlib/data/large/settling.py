@@ -2,6 +2,8 @@
 report. `mend` makes shards again that are missing or cut.
 """
 
+import hashlib
+import io
 import os
 from collections import Counter
 from types import SimpleNamespace
@@ -10,6 +12,7 @@ import torch
 
 from ...machine.files import replace
 from ...machine.progress import Progress, readable, say
+from ..given.tables import plain_of
 from ..labels import none
 from ..prepared import decoding
 from ..source import Unreadable
@@ -141,6 +144,36 @@ def mend(folder, about, reading, values, bad):
                 "into another folder"
             )
         os.replace(draft, path)
+
+
+def relabel(folder, about, reading, values):
+    """Write the labels of a whole conversion again: all images are decoded once more, since only
+    those that can be read have one. Raises OSError where the source gives other labels.
+    """
+    import numpy
+
+    made, raw, used = about["made"], [], []
+    say(f"{folder / LABELS} is missing or damaged: it is made again from {readable(reading.name)}")
+    items = SimpleNamespace(count=reading.count, items=lambda wanted: reading.items(0))
+    for place, ((_, label), image) in enumerate(decoding(items, made["size"], made["fit"], None)):
+        if isinstance(image, Exception):
+            continue
+        try:
+            settled(values, image.pixels, image.late, image.frame)
+        except Unreadable:
+            continue
+        raw.append(plain_of(label))
+        used.append(place)
+    labels = reading.labels(raw, used)[0] if len(raw) == about["count"] else None
+    file = io.BytesIO()
+    if labels is not None:
+        numpy.save(file, torch.tensor(labels).numpy())
+    if hashlib.sha256(file.getvalue()).hexdigest() != about["labels"]:
+        raise Gone(
+            f"{readable(reading.name)} gives other labels than it did; bring {folder / LABELS} "
+            "back, or convert into another folder"
+        )
+    replace(folder / LABELS, lambda out: out.write(file.getvalue()))
 
 
 def finished(draft, reading, values):

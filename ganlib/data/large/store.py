@@ -19,6 +19,10 @@ from .ahead import broken
 FORMAT = "ganlib shards 1"
 ABOUT, UNFINISHED, LABELS = "about.json", "unfinished.json", "labels.npy"
 SHARD = 2**30  # most bytes of a shard
+AGAIN = (
+    "bring the file back, or give the command that made it again (python -m ganlib convert ...), "
+    "which makes it anew"
+)
 OPEN = 64  # most files that are open at a time
 
 
@@ -37,6 +41,43 @@ def refuse_shards(path):
         raise ValueError(
             f"{path} holds no pictures, but images that `convert` made of them, of size "
             f"{about['made']['size']}; give what it was given"
+        )
+
+
+def sound(about, folder):
+    """Raise OSError for an about.json that no conversion has written."""
+    try:
+        shape, count, shards = about["shape"], about["count"], about["shards"]
+        whole = [*shape, count, *(shard[name] for shard in shards for name in ("count", "bytes"))]
+        if not all(type(x) is int and 0 <= x < 2**53 for x in whole):
+            raise ValueError("a number that is no size")
+        if len(shape) != 3 or shape[0] not in (1, 3) or not shape[1] == shape[2] > 0:
+            raise ValueError(f"shape = {str(shape)[:100]}")
+        size = shape[0] * shape[1] * shape[2]
+        if any(shard["bytes"] != shard["count"] * size for shard in shards):
+            raise ValueError("shards of another size than their images have")
+        if sum(shard["count"] for shard in shards) != count or count < 1:
+            raise ValueError(f"{count} images, and other numbers in the shards")
+        texts = [about["name"], *about["classes"], *(shard["sha256"] for shard in shards)]
+        texts += [about["made"]["fit"], about["labels"] or ""]
+        if not all(type(x) is str for x in texts) or type(about["report"]) is not dict:
+            raise ValueError("a name that is no text, or no report")
+        if about["made"]["size"] != shape[1]:
+            raise ValueError(f"images of size {shape[1]}, and another size as it was made")
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise OSError(
+            f"{folder / ABOUT} is damaged ({str(error)[:200] or type(error).__name__}); bring it "
+            "back, or convert the images anew, into another folder"
+        ) from error
+
+
+def refuse_folder(path, what):
+    """Raise ValueError where `path`, to which something else is to be written, holds shards."""
+    folder = path_of(path)
+    if any(about_of(folder, name) is not None for name in (ABOUT, UNFINISHED)):
+        raise ValueError(
+            f"{path} holds images that `convert` made; give another folder for {what}: their files "
+            "would be mixed"
         )
 
 
@@ -64,6 +105,16 @@ def wrong(folder, about):
             yield k, f"{path} has {size:,} bytes; {shard['bytes']:,} are expected"
 
 
+def labels_are_whole(folder, about):
+    """Whether the file of labels, if there are some, is that which was written."""
+    if about["labels"] is None:
+        return True
+    try:
+        return digest(folder / LABELS) == about["labels"]
+    except OSError:
+        return False
+
+
 class Store:
     """The pixels in a `folder` of shards: `read` copies images from there.
 
@@ -81,6 +132,7 @@ class Store:
                     "far; give the command that began it again, and it goes on"
                 )
             raise ValueError(f"{folder} holds no images that `convert` made: it has no {ABOUT}")
+        sound(self.about, folder)
         if bad := list(wrong(folder, self.about)):
             raise OSError(
                 f"{len(bad)} of {len(self.about['shards'])} shards cannot be read: {bad[0][1]}. "
@@ -146,15 +198,23 @@ class Store:
         path = self.folder / LABELS
         try:
             labels = numpy.load(path, mmap_mode="c")
-        except (OSError, ValueError, EOFError) as error:
+        except Exception as error:  # of any kind: numpy reads its header as Python
+            raise OSError(f"the labels {path} cannot be read ({error}); {AGAIN}") from error
+        top = len(self.about["classes"]) or 2**63
+        fits = labels.dtype == numpy.int64 and labels.shape == (len(self),)
+        if not fits or not 0 <= labels.min() <= labels.max() < top:
             raise OSError(
-                f"the labels {path} cannot be read ({error}); bring the file back, or convert the "
-                "images anew, into another folder"
-            ) from error
+                f"the labels {path} are not those of these images: {labels.dtype} {labels.shape}; "
+                + AGAIN
+            )
         return torch.from_numpy(labels)
 
     def verify(self):
-        """Read all shards; raise OSError, which names it, for one whose SHA-256 is another."""
+        """Read all shards and the labels; raise OSError, which names it, for one whose SHA-256 is
+        another.
+        """
+        if not labels_are_whole(self.folder, self.about):
+            raise OSError(f"the labels {self.folder / LABELS} are damaged; {AGAIN}")
         for k, shard in enumerate(self.about["shards"]):
             path = file_of(self.folder, k)
             if digest(path) != shard["sha256"]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ...machine.progress import readable
 from .. import source
 from ..archives import ARCHIVES, DAMAGE, Header, content_of, members
-from ..labels import LABEL
+from ..given.tables import LABEL
 from ..source import Source, Unreadable, hidden, mark, natural, parts
 
 TARS = ARCHIVES[1:]

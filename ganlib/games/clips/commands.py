@@ -18,7 +18,8 @@ from ...machine.folder import path_of
 from ...machine.progress import say
 from ...run.plans import kept, planned
 from ...show.pictures import show
-from ..command.loop import play, without
+from ..command.loop import drawn_by, play
+from ..command.unused import refuse_judging
 from .drawing import KINDS, film, recipe
 from .judging import judge_clips
 from .movies import movie
@@ -43,12 +44,12 @@ def _kind(folder):
 
 def train(options):
     """Train a G of clips, or go on with the one in `options.out`."""
-    without(options, ("augment", "conditional", "to", "size", "fallback"))
     one_of("set of clips (--data)", options.data, list(DATA))
     out = path_of(options.out)
+    began = "pairs" if kept(out) and drawn_by(out) == "pairs" else options.data  # found again
     kind = one_of("G of clips (--recipe)", options.recipe or _kind(out) or "moved", list(KINDS))
     device = setup(options.seed, launch.start(options.device, options), precision=options.precision)
-    data, until = DATA[options.data]().to(device), options.until or options.steps
+    data, until = DATA[began]().to(device), options.until or options.steps
     game = planned(lambda images: recipe(data, kind, images), until, data, out, options.batch_size)
     torch.manual_seed(options.seed)
     gan = game.gan(options.seed).to(device)
@@ -93,10 +94,8 @@ def sample(options):
 
 def evaluate(options):
     """Judge a run of gliding digits: its frames, its motion, whether a digit stays the same."""
-    for name in ("data", "size", "fit", "extractor"):
-        if getattr(options, name) is not None:
-            raise ValueError(f"--{name} was given, and clips are judged in one way")
-    gan = exporting.rebuild(options.folder).to(setup(0))
+    refuse_judging(options, "clips")
+    gan = exporting.rebuild(options.folder).to(setup(0, options.device))
     loaded = (gan.trained_on or {}).get("loaded") or {}
     if loaded.get("drawn") != "gliding":
         raise ValueError(

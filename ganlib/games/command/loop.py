@@ -1,19 +1,15 @@
 """Train a game as the options of its command say: what the commands of all games share."""
 
+from ...keep.checkpoint import newest
 from ...machine import processes
 from ...run import training
 from ...run.interrupt import status_of
 from ...show.live import LiveView
 
 
-def without(options, names):
-    """Raise ValueError if one of the options `names` was given, of which the game has no use."""
-    for name in names:
-        if getattr(options, name):
-            raise ValueError(
-                f"--{name.replace('_', '-')} was given with --game {options.game}, which has no "
-                "use for it"
-            )
+def drawn_by(folder):
+    """Return which drawn set the run in `folder` began with, None for another."""
+    return ((newest(folder)["state"]["trained_on"] or {}).get("loaded") or {}).get("drawn")
 
 
 def play(gan, data, game, until, folder, options, evaluate=None):

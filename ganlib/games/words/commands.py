@@ -16,13 +16,12 @@ from ...machine.progress import say
 from ...run.plans import kept, planned
 from ...show.pictures import show
 from .. import faces
-from ..command.loop import play, without
+from ..command.loop import drawn_by, play
+from ..command.unused import refuse_judging
 from .drawing import recipe
 from .handwriting import WORDS, numbers
 from .judging import judge_words
 from .vocabulary import encode
-
-OTHERS = ("recipe", "augment", "conditional", "to", "size", "fallback")  # of no use to this game
 
 
 def plays(folder):
@@ -47,7 +46,6 @@ def _exported(folder):
 
 def train(options):
     """Train a G of numbers in words, or go on with the one in `options.out`."""
-    without(options, OTHERS)
     if options.data not in ("digits", "faces"):
         raise ValueError(
             f"--data {options.data} was given with --game words, which writes numbers with the "
@@ -56,7 +54,9 @@ def train(options):
         )
     device = setup(options.seed, launch.start(options.device, options), precision=options.precision)
     out, until = path_of(options.out), options.until or options.steps
-    data = (numbers() if options.data == "digits" else faces.captions()[0]).to(device)
+    began = drawn_by(out) if kept(out) else None  # the data of the run are found again
+    faced = options.data == "faces" or began == "faces in words"
+    data = (faces.captions()[0] if faced else numbers()).to(device)
     game = planned(lambda images: recipe(data, images), until, data, out, options.batch_size)
     torch.manual_seed(options.seed)
     gan = game.gan(options.seed).to(device)
@@ -110,10 +110,8 @@ def sample(options):
 
 def evaluate(options):
     """Judge a run on the sentences that it was shown, and on those that were hidden from it."""
-    for name in ("data", "size", "fit", "extractor"):
-        if getattr(options, name) is not None:
-            raise ValueError(f"--{name} was given, and pictures of words are judged in one way")
-    gan = exporting.rebuild(options.folder).to(setup(0))
+    refuse_judging(options, "words")
+    gan = exporting.rebuild(options.folder).to(setup(0, options.device))
     judges = {WORDS: judge_words, faces.WORDS: faces.judge_captions}
     judge = judges.get(tuple((gan.trained_on or {}).get("classes") or ()))
     if judge is None:

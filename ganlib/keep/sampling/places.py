@@ -110,6 +110,10 @@ class _File:
     def beside(self):
         """Write what belongs beside the complete file, such as labels."""
 
+    def mend(self):
+        """Write what belongs to the whole file and is missing; return whether that was so."""
+        return False
+
 
 class Array(_File):
     """An array uint8 `(N, C, H, W)` for numpy.load, with the labels, int64 `(N,)`, beside it in
@@ -127,6 +131,14 @@ class Array(_File):
     def others(self):
         labels = self._labels()
         return super().others() or (str(labels) if labels.exists() else None)
+
+    def mend(self):
+        labels, first = self._labels(), self.drawing.labels(0, 1)
+        size = 0 if first is None else self.drawing.n * first[0].numel() * 8
+        if first is None or (labels.exists() and labels.stat().st_size > size):
+            return False
+        self.beside()
+        return True
 
     def _labels(self):
         return self.path.with_name(f"{self.path.name.removesuffix('.npy')}.labels.npy")
@@ -224,6 +236,12 @@ class Folder:
 
     def whole(self):
         return False  # dataset.json may lack
+
+    def mend(self):
+        if (self.path / "dataset.json").exists():
+            return False
+        self.finish()
+        return True
 
     def finish(self):
         n, unlabelled = self.drawing.n, self.drawing.labels(0, 1) is None

@@ -12,9 +12,9 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
 from ...machine.files import replace
-from ...machine.progress import Progress, say
+from ...machine.held import locks
+from ...machine.progress import Progress, readable, say
 from ...show.pictures import GENERATED
-from .. import locks
 from .drawing import Drawing
 from .places import place_of
 
@@ -80,7 +80,13 @@ def _write(place, drawing, of):
     journal = _begun(place, drawing, of)
     done = place.has(journal["done"], journal["bytes"])
     if journal["done"] and done == drawing.n and journal.get("finished"):
-        say(f"{place.path}: these {drawing.n:,} images are there; nothing is left to draw")
+        place.drawing = drawing
+        if place.mend():
+            say(
+                f"{place.path}: the labels of these {drawing.n:,} images were missing, and are back"
+            )
+        else:
+            say(f"{place.path}: these {drawing.n:,} images are there; nothing is left to draw")
         return 0
     drawing.batch = journal["batch"]
     done -= done % drawing.batch if done < drawing.n else 0
@@ -144,7 +150,7 @@ def _begun(place, drawing, of):
             "another --out, or move it and the images away"
         ) from error
     if changed := [name for name in about if then.get(name) != about[name]]:
-        said = [f"{NAMES.get(name, name)} {then.get(name)}" for name in changed]
+        said = [f"{NAMES.get(name, name)} {_short(then.get(name))}" for name in changed]
         if "weights" in changed:
             at = [f"step {x['step']:,}" if "step" in x else "" for x in (journal["of"], of)]
             said = [x for x in said if not x.startswith("weights")] + [
@@ -192,3 +198,8 @@ def _pour(place, drawing, start, note):
             for _, encoded in waiting:
                 encoded.cancel()
             progress.close()
+
+
+def _short(value):
+    """Return the text of a value of a journal, which may be a stranger's, in one short line."""
+    return readable(str(value)[:60])

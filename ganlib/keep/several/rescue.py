@@ -10,9 +10,10 @@ from torch import distributed
 
 from ...machine import launch
 from ...machine.folder import path_of
+from ...machine.held import locks
 from ...machine.several import joining
 from ...machine.several.watching import Lost, Pulse, broken
-from .. import checkpoint, claim, locks
+from .. import checkpoint, claim
 
 TRIES = 5.0  # seconds for which a folder is asked for that a lost process held
 

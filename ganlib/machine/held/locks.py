@@ -114,6 +114,11 @@ def _started(process):
     return None
 
 
+def here(about):
+    """Whether `about` was written on this machine, since it was started."""
+    return about.get("machine") == machine()
+
+
 def alive(about):
     """Whether the process that wrote `about`, on this machine, still runs."""
     process = about.get("process")

@@ -1,0 +1,1 @@
+"""What was given: tables beside images, and things that are no data set."""
