@@ -1,1 +1,3 @@
-"""What was given: tables beside images, and things that are no data set."""
+"""Read what a user gives `load` beside image files: tables of labels, items of data sets, raw
+labels.
+"""

@@ -1,4 +1,4 @@
-"""Which part of a data set's items is the image, and which the label."""
+"""Find which part of a data set's items is the image, and which the label."""
 
 import os
 from pathlib import Path

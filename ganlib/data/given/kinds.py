@@ -1,4 +1,6 @@
-"""What a label is, whether names of classes look alike, and what was given that is no data set."""
+"""Bring raw labels to plain values, warn of names of classes that look alike, and say what
+something is that is no data set.
+"""
 
 import math
 import operator
@@ -39,8 +41,8 @@ def plain_of(value):
 
 
 def alike(names):
-    """Return sentences on names of classes that differ in no more than case, spaces, or the way in
-    which an accent is written: a class that was split by mistake.
+    """Return warnings, sentences, on names of classes that differ only in case, spaces, or the
+    coding of an accent: probably one class that was split by mistake.
     """
     groups = defaultdict(list)
     for name in names:
@@ -55,7 +57,7 @@ def alike(names):
 
 
 def no_archive(path, kinds):
-    """Return what the file at `path` is, which is no folder and no archive, as a sentence's end.
+    """Return the end of a sentence: what the file at `path` is, which is no folder and no archive.
     `kinds` says how files of each kind begin, see `source.KINDS`.
     """
     with open(path, "rb") as file:

@@ -1,5 +1,5 @@
-"""Options of the command line that the game or the command at hand has no use for: they are refused
-with a sentence, since what was asked for would not happen.
+"""Refuse options that the game or command at hand does not use, with a sentence: what the user
+asked for would not happen. A new game has a row in `OF_TRAIN` and `OF_EVALUATE`.
 """
 
 from ...data.loading import LOADERS, is_own

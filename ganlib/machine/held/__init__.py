@@ -1,1 +1,1 @@
-"""Files that say who holds a place, and the locks of the system on them."""
+"""Lock files: which process holds a folder or file, under a lock of the operating system."""
