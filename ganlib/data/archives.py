@@ -10,7 +10,7 @@ import zlib
 from pathlib import PurePosixPath
 
 from . import source
-from .given.kinds import no_archive
+from .raw.kinds import no_archive
 from .source import Source, Unreadable, hidden, is_text, mark
 
 # what a damaged archive raises when it is read

@@ -1,5 +1,5 @@
 """Find the labels of the user's images: in the names of folders, in tables beside the images (read
-by given/tables.py), or in the items of a data set; and decide whether they are classes. Each
+by raw/tables.py), or in the items of a data set; and decide whether they are classes. Each
 function also returns a sentence on what it decided.
 """
 
@@ -7,8 +7,8 @@ import os
 import re
 from collections import defaultdict
 
-from .given.kinds import Odd, alike, plain_of
-from .given.tables import from_tables
+from .raw.kinds import Odd, alike, plain_of
+from .raw.tables import from_tables
 from .source import NO_IMAGES, named, natural, parts
 
 
@@ -26,7 +26,7 @@ def labels_of(rows, source, folders):
     if values == "null":
         return None, (), where, [], False
     if values is None:
-        labels, classes, found, odd, mixed = from_folders(names, [folders[name] for name in names])
+        labels, classes, said, odd, mixed = from_folders(names, [folders[name] for name in names])
         odd = [where, *odd] if where else odd
         read = {folders[name] for name in names}
         lost = [
@@ -34,9 +34,9 @@ def labels_of(rows, source, folders):
         ]
         if lost:
             odd.append(f"no image can be read of the folders {named(dict.fromkeys(lost))}")
-        return labels, classes, found, odd, mixed
-    labels, classes, found, odd = from_values(values)
-    return labels, classes, found if labels is None else where, odd, False
+        return labels, classes, said, odd, mixed
+    labels, classes, said, odd = from_values(values)
+    return labels, classes, said if labels is None else where, odd, False
 
 
 def from_folders(names, folders):

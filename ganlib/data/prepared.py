@@ -30,14 +30,14 @@ LARGEST = 8192  # pixels: of a side; an image of twice as many would take a giga
 IN_MEMORY = 2**29  # bytes; a larger set stays in its file, mapped into memory
 
 
-def prepare(given, size, fit, channels, root, split="train", background=None):
+def prepare(origin, size, fit, channels, root, split="train", background=None):
     """Return (images uint8 (N, C, size, size), labels or None, classes, name, report) of the path
-    or data set `given`.
+    or data set `origin`.
 
     Raises ValueError for wrong options or a refused archive, OSError where nothing can be read.
     """
     size, ground, split = *checked(size, fit, channels, background), split or "train"
-    facts, source = openers(), open_source(given, split)
+    facts, source = openers(), open_source(origin, split)
     key = _key(source.mark, size, fit, channels, split, ground, facts) if source.mark else None
     folder = Path(root) / "prepared" / (key or "")
     if key and (cached := _kept(folder)):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from . import source
 from .archives import ARCHIVES, open_archive
-from .given.items import columns
-from .given.kinds import refuse_arrays
+from .raw.items import columns
+from .raw.kinds import refuse_arrays
 from .source import Source, Unreadable, drawn, hidden, is_text, mark, named, of_ganlib, split_of
 
 
@@ -24,20 +24,20 @@ def looks_like_path(text):
     )
 
 
-def open_source(given, split="train"):
+def open_source(origin, split="train"):
     """Return the `Source` of a path, or of a data set like torchvision's or Hugging Face's.
 
-    `split` is used where `given` is a dict of data sets. Raises OSError where nothing is there or
+    `split` is used where `origin` is a dict of data sets. Raises OSError where nothing is there or
     it cannot be read, ValueError for a harmful archive.
     """
-    if not isinstance(given, (str, Path)):
-        return _dataset(given, split)
-    path = Path(given)
+    if not isinstance(origin, (str, Path)):
+        return _dataset(origin, split)
+    path = Path(origin)
     if path.is_dir():
         return _folder(path)
     if not path.exists():
         raise OSError(
-            f"there is no folder and no archive {str(given)!r}; its full path is {path.absolute()}"
+            f"there is no folder and no archive {str(origin)!r}; its full path is {path.absolute()}"
         )
     return open_archive(path)
 
@@ -154,9 +154,9 @@ def _dataset(data, split):
             yield _called(i, content), _content_of(content)
 
     fingerprint = getattr(data, "_fingerprint", "")  # Hugging Face's; others are read at each start
-    found = labels if label is not None else None
+    taken = labels if label is not None else None
     marked = fingerprint and mark(fingerprint)
-    return Source(kind, marked, items, count, [], found, classes, odd=odd)
+    return Source(kind, marked, items, count, [], taken, classes, odd=odd)
 
 
 def _tries(data, count, odd):

@@ -24,22 +24,22 @@ class Reading:
     `open_source` and `tars_of` do.
     """
 
-    def __init__(self, given, split, start=0, counts=None):
-        self.tars, self.stream, self.folders = tars_of(given), None, None
+    def __init__(self, origin, split, start=0, counts=None):
+        self.tars, self.stream, self.folders = tars_of(origin), None, None
         self.counts = counts or {}  # of the samples of each tar that was read to its end
         if self.tars is not None:
             self.source = Tars(self.tars).source
-        elif isinstance(given, (str, Path)):
-            self.source = open_source(path_of(given), split)
+        elif isinstance(origin, (str, Path)):
+            self.source = open_source(path_of(origin), split)
         else:
             odd = []
-            if isinstance(given, Mapping):
-                given, said = split_of(given, split)
+            if isinstance(origin, Mapping):
+                origin, said = split_of(origin, split)
                 odd = [said]
             elif split != "train":
-                kind = type(given).__name__
+                kind = type(origin).__name__
                 raise ValueError(f"split={split!r} was given with a {kind}, which has no splits")
-            self.stream, self.name = Stream(given), type(given).__name__
+            self.stream, self.name = Stream(origin), type(origin).__name__
             self.source = self._opened(start if self.stream.once else 0)
             self.source.odd[:0] = odd
         self.name, self.mark, self.odd = self.source.name, self.source.mark, [*self.source.odd]

@@ -12,9 +12,9 @@ import torch
 
 from ...machine.files import replace
 from ...machine.progress import Progress, readable, say
-from ..given.tables import plain_of
 from ..labels import none
 from ..prepared import decoding
+from ..raw.tables import plain_of
 from ..source import Unreadable
 from .late import of_planes, settled, unpacked
 from .store import FORMAT, LABELS, digest, file_of

@@ -212,9 +212,9 @@ def open_shards(path, size=None, fit="crop", **decided):
     wrong |= {"size": size} if size not in (None, data.loaded["size"]) else {}
     wrong |= {"fit": fit} if fit not in ("crop", data.loaded["fit"]) else {}
     if wrong:
-        given = ", ".join(f"{name}={value!r}" for name, value in wrong.items())
+        changed = ", ".join(f"{name}={value!r}" for name, value in wrong.items())
         raise ValueError(
-            f"{given} was given for {path}, whose images `convert` has made, of size "
+            f"{changed} was given for {path}, whose images `convert` has made, of size "
             f"{data.loaded['size']} and fit {data.loaded['fit']!r}; leave it out, or convert the "
             "source anew into another folder"
         )

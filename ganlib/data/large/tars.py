@@ -10,7 +10,7 @@ from pathlib import Path
 from ...machine.progress import readable
 from .. import source
 from ..archives import ARCHIVES, DAMAGE, Header, content_of, members
-from ..given.tables import LABEL
+from ..raw.tables import LABEL
 from ..source import Source, Unreadable, hidden, mark, natural, parts
 
 TARS = ARCHIVES[1:]
@@ -21,31 +21,31 @@ PICTURES = (
 TEXT = 2**20  # most bytes of a sample's label
 
 
-def tars_of(given):
+def tars_of(origin):
     """Return the paths of tars that are meant together, or None: a list of two or more, a pattern
     such as "train-*.tar", or "train-{0000..0146}.tar". Raises OSError where none is there.
     """
-    several = isinstance(given, (list, tuple))
-    texts = [os.fspath(x) for x in given if isinstance(x, (str, Path))] if several else []
-    if several and (not texts or len(texts) != len(given)):
+    several = isinstance(origin, (list, tuple))
+    texts = [os.fspath(x) for x in origin if isinstance(x, (str, Path))] if several else []
+    if several and (not texts or len(texts) != len(origin)):
         return None
-    texts = texts if several else [os.fspath(given)] if isinstance(given, (str, Path)) else []
+    texts = texts if several else [os.fspath(origin)] if isinstance(origin, (str, Path)) else []
     if not texts or not all(text.lower().endswith(TARS) for text in texts):
         return None
     if bad := next((text for text in texts if "://" in text or text.startswith("pipe:")), None):
         raise ValueError(f"{bad} is an address; download the tars first, and give their paths")
     if not several and Path(texts[0]).exists():
         return None  # a single archive
-    found = []
+    paths = []
     for text in texts:
         for one in _braces(os.path.expanduser(text)):
             there = sorted(glob.glob(one), key=natural) if re.search(r"[*?\[]", one) else [one]
-            found += there
-    if not several and found == texts:
+            paths += there
+    if not several and paths == texts:
         return None  # a single archive that is not there, as `open_archive` says
-    if not found:
-        raise OSError(f"there is no tar {given!r}; its full path is {Path(texts[0]).absolute()}")
-    return [Path(one) for one in found]
+    if not paths:
+        raise OSError(f"there is no tar {origin!r}; its full path is {Path(texts[0]).absolute()}")
+    return [Path(one) for one in paths]
 
 
 def _braces(text):

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 
 from ...machine.files import replace
-from ..given.kinds import Odd, plain_of
+from ..raw.kinds import Odd, plain_of
 from .late import of_planes, packed
 from .store import FORMAT, SHARD, UNFINISHED, digest, file_of
 

@@ -31,14 +31,14 @@ def refuse(options, parser):
     """Raise ValueError if an option of `train` was given that changes nothing. `parser`, of the
     command, knows what each is where it was not given.
     """
-    given = {name for name, value in vars(options).items() if value != parser.get_default(name)}
+    changed = {name for name, value in vars(options).items() if value != parser.get_default(name)}
     if options.command != "train":
         return
     game = options.game if options.game in OF_TRAIN else None if options.game is None else "to"
     if game is None and options.to is not None:
         return  # `train` says what is missing
     for name in OF_TRAIN[game]:
-        if name in given:
+        if name in changed:
             raise ValueError(
                 f"--{name} was given with --game {options.game}, which has no use for it"
                 if options.game
@@ -47,14 +47,14 @@ def refuse(options, parser):
             )
     sets = [name for name in (options.data, options.to) if name is not None]
     named = not any(is_own(name) or looks_like_path(name) for name in sets)
-    if named and "fit" in given and all(name in LOADERS or name in DRAWN for name in sets):
+    if named and "fit" in changed and all(name in LOADERS or name in DRAWN for name in sets):
         raise ValueError(
             f"--fit {options.fit} was given, and {' and '.join(sets)} are squares already; leave "
             "it out"
         )
-    if game == "to" and "size" in given and all(name in LOADERS for name in sets):
+    if game == "to" and "size" in changed and all(name in LOADERS for name in sets):
         raise ValueError(f"--size was given, and {' and '.join(sets)} have sizes of their own")
-    if {"steps", "until"} <= given:
+    if {"steps", "until"} <= changed:
         raise ValueError(
             f"--steps {options.steps} and --until {options.until} were given; --until stands in "
             "place of --steps: give one of them"
