@@ -2,11 +2,13 @@
 
     python -m benchmarks.enlarging [--data digits | grace_hopper | PATH] [--scale 4] [--seeds 1]
                                    [--l1 60000] [--more 30000] [--adversarial 0.1] [--threads 1]
+                                   [--objectives relativistic relativistic_average ...]
                                    [--out FOLDER]
 
 For each seed L1 alone is trained for `--l1` images (its PSNR at each quarter says whether it is at
 its plateau), then, each from there and for `--more` images: L1 further, content without D, and the
-game. A table for each seed, with network interpolation between L1 and the game, and one of medians.
+game, with each of the objectives. A table for each seed, with network interpolation between L1 and
+the first game, and one of medians.
 """
 
 import argparse
@@ -17,6 +19,7 @@ from pathlib import Path
 import torch
 
 import ganlib
+from ganlib import losses
 from ganlib.games import enlarging, photographs
 from ganlib.games.fidelity import COLUMNS, Fidelity, judge_enlarging
 
@@ -47,6 +50,7 @@ def main():
     parser.add_argument("--l1", type=int, default=60_000)
     parser.add_argument("--more", type=int, default=30_000)
     parser.add_argument("--adversarial", type=float, default=0.1)
+    parser.add_argument("--objectives", nargs="+", default=["relativistic"])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", help="a folder for pictures")
     options = parser.parse_args()
@@ -60,9 +64,15 @@ def main():
     tables = []
     for seed in range(options.first_seed, options.first_seed + options.seeds):
 
-        def make(stage, images):
+        def make(stage, images, objective="relativistic"):
             return enlarging.recipe(
-                stage, train, options.scale, images, net, adversarial=options.adversarial
+                stage,
+                train,
+                options.scale,
+                images,
+                net,
+                adversarial=options.adversarial,
+                objective=getattr(losses, objective),
             )
 
         def decibels(gan):
@@ -72,14 +82,19 @@ def main():
         first, line = played(make("l1", options.l1), train, seed, None, marks, decibels)
         print(line, flush=True)
         rows = {"L1": first}
-        later = {"L1, longer": "l1", "content, no D": "content", "game": "gan"}
+        later = {"L1, longer": "l1", "content, no D": "content"}
         for title, stage in later.items():
             rows[title], line = played(make(stage, options.more), train, seed, first)
             print(line, flush=True)
-        game = rows.pop("game")
+        games = {}
+        for objective in options.objectives:
+            made = make("gan", options.more, objective)
+            games[f"game, {objective}"], line = played(made, train, seed, first)
+            print(line, flush=True)
+        game = next(iter(games.values()))
         for alpha in ALPHAS:
             rows[f"alpha {alpha}"] = enlarging.between(first, game, alpha)
-        table = judge_enlarging(rows | {"game": game}, held_out, others)
+        table = judge_enlarging(rows | games, held_out, others)
         print(f"\nseed {seed}: {table}\n", flush=True)
         tables.append(table)
         if options.out:
@@ -90,11 +105,11 @@ def main():
             nets = [
                 enlarging.net_of(rows["L1"]),
                 enlarging.net_of(rows["content, no D"]),
-                game.net(),
+                *(one.net() for one in games.values()),
             ]
             with torch.no_grad():
                 seen = [first.G.plainly(small), *(one.enlarge(small) for one in nets), true]
-            names = ("bilinear", "L1", "content, no D", "game", "true")
+            names = ("bilinear", "L1", "content, no D", *games, "true")
             picture = ganlib.show(torch.cat(seen).clamp(-1, 1), 10, 3, True, names)
             picture.save(folder / f"{train.name.split()[0]}-{seed}.png")
     medians = Fidelity()

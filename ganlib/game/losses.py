@@ -47,14 +47,6 @@ class Objective:
         return least if least > 0 else None
 
 
-def guess_of(row):
-    """Return `guess` for a row of a history, or None. (Rows of earlier releases only name the
-    objective.)
-    """
-    named = globals().get(str(row.get("objective")).removeprefix("losses."))
-    return row.get("guess", named.guess if isinstance(named, Objective) else None)
-
-
 def _of_halves(name, of_reals, of_fakes, g_loss, absolute=False):
     """Return an objective whose d_loss is of_reals(real) + of_fakes(fake)."""
     return Objective(
@@ -113,6 +105,14 @@ relativistic = Objective(
     paired=True,
 )
 """Each fake against one real: Jolicoeur-Martineau 2018; Huang et al. 2024 (R3GAN), equation 2."""
+
+relativistic_average = Objective(
+    "relativistic_average",
+    d_loss=lambda real, fake: softplus(fake.mean() - real) + softplus(fake - real.mean()),
+    g_loss=lambda real, fake: softplus(real - fake.mean()) + softplus(real.mean() - fake),
+    paired=True,
+)
+"""Each against the mean of the others in a pass: Wang et al. 2018 (ESRGAN), equations 1 and 2."""
 
 
 def __getattr__(name):

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from ..machine.values import extremes
 from ..nets.known import classes_of, ours
+from . import losses
 
 
 @dataclass(frozen=True)
@@ -285,3 +286,11 @@ def _at_least_zero(**weights):
                 f"{name}={value} was given; the weight of a term is at least 0: below it would "
                 "reward what it punishes"
             )
+
+
+def guess_of(row):
+    """Return `guess` for a row of a history, or None. (Rows of earlier releases only name the
+    objective.)
+    """
+    named = getattr(losses, str(row.get("objective")).removeprefix("losses."), None)
+    return row.get("guess", named.guess if isinstance(named, losses.Objective) else None)

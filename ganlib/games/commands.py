@@ -25,9 +25,11 @@ from ..run.plans import kept
 from ..run.until import alike, length
 from ..show.live import LiveView
 from ..show.looks import drawn
+from .command.loop import OBJECTIVES
 from .kept import judge_translation
 from .printed import DRAWN
-from .translation import KINDS, rate, source_classifier, translation
+from .readers.shapes import source_classifier
+from .translation import KINDS, rate, translation
 
 HELD = 2_000  # images of each domain, at most a fifth, that are never trained on
 CLASSIFIER = "classifier.safetensors"  # of the source domain, in the folder of a semantic run
@@ -36,14 +38,17 @@ CLASSIFIER = "classifier.safetensors"  # of the source domain, in the folder of 
 def meant(options):
     """Whether the command of these options is for a translation, or for the run of one."""
     if options.command == "train":
-        return options.game is not None or options.to is not None
+        return any(x is not None for x in (options.game, options.to, options.objective))
     return (kept(options.folder) or {}).get("recipe") in KINDS if "folder" in options else False
 
 
 def train(options):
     """Train a translation, or go on with the one in `options.out`."""
     if options.game is None:
-        raise ValueError(f"--to {options.to} was given without --game; --game cycle, say")
+        alone = "objective" if options.to is None else "to"
+        raise ValueError(
+            f"--{alone} {getattr(options, alone)} was given without --game; --game cycle, say"
+        )
     given = [
         name for name in ("recipe", "augment", "conditional", "plan") if getattr(options, name)
     ]
@@ -206,7 +211,7 @@ def _maker(options, a, b):
             if a.known not in features.DigitClassifier.fits and processes.place()[0] == 0:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 features.save_classifier(classifier, file)
-    objective = getattr(losses, options.objective)
+    objective = getattr(losses, options.objective or OBJECTIVES[0])
 
     def make(images, until=None, batch_size=None):
         return translation(

@@ -109,7 +109,17 @@ def looked(gan):
     return Look(generated(torch.stack(rows, 1).flatten(0, 2)), SHOWN, rows=names)
 
 
-def recipe(stage, data, scale=4, images=None, extractor=None, adversarial=0.1, width=64, blocks=3):
+def recipe(
+    stage,
+    data,
+    scale=4,
+    images=None,
+    extractor=None,
+    adversarial=0.1,
+    width=64,
+    blocks=3,
+    objective=losses.relativistic,
+):
     """Return the `Enlarging` recipe of a stage: "l1", "content" or "gan".
 
     stage: "l1": the mean absolute error of pixels alone. "content": that and the error of features
@@ -120,6 +130,7 @@ def recipe(stage, data, scale=4, images=None, extractor=None, adversarial=0.1, w
     adversarial: the weight of D's part, against 1 of the tie (in the step the tie has 1 /
         `adversarial`, and D's part 1: Adam makes no difference between the two).
     width, blocks: of `EnlargingGenerator`.
+    objective: of D and G in "gan": `losses.relativistic_average` is ESRGAN's own.
 
     Raises ValueError for an unknown stage, and pictures whose size the scale does not divide.
     """
@@ -142,7 +153,7 @@ def recipe(stage, data, scale=4, images=None, extractor=None, adversarial=0.1, w
         source="Wang et al. 2018 (ESRGAN), on small nets; the game of `small`",
         G=Net(nets.EnlargingGenerator, **settings),
         D=Net(nets.CompactDiscriminator, shape=data.shape),
-        objective=losses.relativistic,
+        objective=objective,
         penalty=losses.approximate_r1_r2(0.3, 0.05),
         tie=tie,
         batch_size=32,

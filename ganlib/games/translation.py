@@ -16,6 +16,7 @@ from ..game.several import Several
 from ..machine import processes
 from ..machine.choices import as_whole, one_of
 from . import ties
+from .readers.shapes import source_classifier
 from .translator import BothWays, TranslationGame, Translator
 
 
@@ -142,22 +143,6 @@ def rate(run, data, game, seconds=4.0):
             over = time.monotonic() - start >= seconds
             ended = processes.agree("enough" if over else None)  # clocks differ
     return count / (time.monotonic() - start)
-
-
-def source_classifier(a):
-    """Return a classifier of the domain `a`: the shipped one for MNIST's digits, else one that is
-    trained on the labels of `a` now. Raises ValueError where `a` has none.
-    """
-    from ..judge import features
-
-    if a.known in features.DigitClassifier.fits:
-        return features.digit_classifier(a.images.device)
-    if a.labels is None:
-        raise ValueError(
-            f"a semantic tie needs the labels of the source domain, and {a.name!r} has none: it is "
-            'unpaired, not unsupervised; take "cycle" or "contrastive", or give classifier=...'
-        )
-    return features.train_classifier(a, device=a.images.device)
 
 
 def _fit(a, b):

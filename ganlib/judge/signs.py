@@ -5,7 +5,7 @@ All but the norm of G's gradient are in units that do not depend on objective, n
 
 import statistics
 
-from ..game.losses import guess_of
+from ..game.terms import guess_of
 from .figures import FIGURES
 
 # Set on half "a" of the labelled runs of benchmarks/doctor_runs.py.

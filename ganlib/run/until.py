@@ -2,7 +2,7 @@
 
 import re
 
-from ..game.losses import guess_of
+from ..game.terms import guess_of
 from ..machine.choices import as_whole
 
 # a comma or an underscore parts thousands: "1,5k" is no number here, lest it be read as 15k

@@ -43,7 +43,7 @@ def _kind(folder):
 
 def train(options):
     """Train a G of clips, or go on with the one in `options.out`."""
-    without(options, ("augment", "conditional", "to", "size", "fallback"))
+    without(options, ("augment", "conditional", "to", "size", "fallback", "objective"))
     one_of("set of clips (--data)", options.data, list(DATA))
     out = path_of(options.out)
     kind = one_of("G of clips (--recipe)", options.recipe or _kind(out) or "moved", list(KINDS))

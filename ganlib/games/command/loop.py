@@ -5,6 +5,8 @@ from ...run import training
 from ...run.interrupt import ENDS
 from ...show.live import LiveView
 
+OBJECTIVES = ("relativistic", "relativistic_average", "least_squares", "non_saturating", "hinge")
+
 
 def without(options, names):
     """Raise ValueError if one of the options `names` was given, of which the game has no use."""

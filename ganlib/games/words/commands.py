@@ -22,7 +22,15 @@ from .handwriting import WORDS, numbers
 from .judging import judge_words
 from .vocabulary import encode
 
-OTHERS = ("recipe", "augment", "conditional", "to", "size", "fallback")  # of no use to this game
+OTHERS = (
+    "recipe",
+    "augment",
+    "conditional",
+    "to",
+    "size",
+    "fallback",
+    "objective",
+)  # of no use to this game
 
 
 def plays(folder):
