@@ -215,8 +215,16 @@ def test_domains_that_do_not_fit_are_refused_before_anything_is_trained(digits):
     bare = ganlib.Images(digits.images[:50], name="bare")
     with pytest.raises(ValueError, match="'bare' has none: it is unpaired, not unsupervised"):
         games.translation("semantic", bare, games.printed(50))
-    with pytest.raises(ValueError, match="images=3 was given"):
-        games.translation("none", digits, games.printed(50), 3)
+    for settings, said in (
+        ({"images": 3}, "images=3 was given; a whole number of at least 10"),
+        ({"pool": -1}, "pool=-1 was given"),
+        ({"pool": 1.5}, "pool=1.5 was given"),
+        ({"objective": "hinge"}, "objective='hinge' was given; an Objective, losses.hinge"),
+        ({"kind": 3}, "unknown kind 3; .* or a Kind with weights of its own"),
+        ({"kind": games.Kind("", cycle=-1.0)}, "weight=-1.0 was given"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            games.translation(**{"kind": "none", "a": digits, "b": games.printed(50)} | settings)
     odd = ganlib.Images(torch.zeros(50, 1, 30, 30, dtype=torch.uint8), name="odd")
     with pytest.raises(ValueError, match="height and width divisible by 4"):
         games.translation("none", odd, odd)

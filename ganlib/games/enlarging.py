@@ -21,7 +21,7 @@ from ..game.schedules import Linear
 from ..game.terms import Tie
 from ..judge import features
 from ..keep.checkpoint import newest
-from ..machine.choices import one_of
+from ..machine.choices import made, one_of, whole
 from ..machine.randomness import some_of
 from ..nets.fed.enlarging import divided
 from ..nets.rebuild import build
@@ -132,7 +132,8 @@ def recipe(
     width, blocks: of `EnlargingGenerator`.
     objective: of D and G in "gan": `losses.relativistic_average` is ESRGAN's own.
 
-    Raises ValueError for an unknown stage, and pictures whose size the scale does not divide.
+    Raises ValueError for an unknown stage, for no pictures, and for pictures whose size the scale
+    does not divide.
     """
     one_of("stage", stage, list(STAGES))
     if not adversarial > 0:
@@ -140,9 +141,12 @@ def recipe(
             f"adversarial={adversarial} was given; a weight above 0 is expected (without D: the "
             'stage "content")'
         )
+    if len(data) == 0:
+        raise ValueError(f"{data.name!r} has no images; some are expected, to be enlarged")
     divided(data.shape, scale)
     nets.scale(data.shape, at_least=1)  # D's sizes
-    images = STAGES[stage] if images is None else images
+    images = STAGES[stage] if images is None else whole("images", images, 10)
+    made("objective", objective, losses.Objective, "losses.hinge")
     tie = losses.near()
     if stage != "l1":
         extractor = feature_net(data) if extractor is None else extractor
