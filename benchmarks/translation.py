@@ -3,9 +3,9 @@
 python benchmarks/translation.py [--images 16000 | --until 300s] [--seeds 0 1 2] [--kinds ...]
     [--domains digits printed]
 
-Prints a Markdown table, a row for each kind and seed, with the baselines at its end, and for cycles
-the classes that they exchange. With --until each kind gets so much time; its schedules are planned
-by a measured speed.
+Prints a Markdown table, a row for each kind and seed, with the baselines at its end, and then for
+each run the classes that are read as others most often, and for cycles those that they exchange.
+With --until each kind gets so much time; its schedules are planned by a measured speed.
 """
 
 import argparse
@@ -37,16 +37,16 @@ def main():
         order, count = some_of(len(data)), min(2000, len(data) // 5)
         parts.append((data.subset(order[count:]), data.subset(order[:count])))
     (a, a_held), (b, b_held) = parts
-    readers = [reader(a), reader(b)]
+    readers = [games.source_classifier(a), reader(b)]
     print("| kind | seed | images | s | kept | 95 % | floors | cycle error | hidden |")
     print("|---|---|---|---|---|---|---|---|---|")
-    exchanged = []
+    said = []
     for kind in options.kinds:
         for seed in options.seeds:
-            judged = play(kind, seed, options, (a, b), (a_held, b_held), readers, exchanged)
+            judged = play(kind, seed, options, (a, b), (a_held, b_held), readers, said)
     for name in ("identity", "nearest", "real"):
         print(row(name, "", "", "", judged[name]))
-    for line in exchanged:
+    for line in said:
         print(line)
 
 
@@ -56,7 +56,7 @@ def reader(data):
     return features.digit_classifier() if known else features.train_classifier(data, epochs=3)
 
 
-def play(kind, seed, options, domains, held, readers, exchanged):
+def play(kind, seed, options, domains, held, readers, said):
     torch.manual_seed(seed)
     images, until = options.images, f"{options.images} images"
     settings = {"seed": seed, "classifier": readers[0]}
@@ -71,15 +71,28 @@ def play(kind, seed, options, domains, held, readers, exchanged):
     there = run.gans.get("there", run)
     judged = games.judge_translation(there, *held, readers[1], readers[0])
     print(row(kind, seed, f"{run.images_seen:,}", f"{seconds:.0f}", judged), flush=True)
+    said.append(f"\n{kind}, seed {seed}, misread: {misread(judged['confusion'], held[0].classes)}")
     if "back" in run.gans:
         back = games.judge_translation(run.back, *held[::-1], readers[0], readers[1])
         pairs = games.swaps(judged["confusion"], back["confusion"])[:3]
-        said = (f"{x} as {y} {p:.0%}, {y} as {x} back {q:.0%}" for x, y, p, q in pairs)
-        exchanged.append(f"\n{kind}, seed {seed}, back kept {back['kept']:.1%}: {'; '.join(said)}")
+        lines = (f"{x} as {y} {p:.0%}, {y} as {x} back {q:.0%}" for x, y, p, q in pairs)
+        said.append(f"back kept {back['kept']:.1%}: {'; '.join(lines)}")
     file = Path("runs") / f"translation-{'-'.join(options.domains)}-{kind}-{seed}.png"
     file.parent.mkdir(exist_ok=True)
     drawn(there.shown(held[0].floats(slice(0, 32)))).save(str(file))
     return judged
+
+
+def misread(confusion, classes, most=8):
+    """Say which classes are read as others: how many of how many, the most first."""
+    wrong = confusion - confusion.diag().diag()
+    places = wrong.flatten().argsort(descending=True)[:most].tolist()
+    pairs = [divmod(place, len(wrong)) for place in places]
+    return "; ".join(
+        f"{classes[x]} as {classes[y]} {wrong[x, y]} of {confusion[x].sum()}"
+        for x, y in pairs
+        if wrong[x, y]
+    )
 
 
 def row(name, seed, images, seconds, judged):

@@ -14,6 +14,7 @@ from .data.loading import LOADERS
 from .games import commands as of_translations
 from .games import enlarging_commands
 from .games.clips import commands as of_clips
+from .games.command.loop import OBJECTIVES
 from .games.command.unused import in_its_own_way, refuse
 from .games.printed import DRAWN
 from .games.translation import KINDS
@@ -65,9 +66,8 @@ def main(arguments=None):
     )
     add.add_argument(
         "--objective",
-        default="relativistic",
-        choices=["relativistic", "least_squares", "non_saturating", "hinge"],
-        help="of the two players of a translation",
+        choices=OBJECTIVES,
+        help=f"of the two players of a translation or of enlarge; {OBJECTIVES[0]} by default",
     )
     add.add_argument("--scale", type=int, default=4, help="of the game enlarge: 2, 4 or 8")
     add.add_argument("--fit", default="crop", choices=FITS, help="how they become squares")

@@ -191,12 +191,23 @@ def test_history_doctor_and_look(parts, tmp_path):
     [
         ({"stage": "l2"}, "unknown stage 'l2'.*'l1'"),
         ({"scale": 8}, "28 x 28 were given, and a scale of 8"),
+        ({"scale": 0}, "scale=0 was given; one of 2, 4, 8"),
+        ({"scale": "4"}, "scale='4' was given; one of 2, 4, 8"),
+        ({"images": 0}, "images=0 was given; a whole number of at least 10"),
         ({"adversarial": 0}, "a weight above 0"),
+        ({"stage": "gan", "objective": "hinge"}, "objective='hinge' was given; an Objective"),
     ],
 )
 def test_recipes_that_are_none(given, said, parts):
     with pytest.raises(ValueError, match=said):
         enlarging.recipe(**{"stage": "l1", "data": parts[0]} | given)
+
+
+def test_no_pictures_are_refused(parts):
+    none = parts[0].subset(slice(0, 3))
+    none.images = none.images[:0]
+    with pytest.raises(ValueError, match="has no images; some are expected"):
+        enlarging.recipe("gan", none)
 
 
 def test_pictures_of_other_channels_are_refused_at_the_call(parts):

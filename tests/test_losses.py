@@ -31,6 +31,10 @@ def closed_forms():
             lambda r, f: -(r - f).sigmoid().log(),
             lambda r, f: -(f - r).sigmoid().log(),
         ),
+        "relativistic_average": (  # D(x, y) = sigmoid(C(x) - E[C(y)])
+            lambda r, f: bce(r - f.sum() / len(f), 1) + bce(f - r.sum() / len(r), 0),
+            lambda r, f: bce(r - f.sum() / len(f), 0) + bce(f - r.sum() / len(r), 1),
+        ),
     }
 
 
@@ -51,9 +55,10 @@ def test_values_and_gradients_are_those_of_the_closed_form(name):
 
 
 def test_which_objectives_are_paired():
-    assert [name for name in closed_forms() if getattr(losses, name).paired] == ["relativistic"]
+    paired = [name for name in closed_forms() if getattr(losses, name).paired]
+    assert paired == ["relativistic", "relativistic_average"]
     for name in closed_forms():  # the others' G never sees the reals
-        if name != "relativistic":
+        if name not in paired:
             assert getattr(losses, name).g_loss(None, LOGITS).shape == LOGITS.shape
 
 

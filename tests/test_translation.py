@@ -6,7 +6,7 @@ import pytest
 import torch
 from conftest import ROOT, same
 from test_parallel import torchrun
-from torch.nn.functional import cosine_similarity
+from torch.nn.functional import cosine_similarity, pixel_unshuffle
 
 import ganlib
 from ganlib import games, nets
@@ -113,9 +113,11 @@ def test_the_contrastive_tie_by_hand(domains):
 
     def nce(fakes, sources):
         total = 0.0
-        for i, (q, k) in enumerate(zip(run.G.encode(fakes), run.G.encode(sources), strict=True)):
+        squares = (pixel_unshuffle(x, 2) for x in (fakes, sources))  # of 2 x 2 pixels
+        features = zip(run.G.encode(fakes), run.G.encode(sources), strict=True)
+        for i, (q, k) in enumerate([tuple(squares), *features]):
             q, k = (heads(i, x.flatten(2).transpose(1, 2)) for x in (q, k))
-            total = total + ties.patch_nce(q, k.detach()) / 2
+            total = total + ties.patch_nce(q, k.detach()) / 3
         return total
 
     b = run.target_now(3)

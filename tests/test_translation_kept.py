@@ -15,6 +15,7 @@ from ganlib import features, games, metrics, nets
 from ganlib.__main__ import main
 from ganlib.games import commands
 from ganlib.games.kept import wilson
+from ganlib.games.readers import shapes
 from ganlib.keep import page
 
 # domains
@@ -59,6 +60,56 @@ def test_night_is_darker_than_day_and_light_is_in_the_windows():
         assert (torch.cdist(x[300:], means).argmin(1) == y[300:]).double().mean() > 0.4
     with pytest.raises(ValueError, match='"day" or "night" is expected'):
         games.scenes("dawn")
+
+
+# the reader of a tie
+
+
+def test_other_tones_are_a_gain_and_a_mean_that_change_smoothly():
+    """An image and its negative, of mean 0, with the same draws: half their difference is the gain
+    times the image, half their sum the new mean.
+    """
+    x = 0.01 * (-1.0) ** torch.arange(16).view(1, 1, 1, 16).expand(400, 3, 16, 16)
+    y, z = (shapes.retoned(i, torch.Generator().manual_seed(0)) for i in (x, -x))
+    inner = (y.abs().maximum(z.abs()) < 1).flatten(1).all(1)
+    gain, mean = ((y - z) / (2 * x))[inner], ((y + z) / 2)[inner]
+    same = (gain - 1).abs().flatten(1).amax(1) < 1e-4
+    assert 20 < same.sum() < 60 and len(gain) > 300  # 40 are expected, 6 is a standard deviation
+    assert mean[same].abs().max() < 1e-6
+    gain, mean = gain[~same], mean[~same]
+    sign = gain[:, :1, :1, :1].sign()
+    assert (gain.sign() == sign).all() and 0.35 < (sign < 0).double().mean() < 0.65
+    assert gain.abs().min() > 0.07 and 1 < gain.abs().max() < 1.51
+    for values in (gain, mean):
+        assert values.diff(dim=3).abs().max() < 0.5 and values.flatten(2).std(2).min() > 0.005
+    assert mean.min() < -0.8 and mean.max() > 0.8
+
+
+def test_specks_are_discs_of_one_colour():
+    x = torch.zeros(200, 3, 32, 32)
+    y = shapes.specked(x, torch.Generator().manual_seed(0))
+    changed = (y != 0).any(1)
+    share = changed.flatten(1).double().mean(1)
+    assert (share == 0).any() and 0.01 < share.mean() < 0.06 and share.max() < 0.15
+    for image, where in zip(y, changed, strict=True):
+        assert len(image[:, where].unique(dim=1).T) <= shapes.SPECKS
+    wide = changed.any(1).nonzero()[:, 1]
+    assert wide.min() <= 1 and wide.max() >= 30  # anywhere
+
+
+def test_such_a_reader_reads_what_is_dark_or_negative(digits):
+    """Digits in colours that it has never seen; a reader without it reads hardly any."""
+    few = games.printed(1000, seed=4)
+    usual = features.train_classifier(few, epochs=6)
+    taught = features.train_classifier(few, epochs=6, vary=shapes.varied)
+    x, labels = games.printed(300, seed=5).floats(slice(None)), games.printed(300, seed=5).labels
+
+    def right(net, images):
+        return (net.logits(net(images)).argmax(1) == labels).double().mean()
+
+    assert right(usual, x) > 0.95 and right(taught, x) > 0.9
+    for images in (-0.3 * x, 0.15 * x - 0.8):
+        assert right(taught, images) > max(0.8, right(usual, images) + 0.2)
 
 
 # judging
@@ -164,8 +215,16 @@ def test_domains_that_do_not_fit_are_refused_before_anything_is_trained(digits):
     bare = ganlib.Images(digits.images[:50], name="bare")
     with pytest.raises(ValueError, match="'bare' has none: it is unpaired, not unsupervised"):
         games.translation("semantic", bare, games.printed(50))
-    with pytest.raises(ValueError, match="images=3 was given"):
-        games.translation("none", digits, games.printed(50), 3)
+    for settings, said in (
+        ({"images": 3}, "images=3 was given; a whole number of at least 10"),
+        ({"pool": -1}, "pool=-1 was given"),
+        ({"pool": 1.5}, "pool=1.5 was given"),
+        ({"objective": "hinge"}, "objective='hinge' was given; an Objective, losses.hinge"),
+        ({"kind": 3}, "unknown kind 3; .* or a Kind with weights of its own"),
+        ({"kind": games.Kind("", cycle=-1.0)}, "weight=-1.0 was given"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            games.translation(**{"kind": "none", "a": digits, "b": games.printed(50)} | settings)
     odd = ganlib.Images(torch.zeros(50, 1, 30, 30, dtype=torch.uint8), name="odd")
     with pytest.raises(ValueError, match="height and width divisible by 4"):
         games.translation("none", odd, odd)
@@ -248,6 +307,9 @@ def test_evaluate_says_what_is_kept(tmp_path, capsys, monkeypatch):
             ["--game", "none", "--to", "printed", "--until", "nonsense"],
             "--until nonsense was given",
         ),
+        (["--objective", "hinge"], "--objective hinge was given without --game"),
+        (["--game", "words", "--objective", "hinge"], "--objective was given with --game words"),
+        (["--game", "clips", "--objective", "hinge"], "--objective was given with --game clips"),
     ],
 )
 def test_the_command_line_refuses_with_a_sentence(arguments, message, tmp_path, capsys):

@@ -235,12 +235,15 @@ def test_a_run_on_photographs_in_colour(tmp_path, capsys):
     Image.fromarray(draws.integers(0, 256, (40, 80, 3), numpy.uint8)).save(folder / "a.png")
     options = ["train", "--game", "enlarge", "--data", str(folder), "--size", "16"]
     options += ["--batch-size", "4", "--device", "cpu", "--scale", "2", "--out", out]
+    options += ["--objective", "relativistic_average"]
     assert main([*options, "--steps", "2"]) == 0
     said = capsys.readouterr().out
     assert "turned" in said and said.count("saved at step 2") == 2
     assert main([*options, "--steps", "3"]) == 0
     said = capsys.readouterr().out
     assert "right of" not in said and said.count("going on from step 2") == 2
+    assert main([*options[:-2], "--steps", "4"]) == 1
+    assert "losses.relativistic_average" in capsys.readouterr().err
     assert main(["upscale", str(folder), out, "--to", str(tmp_path / "large")]) == 0
     with Image.open(tmp_path / "large" / "a.png") as picture:
         assert picture.size == (160, 80) and picture.mode == "RGB"

@@ -59,11 +59,7 @@ def _of_halves(name, of_reals, of_fakes, g_loss, absolute=False):
 
 
 saturating = _of_halves(
-    "saturating",
-    lambda real: softplus(-real),
-    softplus,
-    lambda real, fake: -softplus(fake),
-    absolute=True,
+    "saturating", lambda x: softplus(-x), softplus, lambda _, fake: -softplus(fake), absolute=True
 )
 """The minimax game itself, G minimising log(1 - D): Goodfellow et al. 2014, equation 1. G's
 gradient vanishes where D is sure.
@@ -79,10 +75,7 @@ non_saturating = _of_halves(
 """Binary cross-entropy with logits, G wanting the label 'real': Goodfellow et al. 2014, sec. 3."""
 
 least_squares = _of_halves(
-    "least_squares",
-    lambda real: (real - 1) ** 2,
-    lambda fake: fake**2,
-    lambda real, fake: (fake - 1) ** 2,
+    "least_squares", lambda x: (x - 1) ** 2, lambda x: x**2, lambda real, fake: (fake - 1) ** 2
 )
 """Squared distance to the labels 1 and 0: Mao et al. 2016, equation 9 (which halves both)."""
 
@@ -105,6 +98,14 @@ relativistic = Objective(
     paired=True,
 )
 """Each fake against one real: Jolicoeur-Martineau 2018; Huang et al. 2024 (R3GAN), equation 2."""
+
+relativistic_average = Objective(
+    "relativistic_average",
+    d_loss=lambda real, fake: softplus(fake.mean() - real) + softplus(fake - real.mean()),
+    g_loss=lambda real, fake: softplus(real - fake.mean()) + softplus(real.mean() - fake),
+    paired=True,
+)
+"""Each against the mean of the others in a pass: Wang et al. 2018 (ESRGAN), equations 1 and 2."""
 
 
 def __getattr__(name):

@@ -5,7 +5,8 @@ clips, flows. Each has its files here or in a folder: data, game, measures, comm
 from . import clips, enlarging, faces, fidelity, flows, photographs, upscaling, words
 from .kept import judge_translation, swaps
 from .printed import printed, scenes
-from .translation import KINDS, Kind, rate, source_classifier, translation
+from .readers.shapes import source_classifier
+from .translation import KINDS, Kind, rate, translation
 
 __all__ = [
     "KINDS",

@@ -25,10 +25,12 @@ from ..run.plans import kept
 from ..run.until import alike, length
 from ..show.live import LiveView
 from ..show.looks import drawn
+from .command.loop import OBJECTIVES
 from .command.unused import refuse_judging
 from .kept import judge_translation
 from .printed import DRAWN
-from .translation import KINDS, rate, source_classifier, translation
+from .readers.shapes import source_classifier
+from .translation import KINDS, rate, translation
 
 HELD = 2_000  # images of each domain, at most a fifth, that are never trained on
 CLASSIFIER = "classifier.safetensors"  # of the source domain, in the folder of a semantic run
@@ -204,7 +206,7 @@ def _maker(options, a, b):
             if a.known not in features.DigitClassifier.fits and processes.place()[0] == 0:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 features.save_classifier(classifier, file)
-    objective = getattr(losses, options.objective)
+    objective = getattr(losses, options.objective or OBJECTIVES[0])
 
     def make(images, until=None, batch_size=None):
         return translation(

@@ -21,7 +21,7 @@ from ..game.schedules import Linear
 from ..game.terms import Tie
 from ..judge import features
 from ..keep.checkpoint import newest
-from ..machine.choices import one_of
+from ..machine.choices import made, one_of, whole
 from ..machine.randomness import some_of
 from ..nets.fed.enlarging import divided
 from ..nets.rebuild import build
@@ -109,7 +109,17 @@ def looked(gan):
     return Look(generated(torch.stack(rows, 1).flatten(0, 2)), SHOWN, rows=names)
 
 
-def recipe(stage, data, scale=4, images=None, extractor=None, adversarial=0.1, width=64, blocks=3):
+def recipe(
+    stage,
+    data,
+    scale=4,
+    images=None,
+    extractor=None,
+    adversarial=0.1,
+    width=64,
+    blocks=3,
+    objective=losses.relativistic,
+):
     """Return the `Enlarging` recipe of a stage: "l1", "content" or "gan".
 
     stage: "l1": the mean absolute error of pixels alone. "content": that and the error of features
@@ -120,8 +130,10 @@ def recipe(stage, data, scale=4, images=None, extractor=None, adversarial=0.1, w
     adversarial: the weight of D's part, against 1 of the tie (in the step the tie has 1 /
         `adversarial`, and D's part 1: Adam makes no difference between the two).
     width, blocks: of `EnlargingGenerator`.
+    objective: of D and G in "gan": `losses.relativistic_average` is ESRGAN's own.
 
-    Raises ValueError for an unknown stage, and pictures whose size the scale does not divide.
+    Raises ValueError for an unknown stage, for no pictures, and for pictures whose size the scale
+    does not divide.
     """
     one_of("stage", stage, list(STAGES))
     if not adversarial > 0:
@@ -129,9 +141,12 @@ def recipe(stage, data, scale=4, images=None, extractor=None, adversarial=0.1, w
             f"adversarial={adversarial} was given; a weight above 0 is expected (without D: the "
             'stage "content")'
         )
+    if len(data) == 0:
+        raise ValueError(f"{data.name!r} has no images; some are expected, to be enlarged")
     divided(data.shape, scale)
     nets.scale(data.shape, at_least=1)  # D's sizes
-    images = STAGES[stage] if images is None else images
+    images = STAGES[stage] if images is None else whole("images", images, 10)
+    made("objective", objective, losses.Objective, "losses.hinge")
     tie = losses.near()
     if stage != "l1":
         extractor = feature_net(data) if extractor is None else extractor
@@ -142,7 +157,7 @@ def recipe(stage, data, scale=4, images=None, extractor=None, adversarial=0.1, w
         source="Wang et al. 2018 (ESRGAN), on small nets; the game of `small`",
         G=Net(nets.EnlargingGenerator, **settings),
         D=Net(nets.CompactDiscriminator, shape=data.shape),
-        objective=losses.relativistic,
+        objective=objective,
         penalty=losses.approximate_r1_r2(0.3, 0.05),
         tie=tie,
         batch_size=32,

@@ -5,6 +5,7 @@
 import torch
 
 from ..data.loading import LOADERS, load
+from ..game import losses
 from ..judge.classifiers import load_classifier, save_classifier
 from ..judge.features import digit_classifier
 from ..keep import export as exporting
@@ -16,7 +17,7 @@ from ..machine.progress import say
 from ..nets.fed.enlarging import INVENTED
 from ..run.plans import kept, planned
 from . import enlarging, upscaling
-from .command.loop import play
+from .command.loop import OBJECTIVES, play
 from .command.unused import refuse_judging
 from .fidelity import judge_enlarging, judging
 from .photographs import patches, split
@@ -69,8 +70,10 @@ def pictures_of(name, size=None, fallback=None):
 def _stage(stage, data, judged, folder, start, extractor, device, options):
     """Train one stage, or go on with it; return the GAN and the exit status."""
 
+    objective = getattr(losses, options.objective or OBJECTIVES[0])
+
     def make(images):
-        return enlarging.recipe(stage, data, options.scale, images, extractor)
+        return enlarging.recipe(stage, data, options.scale, images, extractor, objective=objective)
 
     until = options.until or options.steps
     game = planned(make, until, data, folder, options.batch_size)

@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from ..game.terms import Tie
 from ..machine.randomness import generator
+from ..nets.compact import Fold
 
 
 def identity(gan, weight=1.0):
@@ -51,18 +52,18 @@ def contrastive(gan, weight=1.0, patches=64, temperature=0.07):
     """PatchNCE: a patch of the fake must resemble the patch of the source at its place more than
     others of the same image. Park et al. 2020 (CUT), equations 3 to 5.
 
-    Patches are the features of G's encoder, at half and at a quarter of the size, through the
-    `Heads` of `gan`, a `Translator` with heads; at most `patches` places of each, drawn anew at
-    each step. The mean of two terms: fakes against their sources, and G(b) against images b of the
-    target domain, which keeps G from changing what is already there.
+    Patches are squares of 2 x 2 pixels, and the features of G's encoder, at half and at a quarter
+    of the size, each through the `Heads` of `gan`, a `Translator` with heads; at most `patches`
+    places of each, drawn anew at each step. The mean of two terms: fakes against their sources, and
+    G(b) against images b of the target domain, which keeps G from changing what is already there.
     """
 
     def nce(fakes, sources, stream):
         heads, n = gan.players["heads"].net, len(fakes)
         with gan.autocast():
             with torch.no_grad():
-                keys = gan.G.encode(sources)
-            queries = gan.G.encode(fakes)
+                keys = seen(gan.G, sources)
+            queries = seen(gan.G, fakes)
         places = chosen(gan, queries, patches, stream)
         total = 0.0
         for i, (query, key, place) in enumerate(zip(queries, keys, places, strict=True)):
@@ -78,6 +79,13 @@ def contrastive(gan, weight=1.0, patches=64, temperature=0.07):
         return (nce(fakes, sources, "patches") + nce(same, b, "patches/identity")) / 2
 
     return Tie(f"contrastive({weight}, {patches}, {temperature})", loss, weight)
+
+
+def seen(G, images):
+    """Return what PatchNCE compares of images `(N, C, H, W)`: their pixels, each 2x2 square as 4 C
+    values, `(N, 4 C, H/2, W/2)`, and what G's encoder makes of them.
+    """
+    return (Fold()(images), *G.encode(images))
 
 
 def chosen(gan, features, patches, stream):
@@ -101,8 +109,8 @@ def patch_nce(queries, keys, temperature=0.07):
 
 
 class Heads(nn.Module):
-    """The small nets of PatchNCE, one for each layer of G's encoder with so many `widths`: they map
-    its features `(..., w)` to vectors `(..., d)` of length 1. Park et al. 2020, section 3.
+    """The small nets of PatchNCE, one for each kind of patch (`seen`), of so many values: they map
+    patches `(..., w)` to vectors `(..., d)` of length 1. Park et al. 2020, section 3.
     """
 
     def __init__(self, widths, d=64):

@@ -14,8 +14,9 @@ from ..game import losses
 from ..game.schedules import Linear
 from ..game.several import Several
 from ..machine import processes
-from ..machine.choices import as_whole, one_of
+from ..machine.choices import made, one_of, whole
 from . import ties
+from .readers.shapes import source_classifier
 from .translator import BothWays, TranslationGame, Translator
 
 
@@ -84,13 +85,12 @@ def translation(
     2e-3 and falls, and an average of G. Raises ValueError for an unknown kind, an empty domain,
     shapes that differ or that the nets cannot take, and for a semantic tie without labels.
     """
-    name, ways = (kind, None) if isinstance(kind, str) else ("of your own", kind)
+    name, ways = ("of your own", kind) if isinstance(kind, Kind) else (kind, None)
     if ways is None:
-        one_of("kind", name, list(KINDS))
-        ways = KINDS[name]
+        ways = KINDS[one_of("kind", name, list(KINDS), ", or a Kind with weights of its own")]
     _fit(a, b)
-    if (as_whole(images) or 0) < 10:
-        raise ValueError(f"images={images!r} was given; a length of 10 or more is expected")
+    images, pool = whole("images", images, 10), whole("pool", pool, 0)
+    made("objective", objective, losses.Objective, "losses.hinge")
     if ways.semantic and classifier is None:
         classifier = source_classifier(a)
     settings = planned(images) | settings | {"seed": seed}
@@ -144,22 +144,6 @@ def rate(run, data, game, seconds=4.0):
     return count / (time.monotonic() - start)
 
 
-def source_classifier(a):
-    """Return a classifier of the domain `a`: the shipped one for MNIST's digits, else one that is
-    trained on the labels of `a` now. Raises ValueError where `a` has none.
-    """
-    from ..judge import features
-
-    if a.known in features.DigitClassifier.fits:
-        return features.digit_classifier(a.images.device)
-    if a.labels is None:
-        raise ValueError(
-            f"a semantic tie needs the labels of the source domain, and {a.name!r} has none: it is "
-            'unpaired, not unsupervised; take "cycle" or "contrastive", or give classifier=...'
-        )
-    return features.train_classifier(a, device=a.images.device)
-
-
 def _fit(a, b):
     """Raise ValueError unless the two domains can be translated into each other."""
     for data in (a, b):
@@ -177,7 +161,7 @@ def _translator(source, target, settings, heads=False):
     shape = tuple(source.shape)
     blocks = 1 if max(shape[1:]) <= 32 else 3
     G, D = nets.TranslationGenerator(shape, blocks=blocks), nets.PatchDiscriminator(shape)
-    heads = ties.Heads(G.settings["widths"]) if heads else None
+    heads = ties.Heads((4 * shape[0], *G.settings["widths"])) if heads else None
     return Translator(G, D, source, target, heads=heads, **settings)
 
 

@@ -77,17 +77,17 @@ def ready(net, device):
     return net.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
-def train_classifier(data, features=64, epochs=None, seed=0, device=None, held_out=0.1):
+def train_classifier(data, features=64, epochs=None, seed=0, device=None, held_out=0.1, vary=None):
     """Train a `Classifier` on labelled `data`, an `Images`, and return it.
 
     Use it for data that no ready-made extractor is fit for. A share `held_out` of the images is
     never trained on; the printed `accuracy` is measured on these. By default training sees about
     60,000 images, in 2 to 30 epochs: at 28 x 28 pixels a minute on two CPU cores. Training images
     are shifted by up to 1/14 of their size, half of them have noise added (see `speckled`), and
-    they are augmented in no other way: a flipped letter is a different letter. The weights depend
-    only on data, seed and machine; the global random generators are left as they were. Raises
-    ValueError for data without labels, with fewer than 2 classes, or with fewer than 20 images per
-    class on average.
+    they are augmented in no other way, since a flipped letter is a different letter, but by `vary`,
+    a function of (images, a CPU's `torch.Generator`). The weights depend only on the arguments and
+    the machine; the global random generators are left as they were. Raises ValueError for data
+    without labels, with fewer than 2 classes, or with fewer than 20 images per class on average.
     """
     train, test, classes = _parts(data, held_out, seed)
     device = data.images.device if device is None else device
@@ -101,7 +101,7 @@ def train_classifier(data, features=64, epochs=None, seed=0, device=None, held_o
     net.to(device, memory_format=torch.channels_last)
     before, torch.backends.cudnn.deterministic = torch.backends.cudnn.deterministic, True
     try:
-        _train(net, train, seed, steps, size, device)
+        _train(net, train, seed, steps, size, device, vary)
     finally:
         torch.backends.cudnn.deterministic = before
     ready(net, device)
@@ -118,12 +118,14 @@ def train_classifier(data, features=64, epochs=None, seed=0, device=None, held_o
 
 
 @torch.enable_grad()
-def _train(net, data, seed, steps, size, device):
+def _train(net, data, seed, steps, size, device, vary):
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=6e-3, total_steps=steps)
     for step in range(steps):
         images, labels = (x[0].to(device) for x in data.batches(seed, step, size=size))
         images = shifted(images, generator("cpu", seed, step, "shift"))
+        if vary is not None:
+            images = vary(images, generator("cpu", seed, step, "vary"))
         images = speckled(images, generator("cpu", seed, step, "speckle"))
         loss = cross_entropy(net.logits(net(images)), labels, label_smoothing=0.05)
         optimizer.zero_grad()

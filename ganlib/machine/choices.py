@@ -46,6 +46,15 @@ def as_whole(value):
         return int(value) if isinstance(value, float) and value.is_integer() else None
 
 
+def made(name, value, kind, such):
+    """Return `value` if it is an instance of the class `kind`; else raise ValueError, with an
+    example of one.
+    """
+    if not isinstance(value, kind):
+        raise ValueError(f"{name}={value!r} was given; an {kind.__name__}, {such}, is expected")
+    return value
+
+
 def flag(name, value):
     """Return `value` as a bool if it is True or False (or 1 or 0); else raise ValueError: a text
     such as "false", which counts as true in Python, is refused.

@@ -6,6 +6,8 @@ from ...run import training
 from ...run.interrupt import status_of
 from ...show.live import LiveView
 
+OBJECTIVES = ("relativistic", "relativistic_average", "least_squares", "non_saturating", "hinge")
+
 
 def drawn_by(folder):
     """Return which drawn set the run in `folder` began with, None for another."""

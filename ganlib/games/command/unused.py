@@ -10,7 +10,7 @@ NOISE = ("recipe", "augment", "conditional", "plan")  # of a G that draws from n
 DRAWN_BY = (*NOISE[1:], "to", "size", "fallback", "objective", "scale", "fit")
 OF_TRAIN = {  # options of `train`, by game, that it has no use for; translations: "to"
     None: ("objective", "scale"),
-    "enlarge": (*NOISE, "to", "objective", "fit"),
+    "enlarge": (*NOISE, "to", "fit"),
     "words": (*DRAWN_BY, "recipe"),
     "clips": DRAWN_BY,
     "to": (*NOISE, "scale", "fallback"),

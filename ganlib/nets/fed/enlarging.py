@@ -129,6 +129,8 @@ class Enlarges(nn.Module):
 
 def divided(shape, scale):
     """Raise ValueError unless `scale` divides the size of a picture of `shape` (C, H, W)."""
+    if not isinstance(scale, int) or scale < 1:
+        raise ValueError(f"scale={scale!r} was given; one of {', '.join(map(str, SCALES))} is due")
     if any(size % scale or size < scale for size in shape[1:]):
         raise ValueError(
             f"pictures of {shape[2]} x {shape[1]} were given, and a scale of {scale}, which does "

@@ -1,0 +1,1 @@
+"""Classifiers that a tie asks about pictures of a look that they were not taught."""
