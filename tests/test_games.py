@@ -433,3 +433,24 @@ def test_a_game_of_ones_own_is_a_class_with_a_step(small, digits):
         and "again" in gan.history[-1]
         and gan.trained_on["objective"] == "losses.hinge"
     )
+
+
+def test_a_d_that_judges_places_plays_where_the_game_says_so(digits):
+    """Refused else; D's loss is the mean over places and images, computed here from its logits."""
+    torch.manual_seed(0)
+    D = nets.PatchDiscriminator((1, 28, 28), widths=(8, 8))
+    gan = ganlib.GAN(nets.MLPGenerator(8, widths=(16,)), D, seed=0)
+    with pytest.raises(ValueError, match=r"D returned \(2, 7, 7\).*\(2,\).*expected"):
+        ganlib.train(gan, digits, ganlib.Game(), until=1)
+    game = ganlib.Game(losses.hinge, places=True)
+    gan.check(digits, places=True)
+    batch = digits.batches(0, 0, size=10)
+    with torch.no_grad():
+        fake, real = gan.fake(10, "D0"), batch.images[0]
+        d_real, d_fake = D(torch.cat([real, fake])).chunk(2)
+        expected = losses.hinge.d_loss(d_real, d_fake).mean()
+    assert d_real.shape == (10, 7, 7)
+    assert game.step(gan, batch)["d_loss"].item() == pytest.approx(expected.item(), rel=1e-5)
+    for now in ganlib.train(gan, digits, game, until=3, batch_size=10):
+        pass
+    assert now.reason == "3 steps"
