@@ -18,7 +18,7 @@ from ganlib.__main__ import main
 from ganlib.data.images import as_float, as_uint8
 from ganlib.games import clips
 from ganlib.games.clips import judging, moving
-from ganlib.keep import onnx, page
+from ganlib.keep import onnx
 from ganlib.keep.export import rebuild as rebuild_run
 from ganlib.nets import rebuild
 from ganlib.nets.fed.clips import MOTION
@@ -256,8 +256,6 @@ def test_other_sizes_and_what_is_refused(size, tmp_path):
     for kind in ("frames", "moved", "path"):
         gan = clips.recipe(data, kind, images=100).gan(0)
         assert gan.sample(2).shape == (2, 3, 4, size, size) and gan.D(gan.sample(2)).shape == (2,)
-    with pytest.raises(page.NoPage, match="pictures \\(C, H, W\\) are drawn"):
-        page.page(gan.G, "clips", "notice")
     digits = ganlib.Images(images[:, :, 0], name="colour")
     with pytest.raises(ValueError, match="\\(1, 28, 28\\) is expected"):
         clips.gliding(2, digits=digits)

@@ -6,6 +6,7 @@ path through the noise. In the latter two, content and motion have noise of thei
 """
 
 import math
+from contextlib import nullcontext
 
 import torch
 from torch import nn
@@ -109,11 +110,14 @@ class MovedGenerator(_Moving):
 
     def forward(self, z, labels=None, times=None):
         times = self.times(z) if times is None else times
-        picture = super().forward(z[:, : self.content]).to(z.dtype)  # of bf16, maps are too coarse
-        theta = self.curve(z[:, self.content :], times).to(z.dtype).flatten(0, 1).view(-1, 2, 3)
-        theta = theta + torch.eye(2, 3, device=z.device, dtype=z.dtype)
+        picture = super().forward(z[:, : self.content]).to(z.dtype)
         pictures = picture.repeat_interleave(len(times), 0)
-        with torch.autocast(z.device.type, enabled=False):
+        whole = nullcontext()  # an export knows no `autocast`
+        if torch.is_autocast_enabled(z.device.type):  # of bf16, maps are too coarse
+            whole = torch.autocast(z.device.type, enabled=False)
+        with whole:
+            theta = self.curve(z[:, self.content :], times).flatten(0, 1).view(-1, 2, 3)
+            theta = theta + torch.eye(2, 3, device=z.device, dtype=z.dtype)
             grid = affine_grid(theta, pictures.shape, align_corners=False)
             frames = grid_sample(pictures + 1, grid, align_corners=False) - 1  # outside: black
         return frames.unflatten(0, (z.shape[0], len(times))).transpose(1, 2)
