@@ -14,6 +14,7 @@ from .data.loading import LOADERS
 from .games import commands as of_translations
 from .games import enlarging_commands
 from .games.clips import commands as of_clips
+from .games.faces import commands as of_faces
 from .games.printed import DRAWN
 from .games.translation import KINDS
 from .games.words import commands as of_words
@@ -27,9 +28,7 @@ from .run import options as arguments_of
 from .run.recipes import RECIPES
 
 GAMES = (*KINDS, "enlarge", "words", "clips")  # other games than that of a G that draws from noise
-
-
-ROOMS = ("enlarge", enlarging_commands), ("words", of_words), ("clips", of_clips)
+ROOMS = {"enlarge": enlarging_commands, "words": of_words, "clips": of_clips, "faces": of_faces}
 
 
 def main(arguments=None):
@@ -258,9 +257,10 @@ def _command(options):
             f"--say {options.say!r} was given, and the {what} in {options.folder} knows no words; "
             "python -m ganlib train --game words trains one that does"
         )
-    for name, room in ROOMS:
-        if room.plays(options.folder) if of_a_run else getattr(options, "game", None) == name:
-            return _in_its_own_way(options, getattr(room, options.command, options.run))
+    for name, room in ROOMS.items():
+        own = getattr(room, options.command, None)
+        if own and (room.plays(options.folder) if of_a_run else options.game == name):
+            return _in_its_own_way(options, own)
     if options.command != "upscale" and of_translations.meant(options):
         return _in_its_own_way(options, getattr(of_translations, options.command))
     return options.run

@@ -115,9 +115,9 @@ def program(G, inputs):
     the example `inputs`.
 
     Values are numbered: 0 is z (or the image that G takes), 1 the label or the time, and each
-    operation adds one. An operation is a dict: `op`, its name; `out`, the number of its value; `in`, the numbers
-    of its inputs; `shape` of the value without the batch; `w`, `b`, numbers of weights; and further
-    settings that depend on `op`.
+    operation adds one. An operation is a dict: `op`, its name; `out`, the number of its value;
+    `in`, the numbers of its inputs; `shape` of the value without the batch; `w`, `b`, numbers of
+    weights; and further settings that depend on `op`.
     """
     exported = torch.export.export(G.eval(), inputs)
     weights, operations, values = [], [], {}

@@ -9,7 +9,6 @@ import torch
 
 from ...data.images import as_uint8
 from ...keep import export as exporting
-from ...keep.checkpoint import resume
 from ...machine import launch
 from ...machine.choices import one_of
 from ...machine.device import setup
@@ -50,21 +49,13 @@ def train(options):
     device = setup(options.seed, launch.start(options.device, options), precision=options.precision)
     data, until = DATA[options.data]().to(device), options.until or options.steps
     game = planned(lambda images: recipe(data, kind, images), until, data, out, options.batch_size)
-    torch.manual_seed(options.seed)
-    gan = game.gan(options.seed).to(device)
-    resume(out, gan)
-    status = play(gan, data, game, until, out, options, _figures)
-    launch.wait()
-    launch.end(status)
-    return status
+    return play(game, data, until, options, _figures)
 
 
 def _figures(gan, data):
-    """Return what is judged during a run, by name: only of digits is something known."""
-    if data.labels is None:
-        raise ValueError("pairs of digits are judged by nothing here; leave --evaluate-every out")
+    """Return what is judged during a run, by name."""
     judged = judge_clips(gan, n=500)
-    return {name: judged[name] for name in ("frames", "motion", "speed", "bend", "same")}
+    return {name: x for name, x in judged.items() if name != "real"}
 
 
 def sample(options):
@@ -92,16 +83,10 @@ def sample(options):
 
 
 def evaluate(options):
-    """Judge a run of gliding digits: its frames, its motion, whether a digit stays the same."""
+    """Judge a run of digits that glide: its frames, its motion, whether a digit stays the same."""
     for name in ("data", "size", "fit", "extractor"):
         if getattr(options, name) is not None:
             raise ValueError(f"--{name} was given, and clips are judged in one way")
     gan = exporting.rebuild(options.folder).to(setup(0))
-    loaded = (gan.trained_on or {}).get("loaded") or {}
-    if loaded.get("drawn") != "gliding":
-        raise ValueError(
-            f"the run in {options.folder} draws other clips than gliding digits, which nothing "
-            "here judges"
-        )
     say(judge_clips(gan, n=options.n or 1500))
     return 0

@@ -1,6 +1,10 @@
 """Train as the options of a command say."""
 
-from ...machine import processes
+import torch
+
+from ...keep.checkpoint import resume
+from ...machine import launch, processes
+from ...machine.folder import path_of
 from ...run import training
 from ...run.interrupt import ENDS
 from ...show.live import LiveView
@@ -16,11 +20,15 @@ def without(options, names):
             )
 
 
-def play(gan, data, game, until, folder, options, evaluate=None):
-    """Train `gan` in `folder`, with a live view in the first process; return the exit status.
-    `evaluate(gan, data)` judges it where the options ask for that.
+def play(game, data, until, options, evaluate=None):
+    """Play `game` on `data` with fresh nets, or go on with the run in `options.out`, with a live
+    view in the first process; return the exit status. `evaluate(gan, data)` judges the run where
+    the options ask for that.
     """
-    reason = ""
+    folder, reason = path_of(options.out), ""
+    torch.manual_seed(options.seed)
+    gan = game.gan(options.seed).to(data.images.device)
+    resume(folder, gan)
     for now in training.train(
         gan,
         data,
@@ -35,4 +43,7 @@ def play(gan, data, game, until, folder, options, evaluate=None):
         evaluate=options.evaluate_every and evaluate,
     ):
         reason = now.reason or ""
-    return next((code for word, code in ENDS.items() if word in reason), 0)
+    launch.wait()
+    status = next((code for word, code in ENDS.items() if word in reason), 0)
+    launch.end(status)
+    return status

@@ -7,7 +7,6 @@ import json
 import torch
 
 from ...keep import export as exporting
-from ...keep.checkpoint import resume
 from ...keep.sampling import drawing
 from ...machine import launch
 from ...machine.device import setup
@@ -58,13 +57,7 @@ def train(options):
     out, until = path_of(options.out), options.until or options.steps
     data = (numbers() if options.data == "digits" else faces.captions()[0]).to(device)
     game = planned(lambda images: recipe(data, images), until, data, out, options.batch_size)
-    torch.manual_seed(options.seed)
-    gan = game.gan(options.seed).to(device)
-    resume(out, gan)
-    status = play(gan, data, game, until, out, options, _figures)
-    launch.wait()
-    launch.end(status)
-    return status
+    return play(game, data, until, options, _figures)
 
 
 def _figures(gan, data):
