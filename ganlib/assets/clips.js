@@ -1,21 +1,22 @@
 function roll() {  // clips: what is shown and how it moves have noise of their own
   const $ = id => document.getElementById(id), N = COLUMNS * ROWS, T = made.frames, apart = made.content < made.latent_dim;
   canvas.id = "clips"; canvas.style.maxWidth = "30rem";
+  const group = '<span class="row" style="margin: 0; flex-wrap: nowrap">';
   $("asking").innerHTML = `
-    <button id="playing">Pause</button>
-    <button id="others">New ${apart ? "content" : "clips"}</button><input id="what" type="number" min="0" step="1" value="0" title="seed">
-    <span id="apart"><label><input id="one" type="checkbox"> one for all</label>
-    <button id="paths">New path</button> <input id="how" type="number" min="0" step="1" value="0" title="seed of the path">
-    <label><input id="way" type="checkbox"> one for all</label></span>`;
+    ${group}<button id="others">New ${apart ? "content" : "clips"}</button><input id="what" type="number" min="0" step="1" value="0" title="seed">
+    <label id="same"><input id="one" type="checkbox"> one for all</label></span>
+    <span id="apart">${group}<button id="paths">New path</button><input id="how" type="number" min="0" step="1" value="0" title="seed of the path">
+    <label><input id="way" type="checkbox"> one for all</label></span></span>`;
   const rest = document.createElement("div");
   rest.className = "row";
   rest.innerHTML = `
+    <button id="playing">Pause</button>
     <label>time <input id="time" type="range" min="0" max="${T - 1}" value="0" step="${made.timed ? 0.05 : 1}"></label>
-    <span id="timed"><label>speed <input id="speed" type="range" min="0.1" max="1" value="1" step="0.05"></label>
+    <span id="timed"><label>speed <input id="speed" type="range" min="0.1" max="1" step="0.1" value="1"></label>
     <label><input id="on" type="checkbox"> go on beyond the last frame</label></span>`;
   rest.append(said);
   $("asking").after(rest);
-  $("apart").hidden = !apart; $("timed").hidden = !made.timed;
+  $("apart").hidden = $("same").hidden = !apart; $("timed").hidden = !made.timed;
   $("about").textContent = "Each clip is the generator's answer to random numbers of its own, computed in this page, frame by frame; nothing is sent " +
     "anywhere. The same seeds draw the same clips." + (made.timed ? ` It was trained on ${T} frames, and can be asked for times between them and beyond.` : "");
   let clips = [], t = 0, last = null, drawn = null, running = true;

@@ -9,6 +9,7 @@ import torch
 
 from ...data.images import as_uint8
 from ...keep import export as exporting
+from ...keep.sampling import drawing
 from ...machine import launch
 from ...machine.choices import one_of
 from ...machine.device import setup
@@ -17,6 +18,7 @@ from ...machine.folder import path_of
 from ...machine.progress import say
 from ...run.plans import kept, planned
 from ...show.pictures import show
+from ..command.exported import says
 from ..command.loop import play, without
 from .drawing import KINDS, film, recipe
 from .judging import judge_clips
@@ -28,8 +30,12 @@ ENDINGS = (".gif", ".mp4", ".png", ".npy")
 
 
 def plays(folder):
-    """Whether the run in `folder` is one of this game; False where there is none."""
+    """Whether the run or the exported generator in `folder` is one of this game; False where there
+    is none.
+    """
     try:
+        if kept(folder) is None:
+            return len(says(folder, "output", "images") or ()) == 4
         return _kind(folder) is not None
     except ValueError:  # whoever reads it says what is wrong with it
         return False
@@ -65,10 +71,15 @@ def sample(options):
             f"--out {options.out} was given; a name that ends in {', '.join(ENDINGS)} is expected, "
             "and no --label: this run draws clips"
         )
-    gan = exporting.rebuild(options.folder)
-    parts = torch.arange(options.n).split(250)
-    clips = torch.cat([gan.sample(len(x), stream=f"film/{i}") for i, x in enumerate(parts)])
-    clips.generated, out = True, Path(options.out).expanduser()
+    if kept(options.folder) is None:
+        by, G = "generator", exporting.load_generator(options.folder)
+        parts = [images for images, _ in drawing.draw(G, options.n)]
+    else:
+        by, gan = "run", exporting.rebuild(options.folder)
+        sizes = map(len, torch.arange(options.n).split(250))
+        parts = [gan.sample(size, stream=f"film/{i}") for i, size in enumerate(sizes)]
+    clips, out = torch.cat(parts), Path(options.out).expanduser()
+    clips.generated = True
     if out.suffix == ".npy":
         array = as_uint8(clips).numpy()
         replace(out, lambda file: numpy.save(file, array), durable=False)
@@ -78,7 +89,9 @@ def sample(options):
         film(clips).save(out)
     else:
         show(clips.transpose(1, 2).flatten(0, 1), clips.shape[2], generated=True).save(out)
-    say(f"{out}: {options.n} clips of {clips.shape[2]} frames drawn by the run in {options.folder}")
+    say(
+        f"{out}: {options.n} clips of {clips.shape[2]} frames drawn by the {by} in {options.folder}"
+    )
     return 0
 
 

@@ -2,8 +2,6 @@
 `evaluate` do with such a run.
 """
 
-import json
-
 import torch
 
 from ...keep import export as exporting
@@ -15,6 +13,7 @@ from ...machine.progress import say
 from ...run.plans import kept, planned
 from ...show.pictures import show
 from .. import faces
+from ..command.exported import says
 from ..command.loop import play, without
 from .drawing import recipe
 from .handwriting import WORDS, numbers
@@ -30,17 +29,10 @@ def plays(folder):
     """
     try:
         plan = kept(folder)
-        return _exported(folder) if plan is None else plan.get("recipe") == "words"
+        if plan is None:
+            return bool(says(folder, "input", "words"))
+        return plan.get("recipe") == "words"
     except ValueError:  # whoever reads it says what is wrong with it
-        return False
-
-
-def _exported(folder):
-    """Whether `folder` holds an exported generator that is asked in words."""
-    try:
-        config = json.loads((path_of(folder) / "config.json").read_bytes())
-        return bool(config["input"].get("words"))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False
 
 
