@@ -128,6 +128,33 @@ def test_a_moved_clip_is_one_picture_that_a_map_moves():
 
 
 @torch.no_grad()
+def test_parts_are_pictures_each_on_a_path_of_its_own():
+    """Whole pixels: the first part goes right, the second down, and their light adds up."""
+    torch.manual_seed(0)
+    G = nets.MovedGenerator(20, (3, 8, 28, 28), (6, 4), parts=2).eval()
+    z = torch.randn(2, 20)
+    for weight in G.curve.layers[-1].parameters():
+        weight.zero_()
+    a, b = (G.layers(z[:, :4]) + 1).split(3, 1)
+    assert a.shape == (2, 3, 28, 28) and not torch.allclose(a, b)
+    still = (a + b - 1)[:, :, None].expand(-1, -1, 8, -1, -1)
+    assert torch.allclose(G(z), still, atol=1e-5)
+    G.curve.layers[-1].bias[2] = -2 * 3 / 28
+    G.curve.layers[-1].bias[6 + 5] = -2 * 4 / 28
+    expected = torch.full_like(a, -1.0)
+    expected[..., 3:] += a[..., :-3]
+    expected[..., 4:, :] += b[..., :-4, :]
+    assert torch.allclose(G(z)[:, :, 5], expected, atol=1e-4)
+    again = rebuild.build(rebuild.settings(G), "G", G.state_dict())
+    again.load_state_dict(G.state_dict())
+    assert torch.equal(again.eval()(z), G(z))
+    assert "parts" not in nets.MovedGenerator(20, SHAPE, (6, 4)).settings  # as files before it
+    for parts in (0, 1.5, True):
+        with pytest.raises(ValueError, match="a whole number of 1 or more"):
+            nets.MovedGenerator(20, SHAPE, (6, 4), parts=parts)
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("kind", KINDS[1:])
 def test_content_and_motion_are_apart(kind):
     torch.manual_seed(0)
@@ -163,7 +190,7 @@ def small(data, kind="moved"):
     return replace(recipe, G=G, D=D, batch_size=10)
 
 
-@pytest.mark.parametrize("kind", ["frames", "moved", "path"])
+@pytest.mark.parametrize("kind", ["frames", "moved", "parts", "path"])
 def test_a_run_of_clips_goes_on_bit_for_bit(data, kind, tmp_path):
     recipe = small(data, kind)
     torch.manual_seed(0)
@@ -292,7 +319,7 @@ def test_other_times_are_slow_motion_and_say_that_they_are_generated(data):
 def test_other_sizes_and_what_is_refused(size, tmp_path):
     images = torch.randint(0, 256, (20, 3, 4, size, size), dtype=torch.uint8)
     data = ganlib.Images(images, name="noise")
-    for kind in ("frames", "moved", "path"):
+    for kind in ("frames", "moved", "parts", "path"):
         gan = clips.recipe(data, kind, images=100).gan(0)
         assert gan.sample(2).shape == (2, 3, 4, size, size) and gan.D(gan.sample(2)).shape == (2,)
     digits = ganlib.Images(images[:, :, 0], name="colour")

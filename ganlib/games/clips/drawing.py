@@ -77,6 +77,7 @@ def at(gan, noise, times):
 KINDS = {  # how G draws a clip
     "frames": nets.FramesGenerator,
     "moved": nets.MovedGenerator,
+    "parts": nets.MovedGenerator,
     "path": nets.PathGenerator,
 }
 
@@ -84,9 +85,10 @@ KINDS = {  # how G draws a clip
 def recipe(data, kind="moved", images=None, gamma=2.0, latent_dim=80):
     """Return the recipe for clips `(N, C, T, H, W)`, such as `gliding()`.
 
-    kind: how G draws: "frames", "moved" or "path"; see nets/fed/clips.py. images: the clips that
-    the schedules are planned for, 45,000 by default. gamma: the weight of D's penalty: eight frames
-    want more than one. Raises ValueError for an unknown kind, and for images that are no clips.
+    kind: how G draws: "frames", "moved", "parts" (two, each moved by itself) or "path"; see
+    nets/fed/clips.py. images: the clips that the schedules are planned for, 45,000 by default.
+    gamma: the weight of D's penalty: eight frames want more than one. Raises ValueError for an
+    unknown kind, and for images that are no clips.
     """
     one_of("kind", kind, list(KINDS))
     if len(data.shape) != 4:
@@ -94,10 +96,11 @@ def recipe(data, kind="moved", images=None, gamma=2.0, latent_dim=80):
             f"{data.name!r} has images of {tuple(data.shape)}; clips (C, T, H, W) are expected"
         )
     images = 45_000 if images is None else images
+    parts = {"parts": 2} if kind == "parts" else {}
     return Filmed(
         name=f"clips-{kind}",
         source="Tulyakov et al. 2018 (MoCoGAN): content and motion; the game of `small`",
-        G=Net(KINDS[kind], latent_dim=latent_dim, shape=data.shape),
+        G=Net(KINDS[kind], latent_dim=latent_dim, shape=data.shape, **parts),
         D=Net(nets.ClipDiscriminator, shape=data.shape),
         objective=losses.relativistic,
         penalty=losses.approximate_r1_r2(gamma, 0.05),

@@ -11,7 +11,7 @@ class NoPage(ValueError):
 
 # operations that keep all numbers of an image, and their order
 SAME = {"view", "unflatten", "contiguous", "clone", "unsqueeze", "flatten", "reshape"}
-SAME |= {"to", "squeeze", "dropout"}
+SAME |= {"to", "squeeze", "dropout", "alias"}
 MAYBE = {"expand", "repeat_interleave"}  # these do where the shape stays
 
 
