@@ -19,7 +19,7 @@ from ...machine.progress import say
 from ...run.plans import kept, planned
 from ...show.pictures import show
 from ..command.exported import says
-from ..command.loop import play, without
+from ..command.loop import run, without
 from .drawing import KINDS, film, recipe
 from .judging import judge_clips
 from .movies import movie
@@ -55,7 +55,7 @@ def train(options):
     device = setup(options.seed, launch.start(options.device, options), precision=options.precision)
     data, until = DATA[options.data]().to(device), options.until or options.steps
     game = planned(lambda images: recipe(data, kind, images), until, data, out, options.batch_size)
-    return play(game, data, until, options, _figures)
+    return run(data, game, until, options, _figures)
 
 
 def _figures(gan, data):

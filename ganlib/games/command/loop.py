@@ -20,15 +20,11 @@ def without(options, names):
             )
 
 
-def play(game, data, until, options, evaluate=None):
-    """Play `game` on `data` with fresh nets, or go on with the run in `options.out`, with a live
-    view in the first process; return the exit status. `evaluate(gan, data)` judges the run where
-    the options ask for that.
+def play(gan, data, game, until, folder, options, evaluate=None):
+    """Train `gan` in `folder`, with a live view in the first process; return the exit status.
+    `evaluate(gan, data)` judges it where the options ask for that.
     """
-    folder, reason = path_of(options.out), ""
-    torch.manual_seed(options.seed)
-    gan = game.gan(options.seed).to(data.images.device)
-    resume(folder, gan)
+    reason = ""
     for now in training.train(
         gan,
         data,
@@ -43,7 +39,18 @@ def play(game, data, until, options, evaluate=None):
         evaluate=options.evaluate_every and evaluate,
     ):
         reason = now.reason or ""
+    return next((code for word, code in ENDS.items() if word in reason), 0)
+
+
+def run(data, game, until, options, evaluate=None):
+    """Play `game` on `data` with fresh nets, or go on with the run in `options.out`, as `play`
+    does; return the exit status, when all processes have come so far.
+    """
+    folder = path_of(options.out)
+    torch.manual_seed(options.seed)
+    gan = game.gan(options.seed).to(data.images.device)
+    resume(folder, gan)
+    status = play(gan, data, game, until, folder, options, evaluate)
     launch.wait()
-    status = next((code for word, code in ENDS.items() if word in reason), 0)
     launch.end(status)
     return status

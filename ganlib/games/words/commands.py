@@ -14,7 +14,7 @@ from ...run.plans import kept, planned
 from ...show.pictures import show
 from .. import faces
 from ..command.exported import says
-from ..command.loop import play, without
+from ..command.loop import run, without
 from .drawing import recipe
 from .handwriting import WORDS, numbers
 from .judging import judge_words
@@ -49,7 +49,7 @@ def train(options):
     out, until = path_of(options.out), options.until or options.steps
     data = (numbers() if options.data == "digits" else faces.captions()[0]).to(device)
     game = planned(lambda images: recipe(data, images), until, data, out, options.batch_size)
-    return play(game, data, until, options, _figures)
+    return run(data, game, until, options, _figures)
 
 
 def _figures(gan, data):
