@@ -258,8 +258,8 @@ def _command(options):
             "python -m ganlib train --game words trains one that does"
         )
     for name, room in ROOMS.items():
-        own = getattr(room, options.command, None)
-        if own and (room.plays(options.folder) if of_a_run else options.game == name):
+        own, game = getattr(room, options.command, None), getattr(options, "game", None)
+        if own and (room.plays(options.folder) if of_a_run else game == name):
             return _in_its_own_way(options, own)
     if options.command != "upscale" and of_translations.meant(options):
         return _in_its_own_way(options, getattr(of_translations, options.command))
