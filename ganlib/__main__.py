@@ -15,6 +15,7 @@ from .games import commands as of_translations
 from .games import enlarging_commands
 from .games.clips import commands as of_clips
 from .games.faces import commands as of_faces
+from .games.flows import commands as of_flows
 from .games.printed import DRAWN
 from .games.translation import KINDS
 from .games.words import commands as of_words
@@ -27,8 +28,8 @@ from .run import commands
 from .run import options as arguments_of
 from .run.recipes import RECIPES
 
-GAMES = (*KINDS, "enlarge", "words", "clips")  # other games than that of a G that draws from noise
-ROOMS = {"enlarge": enlarging_commands, "words": of_words, "clips": of_clips, "faces": of_faces}
+GAMES = {"enlarge": enlarging_commands, "words": of_words, "clips": of_clips, "flows": of_flows}
+ROOMS = GAMES | {"faces": of_faces}
 
 
 def main(arguments=None):
@@ -48,13 +49,13 @@ def main(arguments=None):
     add.add_argument("--size", type=int, help="pixels, for images of your own: 64, say")
     add.add_argument(
         "--game",
-        choices=GAMES,
+        choices=(*KINDS, *GAMES),
         help="another game than that of a G that draws from noise. enlarge is super-resolution: L1 "
         "alone, to --until, in FOLDER/l1; then, as long, the game with D; images of your own are "
         'cut into patches of --size (64) at random places. words writes numbers, "forty two", in '
-        "handwriting. clips draws digits that glide (--data digits or pairs; --recipe moved, path "
-        "or frames). The others translate the images of --data to the look of those of --to, tied "
-        "in this way",
+        "handwriting. clips draws digits that glide (--data digits or pairs; --recipe moved, parts "
+        "path, frames). flows is a flow without D, its copy in one step, then that with D, each to "
+        "--until. The others translate the images of --data to the look of those of --to, tied so",
     )
     add.add_argument(
         "--to",

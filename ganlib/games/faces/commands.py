@@ -21,7 +21,7 @@ def evaluate(options):
     """Judge a run on the faces in the features of their reader; then say which attributes it draws
     in which shares.
     """
-    if options.extractor or options.data:
+    if options.extractor or options.data not in (None, *FaceReader.fits):
         return options.run(options)
     options.extractor = reader()
     status = options.run(options)
