@@ -11,6 +11,7 @@ import pytest
 import torch
 from conftest import same
 from PIL import Image
+from torch.nn.functional import avg_pool2d
 
 import ganlib
 from ganlib import augment, nets
@@ -135,15 +136,16 @@ def test_parts_are_pictures_each_on_a_path_of_its_own():
     z = torch.randn(2, 20)
     for weight in G.curve.layers[-1].parameters():
         weight.zero_()
-    a, b = (G.layers(z[:, :4]) + 1).split(3, 1)
-    assert a.shape == (2, 3, 28, 28) and not torch.allclose(a, b)
-    still = (a + b - 1)[:, :, None].expand(-1, -1, 8, -1, -1)
-    assert torch.allclose(G(z), still, atol=1e-5)
-    G.curve.layers[-1].bias[2] = -2 * 3 / 28
-    G.curve.layers[-1].bias[6 + 5] = -2 * 4 / 28
-    expected = torch.full_like(a, -1.0)
-    expected[..., 3:] += a[..., :-3]
-    expected[..., 4:, :] += b[..., :-4, :]
+    a, b = (avg_pool2d(x, 2) for x in (G.layers(z[:, :4]) + 1).split(3, 1))
+    still = torch.full((2, 3, 28, 28), -1.0)  # half as large, side by side
+    still[..., 7:21, :14] += a
+    still[..., 7:21, 14:] += b
+    assert torch.allclose(G(z), still[:, :, None].expand(-1, -1, 8, -1, -1), atol=1e-5)
+    G.curve.layers[-1].bias[2] = -2 * 2 * 3 / 28
+    G.curve.layers[-1].bias[6 + 5] = -2 * 2 * 4 / 28
+    expected = torch.full_like(still, -1.0)
+    expected[..., 7:21, 3:17] += a
+    expected[..., 11:25, 14:] += b
     assert torch.allclose(G(z)[:, :, 5], expected, atol=1e-4)
     again = rebuild.build(rebuild.settings(G), "G", G.state_dict())
     again.load_state_dict(G.state_dict())

@@ -102,8 +102,9 @@ class MovedGenerator(_Moving):
     turned and stretched by an affine map for each time, which a `Curve` of the motion says.
 
     What moves is the same thing in all frames, by construction, and nothing moves but the whole
-    picture. With `parts` there are several, each on a path of its own, whose light adds up. `times
-    (T',)` are other times than 0, 1, ... T - 1: half steps are slow motion.
+    picture. With `parts` there are several pictures, each on a path of its own; at rest they are as
+    much smaller and stand side by side, and their light adds up. `times (T',)` are other times than
+    0, 1, ... T - 1: half steps are slow motion.
     """
 
     def __init__(self, latent_dim=80, shape=(1, 8, 28, 28), widths=None, parts=1):
@@ -111,6 +112,8 @@ class MovedGenerator(_Moving):
             raise ValueError(f"parts={parts!r} was given; a whole number of 1 or more is expected")
         super().__init__(latent_dim, shape, widths, inner=0, out=6 * parts, parts=parts)
         self.parts = parts
+        rest = [[[parts, 0, parts - 1 - 2 * part], [0, parts, 0]] for part in range(parts)]
+        self.register_buffer("rest", torch.tensor(rest, dtype=torch.float32), persistent=False)
         if parts != 1:
             self.settings |= {"parts": parts}
 
@@ -123,11 +126,10 @@ class MovedGenerator(_Moving):
             whole = torch.autocast(z.device.type, enabled=False)
         with whole:
             ways = self.curve(z[:, self.content :], times).flatten(0, 1)
-            rest, channels = torch.eye(2, 3, device=z.device, dtype=z.dtype), self.shape[0]
-            frames = -1
+            frames, channels, rest = -1, self.shape[0], self.rest.to(z.dtype)
             for part in range(self.parts):
                 picture = pictures[:, part * channels : (part + 1) * channels]
-                theta = ways[:, 6 * part : 6 * (part + 1)].view(-1, 2, 3) + rest
+                theta = ways[:, 6 * part : 6 * (part + 1)].view(-1, 2, 3) + rest[part]
                 grid = affine_grid(theta, picture.shape, align_corners=False)
                 frames = frames + grid_sample(picture + 1, grid, align_corners=False)  # beside: 0
         return frames.unflatten(0, (z.shape[0], len(times))).transpose(1, 2)
