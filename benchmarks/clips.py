@@ -1,7 +1,7 @@
 """Clips: frames, motion and sameness of each G, beside real clips.
 
-    python -m benchmarks.clips --kinds moved --images 100000 --seeds 0 1 2 --threads 1 --out FOLDER
-    python -m benchmarks.clips --data pairs --kinds moved path --images 40000 --threads 1
+    python -m benchmarks.clips --seeds 0 1 2 --threads 1 --out FOLDER
+    python -m benchmarks.clips --data pairs --kinds moved parts path --images 40000 --threads 1
 
 Figures are those of `judge_clips` of 1,500 clips: frames and motion in floors, speed and bend in
 pixels, the share of frames that are the digit of their clip, of pairs the correlation of the steps.
@@ -47,7 +47,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", choices=list(DATA), default="digits")
     parser.add_argument("--kinds", nargs="*", choices=list(clips.drawing.KINDS), default=["moved"])
-    parser.add_argument("--images", type=int, default=45_000)
+    parser.add_argument("--images", type=int, default=80_000)
     parser.add_argument("--gamma", type=float, default=2.0)
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--precision", choices=["fast", "float32"], default="fast")

@@ -211,7 +211,7 @@ def test_a_run_of_clips_goes_on_bit_for_bit(data, kind, tmp_path):
     here, there = second.state_dict(), whole.state_dict()
     assert same({**here, "trained_on": 0, "history": 0}, {**there, "trained_on": 0, "history": 0})
     look = recipe.look(second)
-    assert look.images.shape == (64, 1, 28, 28) and look.columns == 8
+    assert look.images.shape == (48, 1, 28, 28) and look.columns == 8
 
 
 def test_other_images_and_kinds_are_refused(data):
