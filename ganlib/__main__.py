@@ -16,6 +16,8 @@ from .games import enlarging_commands
 from .games.clips import commands as of_clips
 from .games.command.loop import OBJECTIVES
 from .games.command.unused import in_its_own_way, refuse
+from .games.faces import commands as of_faces
+from .games.flows import commands as of_flows
 from .games.printed import DRAWN
 from .games.translation import KINDS
 from .games.words import commands as of_words
@@ -28,10 +30,8 @@ from .run import commands
 from .run import options as arguments_of
 from .run.recipes import RECIPES
 
-GAMES = (*KINDS, "enlarge", "words", "clips")  # other games than that of a G that draws from noise
-
-
-ROOMS = ("enlarge", enlarging_commands), ("words", of_words), ("clips", of_clips)
+GAMES = {"enlarge": enlarging_commands, "words": of_words, "clips": of_clips, "flows": of_flows}
+ROOMS = GAMES | {"faces": of_faces}
 
 
 def main(arguments=None):
@@ -51,13 +51,13 @@ def main(arguments=None):
     add.add_argument("--size", type=int, help="pixels, for images of your own: 64, say")
     add.add_argument(
         "--game",
-        choices=GAMES,
+        choices=(*KINDS, *GAMES),
         help="another game than that of a G that draws from noise. enlarge is super-resolution: L1 "
         "alone, to --until, in FOLDER/l1; then, as long, the game with D; images of your own are "
         'cut into patches of --size (64) at random places. words writes numbers, "forty two", in '
-        "handwriting. clips draws digits that glide (--data digits or pairs; --recipe moved, path "
-        "or frames). The others translate the images of --data to the look of those of --to, tied "
-        "in this way",
+        "handwriting. clips draws digits that glide (--data digits or pairs; --recipe moved, parts "
+        "path, frames). flows is a flow without D, its copy in one step, then that with D, each to "
+        "--until. The others translate the images of --data to the look of those of --to, tied so",
     )
     add.add_argument(
         "--to",
@@ -260,9 +260,10 @@ def _command(options):
             f"--say {options.say!r} was given, and the {what} in {options.folder} knows no words; "
             "python -m ganlib train --game words trains one that does"
         )
-    for name, room in ROOMS:
-        if room.plays(options.folder) if of_a_run else getattr(options, "game", None) == name:
-            return in_its_own_way(options, getattr(room, options.command, options.run))
+    for name, room in ROOMS.items():
+        own, game = getattr(room, options.command, None), getattr(options, "game", None)
+        if own and (room.plays(options.folder) if of_a_run else game == name):
+            return in_its_own_way(options, own)
     if options.command != "upscale" and of_translations.meant(options):
         return in_its_own_way(options, getattr(of_translations, options.command))
     return options.run

@@ -11,6 +11,7 @@ import pytest
 import torch
 from conftest import same
 from PIL import Image
+from torch.nn.functional import avg_pool2d
 
 import ganlib
 from ganlib import augment, nets
@@ -18,8 +19,9 @@ from ganlib.__main__ import main
 from ganlib.data.images import as_float, as_uint8
 from ganlib.games import clips
 from ganlib.games.clips import judging, moving
-from ganlib.keep import onnx, page
+from ganlib.keep import onnx
 from ganlib.keep.export import rebuild as rebuild_run
+from ganlib.keep.sampling import drawing
 from ganlib.nets import rebuild
 from ganlib.nets.fed.clips import MOTION
 
@@ -127,6 +129,34 @@ def test_a_moved_clip_is_one_picture_that_a_map_moves():
 
 
 @torch.no_grad()
+def test_parts_are_pictures_each_on_a_path_of_its_own():
+    """Whole pixels: the first part goes right, the second down, and their light adds up."""
+    torch.manual_seed(0)
+    G = nets.MovedGenerator(20, (3, 8, 28, 28), (6, 4), parts=2).eval()
+    z = torch.randn(2, 20)
+    for weight in G.curve.layers[-1].parameters():
+        weight.zero_()
+    a, b = (avg_pool2d(x, 2) for x in (G.layers(z[:, :4]) + 1).split(3, 1))
+    still = torch.full((2, 3, 28, 28), -1.0)  # half as large, side by side
+    still[..., 7:21, :14] += a
+    still[..., 7:21, 14:] += b
+    assert torch.allclose(G(z), still[:, :, None].expand(-1, -1, 8, -1, -1), atol=1e-5)
+    G.curve.layers[-1].bias[2] = -2 * 2 * 3 / 28
+    G.curve.layers[-1].bias[6 + 5] = -2 * 2 * 4 / 28
+    expected = torch.full_like(still, -1.0)
+    expected[..., 7:21, 3:17] += a
+    expected[..., 11:25, 14:] += b
+    assert torch.allclose(G(z)[:, :, 5], expected, atol=1e-4)
+    again = rebuild.build(rebuild.settings(G), "G", G.state_dict())
+    again.load_state_dict(G.state_dict())
+    assert torch.equal(again.eval()(z), G(z))
+    assert "parts" not in nets.MovedGenerator(20, SHAPE, (6, 4)).settings  # as files before it
+    for parts in (0, 1.5, True):
+        with pytest.raises(ValueError, match="a whole number of 1 or more"):
+            nets.MovedGenerator(20, SHAPE, (6, 4), parts=parts)
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("kind", KINDS[1:])
 def test_content_and_motion_are_apart(kind):
     torch.manual_seed(0)
@@ -162,7 +192,7 @@ def small(data, kind="moved"):
     return replace(recipe, G=G, D=D, batch_size=10)
 
 
-@pytest.mark.parametrize("kind", ["frames", "moved", "path"])
+@pytest.mark.parametrize("kind", ["frames", "moved", "parts", "path"])
 def test_a_run_of_clips_goes_on_bit_for_bit(data, kind, tmp_path):
     recipe = small(data, kind)
     torch.manual_seed(0)
@@ -181,7 +211,7 @@ def test_a_run_of_clips_goes_on_bit_for_bit(data, kind, tmp_path):
     here, there = second.state_dict(), whole.state_dict()
     assert same({**here, "trained_on": 0, "history": 0}, {**there, "trained_on": 0, "history": 0})
     look = recipe.look(second)
-    assert look.images.shape == (64, 1, 28, 28) and look.columns == 8
+    assert look.images.shape == (48, 1, 28, 28) and look.columns == 8
 
 
 def test_other_images_and_kinds_are_refused(data):
@@ -223,6 +253,44 @@ def test_the_judge_on_clips_that_are_known():
     assert "same" in str(real)
 
 
+def test_the_judge_on_pairs_that_are_known():
+    """Real ones; the left and the right digit of the same way; the halves of other clips."""
+
+    class Known:
+        trained_on = {"loaded": {"drawn": "pairs"}}
+
+        def __init__(self, kind):
+            x = as_float(clips.pairs(250, seed=7, held_out=True).images)
+            left, right = x.split(14, 4)
+            if kind == "shared":  # the right digit goes the left one's way
+                draws = torch.Generator().manual_seed(7)
+                digits = ganlib.load("digits")
+                way = moving.places(250, draws) * torch.tensor([0.6, 1.5])
+                images = digits.images[torch.randint(9000, 10_000, (2, 250), generator=draws)]
+                left, right = (
+                    as_float(moving.moved(image, way + torch.tensor([at, 0.0]), zoom=2.0))
+                    for image, at in zip(images, (-6.5, 6.5), strict=True)
+                )
+                self.clips = torch.maximum(left, right)
+            elif kind == "still":
+                self.clips = x[:, :, :1].expand(-1, -1, 8, -1, -1)
+            else:
+                self.clips = torch.cat([left, right.roll(1, 0)], 4) if kind == "other" else x
+
+        def sample(self, n, stream):
+            start = 250 * int(stream.rpartition("/")[2])
+            return self.clips[start : start + n]
+
+    kinds = "real", "other", "shared", "still"
+    found = {kind: clips.judge_clips(Known(kind), n=250) for kind in kinds}
+    for kind in ("real", "other"):  # halves that never met are no worse: they know of no other
+        assert found[kind]["frames"] < 1.5 and found[kind]["motion"] < 1.5
+        assert abs(found[kind]["together"]) < 0.15 and found[kind]["same"] > 0.95
+    assert found["shared"]["together"] > 0.9 and found["shared"]["motion"] > 3
+    assert found["shared"]["frames"] < 1.5 and abs(found["still"]["speed"]) < 1e-3
+    assert "together" in str(found["real"]) and abs(found["real"]["real"]["together"]) < 0.15
+
+
 def test_a_film_shows_the_frames_one_after_another(data, tmp_path):
     picture = clips.film(data.floats(slice(0, 6)), columns=3, scale=2)
     picture.save(tmp_path / "clips.gif")
@@ -253,11 +321,9 @@ def test_other_times_are_slow_motion_and_say_that_they_are_generated(data):
 def test_other_sizes_and_what_is_refused(size, tmp_path):
     images = torch.randint(0, 256, (20, 3, 4, size, size), dtype=torch.uint8)
     data = ganlib.Images(images, name="noise")
-    for kind in ("frames", "moved", "path"):
+    for kind in ("frames", "moved", "parts", "path"):
         gan = clips.recipe(data, kind, images=100).gan(0)
         assert gan.sample(2).shape == (2, 3, 4, size, size) and gan.D(gan.sample(2)).shape == (2,)
-    with pytest.raises(page.NoPage, match="pictures \\(C, H, W\\) are drawn"):
-        page.page(gan.G, "clips", "notice")
     digits = ganlib.Images(images[:, :, 0], name="colour")
     with pytest.raises(ValueError, match="\\(1, 28, 28\\) is expected"):
         clips.gliding(2, digits=digits)
@@ -317,6 +383,15 @@ def test_clips_are_trained_drawn_and_judged_by_commands(commands, tmp_path, caps
     assert main(["evaluate", "run", "--n", "150"]) == 0 and "judged 150" in capsys.readouterr().out
     assert main(["export", "run", "--to", "shared"]) == 0
     assert ganlib.load_generator("shared")(torch.randn(2, 20)).shape == (2, 1, 8, 28, 28)
+    assert "function roll()" in Path("shared", "index.html").read_text()
+    assert main(["sample", "shared", "--n", "3", "--out", "three.npy"]) == 0
+    three = numpy.load("three.npy")
+    parts = [images for images, _ in drawing.draw(ganlib.load_generator("shared"), 3)]
+    assert numpy.array_equal(three, as_uint8(torch.cat(parts)).numpy()) and three.std() > 0
+    assert main(["sample", "shared", "--n", "3", "--out", "three.gif"]) == 0
+    with Image.open("three.gif") as gif:
+        assert gif.n_frames == 8
+    assert "3 clips of 8 frames drawn by the generator in shared" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -326,7 +401,6 @@ def test_clips_are_trained_drawn_and_judged_by_commands(commands, tmp_path, caps
         (["--recipe", "small"], "G of clips (--recipe)"),
         (["--conditional"], "--conditional was given with --game clips"),
         (["--to", "printed"], "--to was given with --game clips"),
-        (["--data", "pairs", "--evaluate-every", "2"], "pairs of digits are judged by nothing"),
     ],
 )
 def test_what_clips_cannot_do_is_a_sentence(commands, given, said, capsys):
@@ -338,12 +412,15 @@ def test_what_clips_cannot_do_is_a_sentence(commands, given, said, capsys):
 def test_other_endings_and_other_clips_are_sentences(commands, capsys):
     start = ["train", "--game", "clips", "--out", "run", "--batch-size", "10", "--device", "cpu"]
     assert main([*start, "--data", "pairs", "--steps", "2"]) == 0
+    gan = rebuild_run("run")
+    gan.trained_on["loaded"]["drawn"] = "squares"
+    with pytest.raises(ValueError, match="clips of 'squares' were given; nothing here judges"):
+        clips.judge_clips(gan)
     for given, said in (
         (["sample", "run", "--out", "x.tar"], "a name that ends in .gif, .mp4, .png, .npy"),
         (["sample", "run", "--label", "3", "--out", "x.gif"], "and no --label"),
         (["sample", "run", "--seed", "3", "--out", "x.gif"], "--seed was given"),
-        (["evaluate", "run"], "draws other clips than gliding digits"),
-        (["evaluate", "run", "--extractor", "digits"], "--extractor was given"),
+        (["evaluate", "run", "--extractor", "digits"], "--extractor digits was given"),
     ):
         assert main(given) == 1
         assert said in capsys.readouterr().err

@@ -12,6 +12,7 @@ import ganlib
 from ganlib import games, nets
 from ganlib.__main__ import main
 from ganlib.data.shipped.faces import ATTRIBUTES, faces
+from ganlib.games.faces import commands
 from ganlib.keep import onnx, page
 from ganlib.nets import rebuild
 
@@ -262,3 +263,25 @@ def test_wrong_input_to_the_judges_is_named(known):
         games.faces.judge_captions(None, 31, known)
     with pytest.raises(ValueError, match="10 images or more"):
         games.words.recipe(games.faces.captions()[0], images=5)
+
+
+# The command line
+
+
+def test_a_run_on_faces_is_judged_by_their_reader(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    start = ["train", "--data", "faces", "--recipe", "style", "--device", "cpu"]
+    assert main([*start, "--batch-size", "10", "--steps", "2", "--out", "run"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "run", "--n", "150"]) == 0
+    said = capsys.readouterr().out
+    sha256 = games.faces.reader().sha256[:12]
+    assert f"features: face-reader.safetensors, SHA-256 {sha256}" in said
+    for name in ATTRIBUTES:
+        (line,) = [line for line in said.splitlines() if line.split()[:1] == [name]]
+        assert "KL" in line
+    assert main(["evaluate", "run", "--n", "150", "--extractor", "pixels"]) == 0
+    said = capsys.readouterr().out
+    assert "features: pixels" in said and "KL" not in said
+    ganlib.save("other", ganlib.recipe("small").gan(0))
+    assert not commands.plays("other") and not commands.plays("nothing")

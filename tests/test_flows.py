@@ -2,6 +2,7 @@
 
 import copy
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -9,7 +10,9 @@ from conftest import same
 
 import ganlib
 from ganlib import nets
+from ganlib.__main__ import main
 from ganlib.games import flows
+from ganlib.games.flows import commands
 from ganlib.nets.rebuild import build, settings
 
 random = torch.Generator().manual_seed
@@ -266,3 +269,56 @@ def test_nets_that_do_not_fit_are_refused(digits):
         play(ganlib.recipe("small").gan(0), digits, recipe, until=1)
     with pytest.raises(ValueError, match="a net of other sizes was given"):
         recipe.gan(0, start=nets.FlowGenerator(widths=(8, 12)))
+
+
+# The command line
+
+
+@pytest.fixture
+def short(monkeypatch, tmp_path, digits):
+    """The command with small nets, on few digits; the present folder is a scratch one."""
+    monkeypatch.chdir(tmp_path)
+    few = digits.subset(slice(0, 300))
+    few.loaded = {"name": "digits"}
+    monkeypatch.setattr(commands, "load", lambda name: few)
+    monkeypatch.setattr(commands, "recipe", partial(flows.recipe, widths=TINY["widths"]))
+    return ["train", "--game", "flows", "--out", "run", "--batch-size", "8", "--device", "cpu"]
+
+
+def test_one_command_trains_teacher_copy_and_student(short, capsys):
+    assert main([*short, "--steps", "5"]) == 0
+    said = capsys.readouterr().out
+    for stage in (
+        "teacher, to 5: G alone",
+        "copy, to 5: G alone",
+        "student, to 5: the game with D",
+    ):
+        assert stage in said
+    ran = {place: ganlib.keep.export.rebuild(place) for place in ("run/teacher", "run/copy", "run")}
+    assert all(gan.step == 5 for gan in ran.values())
+    assert [gan.G.steps for gan in ran.values()] == [4, 1, 1]
+    # each began where the one before had ended: by hand, the same to the last bit
+    gan, few = None, commands.load("digits")
+    for stage, place in (("teacher", "run/teacher"), ("copy", "run/copy"), ("student", "run")):
+        torch.manual_seed(0)
+        teacher = gan if stage == "copy" else None
+        made = flows.recipe(stage, images=40, teacher=teacher, widths=TINY["widths"])
+        gan = made.gan(0, gan)
+        for _ in ganlib.train(gan, few, made, until=5, batch_size=8):
+            pass
+        here, there = gan.G.state_dict(), ran[place].G.state_dict()
+        assert same(here, there), stage
+    # again: nothing is left to do; further: the student goes on, with the others as they are
+    assert main([*short, "--steps", "5"]) == 0 and main([*short, "--steps", "6"]) == 0
+    assert "run/copy stays as it is, since the run in run began" in capsys.readouterr().out
+    ends = [ganlib.keep.export.rebuild(place).step for place in ran]
+    assert ends == [5, 5, 6]
+    assert main(["sample", "run", "--n", "6", "--out", "six.png"]) == 0
+    judge = ["evaluate", "run", "--data", "digits", "--n", "150", "--extractor", "pixels"]
+    assert main(judge) == 0
+    assert main(["export", "run", "--to", "shared"]) == 0
+    capsys.readouterr()
+    assert main([*short, "--recipe", "small"]) == 1
+    assert "--recipe was given with --game flows" in capsys.readouterr().err
+    assert main([*short, "--data", "folder"]) == 1
+    assert "set of images (--data)" in capsys.readouterr().err

@@ -356,7 +356,8 @@ def bilinear_to(**how):
 )
 def test_the_page_says_what_it_does_not_know(layer, message):
     with pytest.raises(page.NoPage, match=message):
-        page.program(Drawer(layer))
+        drawer = Drawer(layer)
+        page.program(drawer, page.example(drawer))
 
 
 @torch.no_grad()

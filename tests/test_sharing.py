@@ -16,6 +16,7 @@ from player import drawn_by
 import ganlib
 from ganlib import nets
 from ganlib.keep import page
+from ganlib.keep.player import operations
 from ganlib.machine.randomness import generator
 
 KINDS = {
@@ -278,7 +279,7 @@ def test_the_page_in_a_real_browser(browser, digits, tmp_path):
 def test_a_net_that_the_page_does_not_know_gets_none_and_says_why(
     digits, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(page, "SAME", page.SAME - {"unflatten"})
+    monkeypatch.setattr(operations, "SAME", operations.SAME - {"unflatten"})
     made = ganlib.recipe("classic")
     gan = made.gan(0)
     ganlib.save(tmp_path / "run", gan)
@@ -308,7 +309,7 @@ def test_without_onnx_it_says_what_to_install(plain, monkeypatch, capsys):
 def test_an_export_leaves_nothing_of_an_earlier_one(plain, monkeypatch):
     ganlib.export(*plain)
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    monkeypatch.setattr(page, "SAME", page.SAME - {"unflatten"})
+    monkeypatch.setattr(operations, "SAME", operations.SAME - {"unflatten"})
     ganlib.export(*plain)
     assert not (plain[1] / "generator.onnx").exists() and not (plain[1] / "index.html").exists()
 

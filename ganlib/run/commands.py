@@ -227,7 +227,8 @@ def _data_of(options, trained_on):
             f"the run in {options.folder} was trained on {name!r}, which no command judges; in "
             "Python games.clips.judge_clips(gan) does, or what else belongs to its game"
         )
-    if source is None or ("fit" in source and not Path(source["name"]).exists()):
+    own = source and "fit" in source and source["name"] not in LOADERS
+    if source is None or (own and not Path(source["name"]).exists()):
         gone = f"which were in {source['name']}" if source else "and does not say where they were"
         raise ValueError(
             f"the run in {options.folder} was trained on the images {name!r}, {gone}; say where "

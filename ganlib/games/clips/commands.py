@@ -9,7 +9,7 @@ import torch
 
 from ...data.images import as_uint8
 from ...keep import export as exporting
-from ...keep.checkpoint import resume
+from ...keep.sampling import drawing
 from ...machine import launch
 from ...machine.choices import one_of
 from ...machine.device import setup
@@ -18,7 +18,8 @@ from ...machine.folder import path_of
 from ...machine.progress import say
 from ...run.plans import kept, planned
 from ...show.pictures import show
-from ..command.loop import drawn_by, play
+from ..command.exported import says
+from ..command.loop import drawn_by, run
 from ..command.unused import refuse_judging
 from .drawing import KINDS, film, recipe
 from .judging import judge_clips
@@ -30,8 +31,12 @@ ENDINGS = (".gif", ".mp4", ".png", ".npy")
 
 
 def plays(folder):
-    """Whether the run in `folder` is one of this game; False where there is none."""
+    """Whether the run or the exported generator in `folder` is one of this game; False where there
+    is none.
+    """
     try:
+        if kept(folder) is None:
+            return len(says(folder, "output", "images") or ()) == 4
         return _kind(folder) is not None
     except ValueError:  # whoever reads it says what is wrong with it
         return False
@@ -51,21 +56,13 @@ def train(options):
     device = setup(options.seed, launch.start(options.device, options), precision=options.precision)
     data, until = DATA[began]().to(device), options.until or options.steps
     game = planned(lambda images: recipe(data, kind, images), until, data, out, options.batch_size)
-    torch.manual_seed(options.seed)
-    gan = game.gan(options.seed).to(device)
-    resume(out, gan)
-    status = play(gan, data, game, until, out, options, _figures)
-    launch.wait()
-    launch.end(status)
-    return status
+    return run(data, game, until, options, _figures)
 
 
 def _figures(gan, data):
-    """Return what is judged during a run, by name: only of digits is something known."""
-    if data.labels is None:
-        raise ValueError("pairs of digits are judged by nothing here; leave --evaluate-every out")
+    """Return what is judged during a run, by name."""
     judged = judge_clips(gan, n=500)
-    return {name: judged[name] for name in ("frames", "motion", "speed", "bend", "same")}
+    return {name: x for name, x in judged.items() if name != "real"}
 
 
 def sample(options):
@@ -75,10 +72,15 @@ def sample(options):
             f"--out {options.out} was given; a name that ends in {', '.join(ENDINGS)} is expected, "
             "and no --label: this run draws clips"
         )
-    gan = exporting.rebuild(options.folder)
-    parts = torch.arange(options.n).split(250)
-    clips = torch.cat([gan.sample(len(x), stream=f"film/{i}") for i, x in enumerate(parts)])
-    clips.generated, out = True, Path(options.out).expanduser()
+    if kept(options.folder) is None:
+        by, G = "generator", exporting.load_generator(options.folder)
+        parts = [images for images, _ in drawing.draw(G, options.n)]
+    else:
+        by, gan = "run", exporting.rebuild(options.folder)
+        sizes = map(len, torch.arange(options.n).split(250))
+        parts = [gan.sample(size, stream=f"film/{i}") for i, size in enumerate(sizes)]
+    clips, out = torch.cat(parts), Path(options.out).expanduser()
+    clips.generated = True
     if out.suffix == ".npy":
         array = as_uint8(clips).numpy()
         replace(out, lambda file: numpy.save(file, array), durable=False)
@@ -88,19 +90,15 @@ def sample(options):
         film(clips).save(out)
     else:
         show(clips.transpose(1, 2).flatten(0, 1), clips.shape[2], generated=True).save(out)
-    say(f"{out}: {options.n} clips of {clips.shape[2]} frames drawn by the run in {options.folder}")
+    say(
+        f"{out}: {options.n} clips of {clips.shape[2]} frames drawn by the {by} in {options.folder}"
+    )
     return 0
 
 
 def evaluate(options):
-    """Judge a run of gliding digits: its frames, its motion, whether a digit stays the same."""
+    """Judge a run of digits that glide: its frames, its motion, whether a digit stays the same."""
     refuse_judging(options, "clips")
     gan = exporting.rebuild(options.folder).to(setup(0, options.device))
-    loaded = (gan.trained_on or {}).get("loaded") or {}
-    if loaded.get("drawn") != "gliding":
-        raise ValueError(
-            f"the run in {options.folder} draws other clips than gliding digits, which nothing "
-            "here judges"
-        )
     say(judge_clips(gan, n=options.n or 1500))
     return 0

@@ -16,7 +16,7 @@ from ...run.recipes import Net, Recipe
 from ...show import film as films
 from ...show.pictures import show
 
-SHOWN = 8  # clips of a look
+SHOWN = 6  # clips of a look
 GREYS = 16  # of a film of grey clips
 
 
@@ -77,32 +77,35 @@ def at(gan, noise, times):
 KINDS = {  # how G draws a clip
     "frames": nets.FramesGenerator,
     "moved": nets.MovedGenerator,
+    "parts": nets.MovedGenerator,
     "path": nets.PathGenerator,
 }
 
 
-def recipe(data, kind="moved", images=None, gamma=2.0, latent_dim=80):
+def recipe(data, kind="moved", images=None, gamma=2.0, latent_dim=48):
     """Return the recipe for clips `(N, C, T, H, W)`, such as `gliding()`.
 
-    kind: how G draws: "frames", "moved" or "path"; see nets/fed/clips.py. images: the clips that
-    the schedules are planned for, 45,000 by default. gamma: the weight of D's penalty: eight frames
-    want more than one. Raises ValueError for an unknown kind, and for images that are no clips.
+    kind: how G draws: "frames", "moved", "parts" (two, each moved by itself) or "path"; see
+    nets/fed/clips.py. images: the clips that the schedules are planned for, 80,000 by default.
+    gamma: the weight of D's penalty: eight frames want more than one. Raises ValueError for an
+    unknown kind, and for images that are no clips.
     """
     one_of("kind", kind, list(KINDS))
     if len(data.shape) != 4:
         raise ValueError(
             f"{data.name!r} has images of {tuple(data.shape)}; clips (C, T, H, W) are expected"
         )
-    images = 45_000 if images is None else images
+    images = 80_000 if images is None else images
+    parts = {"parts": 2} if kind == "parts" else {}
     return Filmed(
         name=f"clips-{kind}",
         source="Tulyakov et al. 2018 (MoCoGAN): content and motion; the game of `small`",
-        G=Net(KINDS[kind], latent_dim=latent_dim, shape=data.shape),
+        G=Net(KINDS[kind], latent_dim=latent_dim, shape=data.shape, **parts),
         D=Net(nets.ClipDiscriminator, shape=data.shape),
         objective=losses.relativistic,
         penalty=losses.approximate_r1_r2(gamma, 0.05),
         batch_size=50,
-        lr=Linear(((0, 1e-4), (images // 10, 2e-3), (images // 2, 2e-3), (images, 4e-5))),
+        lr=Linear(((0, 1e-4), (images // 10, 1e-3), (images // 2, 1e-3), (images, 4e-5))),
         betas=(0.0, 0.99),
         ema=Linear(((0, 0), (150_000, 15_000))),
         images=images,

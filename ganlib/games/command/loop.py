@@ -1,7 +1,10 @@
 """Train a game as the options of its command say: what the commands of all games share."""
 
-from ...keep.checkpoint import newest
-from ...machine import processes
+import torch
+
+from ...keep.checkpoint import newest, resume
+from ...machine import launch, processes
+from ...machine.folder import path_of
 from ...run import training
 from ...run.interrupt import status_of
 from ...show.live import LiveView
@@ -34,3 +37,17 @@ def play(gan, data, game, until, folder, options, evaluate=None):
     ):
         pass
     return status_of(now and now.reason)
+
+
+def run(data, game, until, options, evaluate=None):
+    """Play `game` on `data` with fresh nets, or go on with the run in `options.out`, as `play`
+    does; return the exit status, when all processes have come so far.
+    """
+    folder = path_of(options.out)
+    torch.manual_seed(options.seed)
+    gan = game.gan(options.seed).to(data.images.device)
+    resume(folder, gan)
+    status = play(gan, data, game, until, folder, options, evaluate)
+    launch.wait()
+    launch.end(status)
+    return status

@@ -13,6 +13,7 @@ OF_TRAIN = {  # options of `train`, by game, that it has no use for; translation
     "enlarge": (*NOISE, "to", "fit"),
     "words": (*DRAWN_BY, "recipe"),
     "clips": DRAWN_BY,
+    "flows": (*DRAWN_BY, "recipe"),
     "to": (*NOISE, "scale", "fallback"),
 }
 SET = ("data", "size", "fit", "extractor")

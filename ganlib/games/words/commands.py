@@ -2,12 +2,9 @@
 `evaluate` do with such a run.
 """
 
-import json
-
 import torch
 
 from ...keep import export as exporting
-from ...keep.checkpoint import resume
 from ...keep.sampling import drawing
 from ...machine import launch
 from ...machine.device import setup
@@ -16,7 +13,8 @@ from ...machine.progress import say
 from ...run.plans import kept, planned
 from ...show.pictures import show
 from .. import faces
-from ..command.loop import drawn_by, play
+from ..command.exported import says
+from ..command.loop import drawn_by, run
 from ..command.unused import refuse_judging
 from .drawing import recipe
 from .handwriting import WORDS, numbers
@@ -30,17 +28,10 @@ def plays(folder):
     """
     try:
         plan = kept(folder)
-        return _exported(folder) if plan is None else plan.get("recipe") == "words"
+        if plan is None:
+            return bool(says(folder, "input", "words"))
+        return plan.get("recipe") == "words"
     except ValueError:  # whoever reads it says what is wrong with it
-        return False
-
-
-def _exported(folder):
-    """Whether `folder` holds an exported generator that is asked in words."""
-    try:
-        config = json.loads((path_of(folder) / "config.json").read_bytes())
-        return bool(config["input"].get("words"))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False
 
 
@@ -58,13 +49,7 @@ def train(options):
     faced = options.data == "faces" or began == "faces in words"
     data = (faces.captions()[0] if faced else numbers()).to(device)
     game = planned(lambda images: recipe(data, images), until, data, out, options.batch_size)
-    torch.manual_seed(options.seed)
-    gan = game.gan(options.seed).to(device)
-    resume(out, gan)
-    status = play(gan, data, game, until, out, options, _figures)
-    launch.wait()
-    launch.end(status)
-    return status
+    return run(data, game, until, options, _figures)
 
 
 def _figures(gan, data):

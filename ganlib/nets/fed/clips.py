@@ -6,6 +6,7 @@ path through the noise. In the latter two, content and motion have noise of thei
 """
 
 import math
+from contextlib import nullcontext
 
 import torch
 from torch import nn
@@ -77,7 +78,7 @@ class _Moving(CompactGenerator):
     decide the motion, the others the content.
     """
 
-    def __init__(self, latent_dim, shape, widths, inner, out):
+    def __init__(self, latent_dim, shape, widths, inner, out, parts=1):
         channels, frames, *size = shape
         content = latent_dim - MOTION
         if content < 1:
@@ -85,7 +86,7 @@ class _Moving(CompactGenerator):
                 f"latent_dim={latent_dim} was given; more than {MOTION} is expected: that many "
                 "numbers of the noise are the motion"
             )
-        super().__init__(content + inner, (channels, *size), widths)
+        super().__init__(content + inner, (channels * parts, *size), widths)
         widths = self.settings["widths"]
         self.latent_dim, self.shape, self.content = latent_dim, tuple(shape), content
         self.settings = {"latent_dim": latent_dim, "shape": self.shape, "widths": widths}
@@ -101,21 +102,36 @@ class MovedGenerator(_Moving):
     turned and stretched by an affine map for each time, which a `Curve` of the motion says.
 
     What moves is the same thing in all frames, by construction, and nothing moves but the whole
-    picture. `times (T',)` are other times than 0, 1, ... T - 1: half steps are slow motion.
+    picture. With `parts` there are several pictures, each on a path of its own; at rest they are as
+    much smaller and stand side by side, and their light adds up. `times (T',)` are other times than
+    0, 1, ... T - 1: half steps are slow motion.
     """
 
-    def __init__(self, latent_dim=80, shape=(1, 8, 28, 28), widths=None):
-        super().__init__(latent_dim, shape, widths, inner=0, out=6)
+    def __init__(self, latent_dim=80, shape=(1, 8, 28, 28), widths=None, parts=1):
+        if type(parts) is not int or parts < 1:
+            raise ValueError(f"parts={parts!r} was given; a whole number of 1 or more is expected")
+        super().__init__(latent_dim, shape, widths, inner=0, out=6 * parts, parts=parts)
+        self.parts = parts
+        rest = [[[parts, 0, parts - 1 - 2 * part], [0, parts, 0]] for part in range(parts)]
+        self.register_buffer("rest", torch.tensor(rest, dtype=torch.float32), persistent=False)
+        if parts != 1:
+            self.settings |= {"parts": parts}
 
     def forward(self, z, labels=None, times=None):
         times = self.times(z) if times is None else times
-        picture = super().forward(z[:, : self.content]).to(z.dtype)  # of bf16, maps are too coarse
-        theta = self.curve(z[:, self.content :], times).to(z.dtype).flatten(0, 1).view(-1, 2, 3)
-        theta = theta + torch.eye(2, 3, device=z.device, dtype=z.dtype)
+        picture = super().forward(z[:, : self.content]).to(z.dtype)
         pictures = picture.repeat_interleave(len(times), 0)
-        with torch.autocast(z.device.type, enabled=False):
-            grid = affine_grid(theta, pictures.shape, align_corners=False)
-            frames = grid_sample(pictures + 1, grid, align_corners=False) - 1  # outside: black
+        whole = nullcontext()  # an export knows no `autocast`
+        if torch.is_autocast_enabled(z.device.type):  # of bf16, maps are too coarse
+            whole = torch.autocast(z.device.type, enabled=False)
+        with whole:
+            ways = self.curve(z[:, self.content :], times).flatten(0, 1)
+            frames, channels, rest = -1, self.shape[0], self.rest.to(z.dtype)
+            for part in range(self.parts):
+                picture = pictures[:, part * channels : (part + 1) * channels]
+                theta = ways[:, 6 * part : 6 * (part + 1)].view(-1, 2, 3) + rest[part]
+                grid = affine_grid(theta, picture.shape, align_corners=False)
+                frames = frames + grid_sample(picture + 1, grid, align_corners=False)  # beside: 0
         return frames.unflatten(0, (z.shape[0], len(times))).transpose(1, 2)
 
 
