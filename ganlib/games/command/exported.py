@@ -1,4 +1,4 @@
-"""What an exported generator draws, as its config.json says."""
+"""`says` reads an entry of the config.json of an exported generator: what it draws, and how."""
 
 import json
 
@@ -10,9 +10,9 @@ def says(folder, *keys):
     generator; None where there is no such file or entry.
     """
     try:
-        found = json.loads((path_of(folder) / "config.json").read_bytes())
+        entry = json.loads((path_of(folder) / "config.json").read_bytes())
         for key in keys:
-            found = found[key]
-        return found
+            entry = entry[key]
+        return entry
     except (OSError, ValueError, LookupError, TypeError):
         return None

@@ -1,1 +1,1 @@
-"""Classifiers that a tie asks about pictures of a look that they were not taught."""
+"""Classifiers for the semantic tie: they read pictures of another look than they were taught."""

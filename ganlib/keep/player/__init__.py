@@ -1,1 +1,3 @@
-"""What the player of an exported page runs: see operations.py and clips.py."""
+"""Prepare a G for the player of an exported page: its operations (operations.py), and G's of clips,
+which draw frame by frame (clips.py).
+"""
