@@ -35,6 +35,12 @@ def with_gradients(run=None):
                 f"{name} was built under torch.inference_mode, and its weights can have no "
                 "gradients; build it outside of it"
             )
+        for of, buffer in player.net.named_buffers():
+            if any(n > 1 and by == 0 for n, by in zip(buffer.shape, _strides(buffer), strict=True)):
+                raise ValueError(
+                    f"the buffer {of} of {name} repeats its numbers, as `expand` does, and cannot "
+                    "be saved and loaded so; register .expand(...).clone()"
+                )
     if players and all(x.is_meta for _, player in players for x in player.net.parameters()):
         raise ValueError(
             "the nets are on the device meta, where weights have no numbers; build them elsewhere"
@@ -46,6 +52,10 @@ def with_gradients(run=None):
             "torch.set_grad_enabled(False) in an earlier cell); train outside of it, or call "
             "torch.set_grad_enabled(True) before"
         )
+
+
+def _strides(tensor):
+    return tensor.stride() if tensor.layout == torch.strided else (1,) * tensor.ndim
 
 
 def data_set(data):

@@ -55,7 +55,7 @@ def alone(folder):
     where nothing came into it. Raises BlockingIOError, which says who it is, where another process
     converts into it; OSError where it cannot be written.
     """
-    made, path = not folder.exists(), folder / LOCK
+    made, mine, path = not folder.exists(), True, folder / LOCK
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file, locked = locks.locked(path)
@@ -68,22 +68,21 @@ def alone(folder):
     try:
         before = locks.read(path)
         if not locked and locks.here(before) and locks.alive(before):  # a drive without locks
-            made = False
+            mine = made = False
             raise BlockingIOError(_in_use(folder, before))
         with contextlib.suppress(OSError):  # a full disk, which whoever writes next says
             locks.write(file, locks.about())
         yield
     finally:
-        empty = False
+        if os.name == "nt":  # which removes no file that is open
+            os.close(file)
         with contextlib.suppress(OSError):
-            empty = made and [path.name for path in folder.iterdir()] == [LOCK]
-            if empty:
-                path.unlink()  # Windows keeps what is open, and so the empty folder
-            else:
-                os.truncate(file, 0)  # nobody holds it
-        os.close(file)
-        if empty:
-            with contextlib.suppress(OSError):
+            if mine:
+                path.unlink()
+        if os.name != "nt":
+            os.close(file)
+        if made:
+            with contextlib.suppress(OSError):  # removed if it is empty
                 folder.rmdir()
 
 
