@@ -201,9 +201,7 @@ def training_mode(gan):
 
 
 def thaw(net):
-    """Let the weights of a generator that `load_generator` returned learn, and say so; raise
-    ValueError for another net without weights that learn.
-    """
+    """Let the weights of what `load_generator` returned learn; raise ValueError for other nets."""
     if not (ours(net) and hasattr(net, "config")):
         raise ValueError(f"no weight of {type(net).__name__} can learn: {_frozen(net)}")
     net.requires_grad_(True)
