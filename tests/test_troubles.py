@@ -3,6 +3,8 @@ right value, or the sentence that says what to do, as its oracle.
 """
 
 import enum
+import hashlib
+import io
 import json
 import os
 import re
@@ -656,3 +658,103 @@ def test_a_state_without_its_keys_is_a_sentence(tmp_path):
             ganlib.load(place)
     with pytest.raises(OSError, match="about.json is damaged"):
         convert(tmp_path / "about", tmp_path / "to", 8)
+
+
+class Broken(list):
+    """A data set of pairs that breaks off at its sixth item until it is mended."""
+
+    mended = False
+
+    def __getitem__(self, i):
+        if i > 4 and not self.mended:
+            raise TimeoutError("gone")
+        return super().__getitem__(i)
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("labels.tmp", "is cut or damaged, and the conversion .* cannot go on"),
+        ("used.tmp", "is cut or damaged, and the conversion .* cannot go on"),
+        ("unfinished.json", "another SHA-256 than it should have"),
+        ("00000.part", None),  # whose images are made again
+        (None, None),
+    ],
+)
+def test_a_bit_that_flips_between_two_sessions_is_noticed(name, message, tmp_path):
+    items = Broken((picture(i), i % 2) for i in range(30))
+    with pytest.raises(OSError, match="gone"):
+        convert(items, tmp_path / "out", 8)
+    items.mended = True
+    files = {file.name: file for file in (tmp_path / "out").iterdir()}
+    if name is not None:
+        content = bytearray(files[name].read_bytes())
+        place = content.index(b'"items": 5') + 9 if name.endswith("json") else 1
+        content[place] ^= 1
+        files[name].write_bytes(content)
+    if message is not None:
+        with pytest.raises(OSError, match=message):
+            convert(items, tmp_path / "out", 8)
+        return
+    data = convert(items, tmp_path / "out", 8)
+    right = numpy.stack([numpy.asarray(image) for image, _ in items])
+    assert (data.images[torch.arange(30)].permute(0, 2, 3, 1).numpy() == right).all()
+    assert data.labels.tolist() == [0, 1] * 15
+
+
+STATES = {
+    "an optimizer without groups": ({"opt_G": {"state": {}, "param_groups": 5}}, "no groups"),
+    "no weights": ({"opt_D": {"state": {}, "param_groups": [{"params": 3}]}}, "params = 3"),
+    "examples": ({"examples": torch.tensor(3)}, "examples are no labels"),
+    "counts": ({"label_counts": [1, -1]}, "label_counts = "),
+}
+
+
+@pytest.mark.parametrize("case", STATES)
+def test_a_state_of_a_stranger_is_a_sentence(case, small, tmp_path):
+    wrong, message = STATES[case]
+    ganlib.save(tmp_path, small())
+    content = checkpoint.read(tmp_path / checkpoint.FILE)
+    content["state"] |= wrong
+    packed = io.BytesIO()
+    torch.save(content, packed)
+    raw = packed.getvalue()
+    seal = checkpoint.SEAL + hashlib.sha256(raw).hexdigest().encode()
+    (tmp_path / checkpoint.FILE).write_bytes(raw + seal)
+    for call in (lambda: ganlib.resume(tmp_path, small()), lambda: checkpoint.newest(tmp_path)):
+        with pytest.raises(OSError, match=f"cannot be read .*{message}"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"bytes": float("inf")}, "cannot be read .OverflowError"),
+        ({"of": 5}, "cannot be read .TypeError"),
+        ({"drawing": []}, "cannot be read"),
+        ({"batch": 0}, "cannot be read .ValueError: batch 0"),
+    ],
+)
+def test_a_journal_of_a_stranger_is_a_short_sentence(change, message, tmp_path):
+    from ganlib.keep.sampling.writing import write
+
+    torch.manual_seed(0)
+    G, out = mlp().eval(), tmp_path / "images.npy"
+    write(out, G, 3)
+    journal = json.loads((tmp_path / "images.npy.json").read_text())
+    (tmp_path / "images.npy.json").write_text(json.dumps(journal | change))
+    with pytest.raises(OSError, match=message):
+        write(out, G, 3)
+    other = journal["drawing"] | {"seed": "a\n---\n" + 10**5 * "x"}
+    (tmp_path / "images.npy.json").write_text(json.dumps(journal | {"drawing": other}))
+    with pytest.raises(OSError, match="holds another drawing") as refused:
+        write(out, G, 3)
+    assert len(str(refused.value)) < 500 and "\n" not in str(refused.value)
+
+
+def test_a_vocabulary_of_a_stranger_is_a_sentence():
+    from ganlib.games.words.vocabulary import encode
+
+    for words in (["", 0.5, "a"], ["", ["b"]], [None]):
+        with pytest.raises(ValueError, match="are no texts; a list of words is expected"):
+            encode(["c"], words, 2)

@@ -8,7 +8,7 @@ from ...machine.held import locks
 from ..prepared import LARGEST
 from .late import as_plain, restored
 from .store import UNFINISHED, about_of
-from .writing import CODES, USED, listed
+from .writing import CODES, USED, listed, sealed
 
 LOCK = ".converting"
 WHOLE = {  # what a conversion's state has, and of which kind
@@ -98,6 +98,9 @@ def sound(state, folder):
     conversion has written.
     """
     try:
+        seal = state.pop("seal", None)  # earlier releases have none
+        if seal is not None and seal != sealed(state):
+            raise ValueError("its content has another SHA-256 than it should have")
         _has(state, WHOLE)
         for shard in state["shards"]:
             _has(shard, dict.fromkeys(("number", "count", "planes", "first", "late", "waits"), int))
@@ -117,6 +120,11 @@ def sound(state, folder):
             not 1 <= state["settings"]["size"] <= LARGEST
             or min(state["items"], state["images"]) < 0
         ):
+            raise ValueError("a number out of range")
+        counted = sum(shard["count"] for shard in state["shards"])
+        if not counted == state["images"] <= state["items"] < 2**53:
+            raise ValueError(f"{counted} images in shards, {state['images']} of all")
+        if any(shard["late"] >= 2**53 for shard in state["shards"]):
             raise ValueError("a number out of range")
         _has(values, {"ranges": dict, "lost": dict, "clear": int})
         as_plain(restored(None, values))
