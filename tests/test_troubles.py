@@ -307,6 +307,9 @@ def test_what_train_cannot_read(case, small):
     make, message = DATA[case]
     with pytest.raises(ValueError, match=message):
         ganlib.train(small(), make(), until=1)
+    for look in (partial(ganlib.evaluate, small()), ganlib.preflight):
+        with pytest.raises(ValueError, match=message):
+            look(make())
 
 
 def test_images_in_the_order_of_numpy_are_refused():
@@ -460,6 +463,17 @@ def test_settings_out_of_range(name):
 def test_parts_of_a_game_that_are_none(settings, message):
     with pytest.raises(ValueError, match=message):
         ganlib.Game(**settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"shape": 28}, {"shape": "x"}, {"shape": (1, "28", 28)}]
+    + [{"classes": value} for value in (-1, 1.5, "10", True)],
+)
+def test_shapes_and_classes_of_a_recipe_that_are_none(settings):
+    with pytest.raises(ValueError, match=r"were given; \(C, H, W\) of the images, as \(1, 28, 28"):
+        ganlib.recipe("small", **settings)
+    assert ganlib.recipe("small", [1, 28, 28], numpy.int64(3)).G().classes == 3
 
 
 @pytest.mark.parametrize("step", ["small", None, 5, ganlib.Game])

@@ -3,7 +3,6 @@ of the run so far. `fingerprint` tells data from other data.
 """
 
 import hashlib
-import os
 
 import torch
 
@@ -13,7 +12,6 @@ from ..machine.progress import say
 READ = 2**23  # bytes of a set's pixels, and of its labels, that its fingerprint reads at most
 # may change: where the data are, what `alike` compares, and what the schedules say by themselves
 AROUND = ("loaded", "brightness", "plan")
-SET = ("name", "shape", "labels", "classes", "near", "batches", "__len__")  # what `train` uses
 OWN = ("step", "images", "finite")  # figures of a row that no step returns
 IDENTITY = ("pixels", "labels")  # which data they are; older checkpoints do not say it
 AGAIN = (
@@ -56,20 +54,6 @@ def with_gradients(run=None):
 
 def _strides(tensor):
     return tensor.stride() if tensor.layout == torch.strided else (1,) * tensor.ndim
-
-
-def data_set(data):
-    """Raise ValueError for what `train` can read no batches of."""
-    if isinstance(data, type) or not all(hasattr(data, name) for name in SET):
-        kind = type(data).__name__
-        how = "ganlib.load(dataset, size=64) makes one of another library's data set"
-        if isinstance(data, (str, os.PathLike)):
-            how = f"ganlib.load({os.fspath(data)!r}) loads one"
-        elif isinstance(data, torch.Tensor):
-            how = "ganlib.Images(tensor) makes one of uint8 (N, C, H, W)"
-        elif hasattr(data, "dataset"):
-            how = "ganlib.load(loader.dataset, size=64) makes one of it, and train makes batches"
-        raise ValueError(f"a {kind} was given as the data; a data set is expected: {how}")
 
 
 def figures(stats):
