@@ -414,7 +414,7 @@ def test_a_disk_that_is_full_is_a_sentence_and_the_same_command_goes_on(tmp_path
     ganlib.convert(Mixed(), tmp_path / "whole", size=8, fit="pad")
     command = [sys.executable, "-B", "-c", CONVERT + LIMITED, str(tmp_path / "out")]
     done = subprocess.run(
-        [*command, "300", "1330", "1800"], cwd=ROOT, capture_output=True, text=True
+        [*command, "300", "1330", "1950"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     said = [line for line in done.stdout.splitlines() if "cannot be written (" in line]

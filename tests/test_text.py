@@ -423,7 +423,7 @@ def test_a_folder_that_is_no_path_is_explained(name, tmp_path, monkeypatch):
         ("train --size 0", "--size 0 was given; at least 1 pixel"),
         ("train --evaluate-every -1", "--evaluate-every -1 was given"),
         ("train --seed 99999999999999999999", "seed=99999999999999999999 was given"),
-        ("train --steps 5 --until 1,5k", "until='1,5k' was given"),
+        ("train --until 1,5k", "until='1,5k' was given"),
         ("train --recipe small --until 1,5k", "until='1,5k' was given; a length is expected"),
         ("train --recipe small --steps -1", "until=-1 was given"),
         ("train --save-seconds nan", "save_seconds=nan was given"),

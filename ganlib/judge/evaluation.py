@@ -7,6 +7,7 @@ a reader needs to trust them. A new metric is a row in figures.py, and needs no 
 import torch
 
 from ..data.images import as_float, as_uint8
+from ..data.raw.kinds import data_set
 from ..machine.progress import say
 from ..machine.randomness import some_of
 from . import features
@@ -93,6 +94,7 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
     labels, for a run of several GANs, and for data that are neither images nor clips; and what
     `features.extractor` raises, where EfficientNet-Lite0 is installed and broken, too.
     """
+    data_set(data)
     settled = settle(gan, data, n, extractor, held_out)
     extractor, n, m = settled.extractor, settled.n, settled.pictures
     order = some_of(len(data)).to(data.images.device)

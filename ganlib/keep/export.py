@@ -155,11 +155,14 @@ def write(gan, to, name, metrics=None, license="unknown", hub=None, look=None, a
     return sorted([*(to / file for file in files), *apps])
 
 
+MARKS = {"README.md": b"ganlib", "config.json": b"ganlib", "index.html": b"computed in this page"}
+
+
 def _refuse_others(to):
     """Raise ValueError where a file that is no export's would be overwritten."""
-    for name in ("README.md", "index.html", "config.json"):
+    for name, ours in MARKS.items():
         file = to / name
-        if file.is_file() and b"ganlib" not in file.read_bytes():
+        if file.is_file() and ours not in file.read_bytes():
             raise ValueError(
                 f"{file} was not written by ganlib, and an export would replace it; give another "
                 "folder, or move it away"

@@ -78,7 +78,4 @@ def _tensor(value, figures):
     """Return a tensor of torch's own class, or the number in it."""
     if figures and value.numel() == 1 and value.ndim == 0:
         return value.item()
-    stored = value.layout == torch.strided and not (value.is_quantized or value.is_meta)
-    if stored and value.numel() * value.element_size() > value.untyped_storage().nbytes():
-        value = value.detach().clone(memory_format=torch.contiguous_format)  # one of `expand`
     return value if type(value) in EXACT else value.detach().as_subclass(torch.Tensor)

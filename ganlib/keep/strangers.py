@@ -51,6 +51,19 @@ def whole(content, size):
             raise ValueError(f"a GAN is a {type(gan).__name__}")
         _has("state", gan, COUNTERS | PARTS)
         _has("state.G_ema", gan.get("G_ema", {}), {})
+        for name in ("opt_G", "opt_D"):
+            groups = gan[name].get("param_groups")
+            if not isinstance(groups, list) or not groups:
+                raise ValueError(f"{name} has no groups of weights")
+            for group in groups:
+                _has(f"a group of {name}", group, {"params": list})
+        rows, counts = gan.get("examples"), gan.get("label_counts")
+        if rows is not None and not (isinstance(rows, torch.Tensor) and rows.ndim and len(rows)):
+            raise ValueError("examples are no labels")
+        if counts is not None and not (
+            isinstance(counts, list) and all(type(count) is int and count >= 0 for count in counts)
+        ):
+            raise ValueError(f"label_counts = {reprlib.repr(counts)}")
     for row in state["history"]:
         _has("a row of the history", row, {"step": int})
     if not isinstance(state.get("trained_on"), (dict, type(None))):

@@ -57,8 +57,7 @@ def keeps_contract(G, D, data, source, labels, places, evaluating):
             )
     if shared := {*map(id, G.parameters())} & {*map(id, D.parameters())}:
         raise ValueError(
-            f"G and D share {len(shared)} weights, which both optimizers would move; give each its "
-            "own"
+            f"G and D share {len(shared)} weights, which both optimizers would move: copy them"
         )
     if len(kinds[0] | kinds[1]) > 1:
         said = (
@@ -202,9 +201,7 @@ def training_mode(gan):
 
 
 def thaw(net):
-    """Let the weights of a generator that `load_generator` returned learn, and say so; raise
-    ValueError for another net without weights that learn.
-    """
+    """Let the weights of what `load_generator` returned learn; raise ValueError for other nets."""
     if not (ours(net) and hasattr(net, "config")):
         raise ValueError(f"no weight of {type(net).__name__} can learn: {_frozen(net)}")
     net.requires_grad_(True)
@@ -239,9 +236,12 @@ def _channels_last(net, run):
 def _learns(name, run, x):
     """Raise ValueError where no gradient reaches the weights of a net, or D's images."""
     inside = "detach(), no_grad, .data, numpy and comparisons cut it off; compute without them"
+    run(given := x.clone())
+    if name == "D" and not torch.equal(given, x):
+        raise ValueError("D changes its images in place: let its first layer have inplace=False")
     with torch.enable_grad():
         leaf = x.clone().requires_grad_(x.is_floating_point())
-        out = run(leaf * 1 if leaf.requires_grad else leaf)
+        out = run(leaf * 1)
         reached = out.requires_grad
         if reached and name == "D":
             try:

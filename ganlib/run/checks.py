@@ -3,7 +3,6 @@ run so far. `fingerprint` identifies a data set.
 """
 
 import hashlib
-import os
 
 import torch
 
@@ -13,7 +12,6 @@ from ..machine.progress import say
 READ = 2**23  # bytes of a set's pixels, and of its labels, that its fingerprint reads at most
 # may differ: where the data are, what `alike` compares, and plans that schedules imply
 AROUND = ("loaded", "brightness", "plan")
-SET = ("name", "shape", "labels", "classes", "near", "batches", "__len__")  # what `train` uses
 OWN = ("step", "images", "finite")  # figures of a row that no step returns
 IDENTITY = ("pixels", "labels")  # which data they are; older checkpoints do not say it
 AGAIN = (
@@ -35,6 +33,12 @@ def with_gradients(run=None):
                 f"{name} was built under torch.inference_mode, and its weights can have no "
                 "gradients; build it outside of it"
             )
+        for of, buffer in player.net.named_buffers():
+            if any(n > 1 and by == 0 for n, by in zip(buffer.shape, _strides(buffer), strict=True)):
+                raise ValueError(
+                    f"the buffer {of} of {name} repeats its numbers, as `expand` does, and cannot "
+                    "be saved and loaded so; register .expand(...).clone()"
+                )
     if players and all(x.is_meta for _, player in players for x in player.net.parameters()):
         raise ValueError(
             "the nets are on the device meta, where weights have no numbers; build them elsewhere"
@@ -48,18 +52,8 @@ def with_gradients(run=None):
         )
 
 
-def data_set(data):
-    """Raise ValueError for what `train` can read no batches of."""
-    if isinstance(data, type) or not all(hasattr(data, name) for name in SET):
-        kind = type(data).__name__
-        how = "ganlib.load(dataset, size=64) makes one of another library's data set"
-        if isinstance(data, (str, os.PathLike)):
-            how = f"ganlib.load({os.fspath(data)!r}) loads one"
-        elif isinstance(data, torch.Tensor):
-            how = "ganlib.Images(tensor) makes one of uint8 (N, C, H, W)"
-        elif hasattr(data, "dataset"):
-            how = "ganlib.load(loader.dataset, size=64) makes one of it, and train makes batches"
-        raise ValueError(f"a {kind} was given as the data; a data set is expected: {how}")
+def _strides(tensor):
+    return tensor.stride() if tensor.layout == torch.strided else (1,) * tensor.ndim
 
 
 def figures(stats):

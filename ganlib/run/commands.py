@@ -222,6 +222,12 @@ def _data_of(options, trained_on):
         source |= {
             key: value for key in ("size", "fit") if (value := getattr(options, key)) is not None
         }
+    of_its_own = options.data in LOADERS if options.data else source and "fit" not in source
+    if of_its_own and (given := [name for name in ("size", "fit") if getattr(options, name)]):
+        raise ValueError(
+            f"--{given[0]} was given, and {source['name']!r} has squares of a size of its own; "
+            "leave it out"
+        )
     if source and "drawn" in source:
         raise ValueError(
             f"the run in {options.folder} was trained on {name!r}, which no command judges; in "

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
+from ..data.raw.kinds import data_set
 from ..machine.device import choice
 from ..machine.progress import readable, say
 from ..machine.randomness import some_of
@@ -60,6 +61,7 @@ def preflight(data, name=None, conditional=None, seconds=3.0, augment=None):
     leaves that out. `conditional`: whether the run uses the labels, by default if there are any.
     Raises ValueError for data other than images, and for labels other than classes.
     """
+    data_set(data)
     name = name or ("pictures" if data.shape[0] == 3 else "small")
     if len(data.shape) != 3:
         raise ValueError(

@@ -70,8 +70,14 @@ def recipe(name, shape=(1, 28, 28), classes=0, images=None):
     one_of("recipe", name, list(RECIPES))
     if images is not None and (as_whole(images) or 0) < 10:
         raise ValueError(f"images={images!r} was given; a plan of 10 images or more is expected")
-    images = as_whole(images)
-    settings = RECIPES[name](tuple(shape), {"classes": classes} if classes else {}, images)
+    images, shape = as_whole(images), tuple(shape) if isinstance(shape, (tuple, list)) else shape
+    sizes = shape if isinstance(shape, tuple) else (None,)
+    if None in map(as_whole, sizes) or (as_whole(classes) or -bool(classes)) < 0:
+        raise ValueError(
+            f"shape={shape!r} and classes={classes!r} were given; (C, H, W) of the images, as (1, "
+            "28, 28), and a whole number of classes are expected"
+        )
+    settings = RECIPES[name](shape, {"classes": classes} if classes else {}, images)
     chosen = Recipe(name=name, **settings)
     for player in ("G", "D"):
         net = getattr(chosen, player)

@@ -5,6 +5,7 @@ import threading
 import weakref
 from contextlib import nullcontext
 
+from ..data.raw.kinds import data_set
 from ..game.steps import as_game, gan_step
 from ..machine import launch, processes
 from ..machine.choices import whole
@@ -12,7 +13,7 @@ from ..machine.progress import say
 from ..machine.threads import watch
 from ..machine.values import text
 from ..nets.trying import training_mode
-from .checks import data_set, figures, fingerprint, read, same, with_gradients
+from .checks import figures, fingerprint, read, same, with_gradients
 from .history import Records
 from .interrupt import Interrupts
 from .loop import Now, loop

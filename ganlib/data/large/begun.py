@@ -10,7 +10,7 @@ from ...machine.held import locks
 from ..prepared import LARGEST
 from .late import as_plain, restored
 from .store import UNFINISHED, about_of
-from .writing import CODES, USED, listed
+from .writing import CODES, USED, listed, sealed
 
 LOCK = ".converting"
 WHOLE = {  # what a conversion's state has, and of which kind
@@ -57,7 +57,7 @@ def alone(folder):
     written into it, a new folder is removed. Raises BlockingIOError, which says who it is, if
     another process converts into it, OSError if it cannot be written.
     """
-    made, path = not folder.exists(), folder / LOCK
+    made, mine, path = not folder.exists(), True, folder / LOCK
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file, locked = locks.locked(path)
@@ -70,22 +70,21 @@ def alone(folder):
     try:
         before = locks.read(path)
         if not locked and locks.here(before) and locks.alive(before):  # a drive without locks
-            made = False
+            mine = made = False
             raise BlockingIOError(_in_use(folder, before))
         with contextlib.suppress(OSError):  # a full disk, which whoever writes next says
             locks.write(file, locks.about())
         yield
     finally:
-        empty = False
+        if os.name == "nt":  # which removes no file that is open
+            os.close(file)
         with contextlib.suppress(OSError):
-            empty = made and [path.name for path in folder.iterdir()] == [LOCK]
-            if empty:
-                path.unlink()  # Windows keeps what is open, and so the empty folder
-            else:
-                os.truncate(file, 0)  # nobody holds it
-        os.close(file)
-        if empty:
-            with contextlib.suppress(OSError):
+            if mine:
+                path.unlink()
+        if os.name != "nt":
+            os.close(file)
+        if made:
+            with contextlib.suppress(OSError):  # removed if it is empty
                 folder.rmdir()
 
 
@@ -101,6 +100,9 @@ def sound(state, folder):
     conversion has written.
     """
     try:
+        seal = state.pop("seal", None)  # earlier releases have none
+        if seal is not None and seal != sealed(state):
+            raise ValueError("its content has another SHA-256 than it should have")
         _has(state, WHOLE)
         for shard in state["shards"]:
             _has(shard, dict.fromkeys(("number", "count", "planes", "first", "late", "waits"), int))
@@ -120,6 +122,11 @@ def sound(state, folder):
             not 1 <= state["settings"]["size"] <= LARGEST
             or min(state["items"], state["images"]) < 0
         ):
+            raise ValueError("a number out of range")
+        counted = sum(shard["count"] for shard in state["shards"])
+        if not counted == state["images"] <= state["items"] < 2**53:
+            raise ValueError(f"{counted} images in shards, {state['images']} of all")
+        if any(shard["late"] >= 2**53 for shard in state["shards"]):
             raise ValueError("a number out of range")
         _has(values, {"ranges": dict, "lost": dict, "clear": int})
         as_plain(restored(None, values))

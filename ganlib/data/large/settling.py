@@ -234,6 +234,8 @@ def _labels(draft, reading):
     used = numpy.fromfile(draft.folder / USED, numpy.uint8).nonzero()[0]
     codes = numpy.fromfile(draft.folder / CODES, "<i4")
     used, codes = numpy.delete(used, dropped), numpy.delete(codes, dropped)
+    if not s["no_labels"] and codes.size and not 0 <= codes.min() <= codes.max() < len(s["labels"]):
+        raise OSError(f"{draft.folder / CODES} is damaged; remove the folder, and begin anew")
     if s["no_labels"]:
         return *none(s["no_labels"]), False
     return reading.labels(list(map(s["labels"].__getitem__, codes)), used)

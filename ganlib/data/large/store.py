@@ -38,6 +38,7 @@ def about_of(folder, name=ABOUT):
 def refuse_shards(path):
     """Raise ValueError where `path`, which is to hold pictures, is a folder of shards."""
     if (about := about_of(path_of(path))) is not None:
+        sound(about, path_of(path))
         raise ValueError(
             f"{path} holds no pictures, but images that `convert` made of them, of size "
             f"{about['made']['size']}; give what it was given"
@@ -127,9 +128,11 @@ class Store:
         self.folder, self.about = folder, about_of(folder)
         if self.about is None:
             if (begun := about_of(folder, UNFINISHED)) is not None:
+                done = begun.get("images")
+                far = f"{done:,} images" if isinstance(done, int) else "some images"
                 raise ValueError(
-                    f"{folder} holds a conversion that is not done, {begun['images']:,} images so "
-                    "far; give the command that began it again, and it goes on"
+                    f"{folder} holds a conversion that is not done, {far} so far; give the command "
+                    "that began it again, and it goes on"
                 )
             raise ValueError(f"{folder} holds no images that `convert` made: it has no {ABOUT}")
         sound(self.about, folder)

@@ -3,9 +3,11 @@ each other file are valid; the next call cuts off what lies beyond, and goes on 
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import time
+import zlib
 from collections import Counter
 
 from ...machine.files import replace
@@ -28,6 +30,7 @@ class Draft:
 
     def __init__(self, folder, settings, state=None):
         self.folder, self.settings, self.files, self.codes = folder, settings, {}, {}
+        self.crcs = {}  # of what was written into each file
         self.state = state or {
             "format": FORMAT,
             "settings": settings,
@@ -62,14 +65,14 @@ class Draft:
         planes = self.settings["channels"] or (1 if s["grey"] == s["images"] + 1 else 3)
         shard = self._shard(planes)
         pixels = bytes(planes * self.bytes) if late else of_planes(decoded.pixels, planes).tobytes()
-        self._file(shard["number"]).write(pixels)
+        self._write(shard["number"], pixels)
         if late or decoded.frame:
             content = packed(shard["count"], name, late, decoded.frame)
-            self._file(shard["number"], "late").write(content)
+            self._write((shard["number"], "late"), content)
             shard["late"] += len(content)
             shard["waits"] += late is not None
         shard["count"] += 1
-        self._file(CODES).write(self._code(label).to_bytes(4, "little"))
+        self._write(CODES, self._code(label).to_bytes(4, "little"))
         step, sizes = s["sizes"]
         if s["images"] % step == 0:
             sizes.append([decoded.width, decoded.height])
@@ -109,7 +112,9 @@ class Draft:
         for file in self.files.values():
             file.flush()
             os.fsync(file.fileno())
-        text = json.dumps(self.state).encode()
+        for key, crc in self.crcs.items():
+            self._crcs()[name_of(key)] = crc
+        text = json.dumps(self.state | {"seal": sealed(self.state)}).encode()
         replace(self.folder / UNFINISHED, lambda file: file.write(text))
         self.last, self.due = time.monotonic(), False
 
@@ -142,7 +147,7 @@ class Draft:
 
     def _done(self, used):
         self.state["items"] += 1
-        self._file(USED).write(bytes([used]))
+        self._write(USED, bytes([used]))
 
     def _shard(self, planes):
         shards = self.state["shards"]
@@ -170,6 +175,8 @@ class Draft:
         """Note the digest of a shard that is full, while it is still in the page cache."""
         number = shard["number"]
         for ending in ("part", "late"):
+            self.crcs.pop((number, ending), None)
+            self._crcs().pop(name_of((number, ending)), None)
             file = self.files.pop((number, ending), None)
             if file is not None:
                 file.flush()
@@ -196,13 +203,27 @@ class Draft:
             self.state["labels"].append(plain)
         return self.codes[key]
 
-    def _file(self, name, ending="part"):
-        key = name if isinstance(name, str) else (name, ending)
+    def _write(self, key, content):
+        """Append to CODES, USED, a shard (its number) or what waits of it (number, "late")."""
+        key = (key, "part") if isinstance(key, int) else key
         if key not in self.files:
-            named = isinstance(name, str)
-            path = self.folder / name if named else file_of(self.folder, name, ending)
+            named = isinstance(key, str)
+            path = self.folder / key if named else file_of(self.folder, *key)
             self.files[key] = open(path, "ab", buffering=2**20)  # noqa: SIM115
-        return self.files[key]
+        self.files[key].write(content)
+        self.crcs[key] = zlib.crc32(content, self.crcs.get(key, 0))
+
+    def _crcs(self):
+        return self.state.setdefault("crcs", {})
+
+    def _is_whole(self, path, key, size):
+        """Whether the first bytes of a file are those that were written; notes their CRC."""
+        crc, known = 0, self._crcs().get(name_of(key))
+        with open(path, "rb") as file:
+            while size > 0 and (piece := file.read(min(size, 2**22))):
+                crc, size = zlib.crc32(piece, crc), size - len(piece)
+        self.crcs[key] = crc
+        return known in (None, crc)  # None: empty, or of an earlier release
 
     def _cut(self):
         """Cut all files to what counts; note the shards that are shorter, to be made again."""
@@ -210,10 +231,10 @@ class Draft:
         for name, size in ((CODES, 4 * s["images"]), (USED, s["items"])):
             path = self.folder / name
             path.touch()
-            if path.stat().st_size < size:
+            if path.stat().st_size < size or not self._is_whole(path, name, size):
                 raise OSError(
-                    f"{path} is cut, and the conversion in {self.folder} cannot go on; remove the "
-                    "folder, and begin anew"
+                    f"{path} is cut or damaged, and the conversion in {self.folder} cannot go on; "
+                    "remove the folder, and begin anew"
                 )
             os.truncate(path, size)
         for shard in s["shards"]:
@@ -230,7 +251,11 @@ class Draft:
                 (file_of(self.folder, k, "late"), shard["late"]),
             ):
                 there = path.stat().st_size if path.exists() else 0
-                if there < size and k not in s["again"]:
+                key = k, path.suffix[1:]
+                damaged = there < size or not (
+                    there == 0 or shard["sha256"] or self._is_whole(path, key, size)
+                )
+                if damaged and k not in s["again"]:
                     s["again"].append(k)
                 if there != size:
                     path.touch()
@@ -240,6 +265,16 @@ class Draft:
             path.unlink()
             file_of(self.folder, beyond, "late").unlink(missing_ok=True)
             beyond += 1
+
+
+def name_of(key):
+    """Return the name of a file in the state: JSON has no pairs as keys."""
+    return key if isinstance(key, str) else f"{key[0]}.{key[1]}"
+
+
+def sealed(state):
+    """Return the SHA-256 of a state without its seal."""
+    return hashlib.sha256(json.dumps(state).encode()).hexdigest()
 
 
 def _key(plain):

@@ -4,11 +4,13 @@ something is that is no data set.
 
 import math
 import operator
+import os
 import re
 import unicodedata
 from collections import defaultdict
 from typing import NamedTuple
 
+SET = ("name", "shape", "labels", "classes", "near", "batches", "__len__")
 PICTURES = re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8|BM|II\*\0|MM\0\*|RIFF....WEBP", re.DOTALL)
 
 
@@ -83,3 +85,17 @@ def refuse_arrays(data):
             f"a pair was given, whose first part is an array of {tuple(data[0].shape)}; give "
             "images with their labels as zip(images, labels)"
         )
+
+
+def data_set(data):
+    """Raise ValueError for what is no data set, as `Images` and `Shards` are."""
+    if isinstance(data, type) or not all(hasattr(data, name) for name in SET):
+        kind = type(data).__name__
+        how = "ganlib.load(dataset, size=64) makes one of another library's data set"
+        if isinstance(data, (str, os.PathLike)):
+            how = f"ganlib.load({os.fspath(data)!r}) loads one"
+        elif hasattr(data, "permute"):
+            how = "ganlib.Images(tensor) makes one of uint8 (N, C, H, W)"
+        elif hasattr(data, "dataset"):
+            how = "ganlib.load(loader.dataset, size=64) makes one of it, and train makes batches"
+        raise ValueError(f"a {kind} was given as the data; a data set is expected: {how}")

@@ -70,7 +70,7 @@ def refuse_judging(options, kind):
     for name in names:
         value = getattr(options, name)
         if value is not None and (name, value) != ("device", "cpu"):
-            raise ValueError(f"--{name} {value} was given, and {why}; leave it out")
+            raise ValueError(f"--{name} was given, and {why}; leave it out")
 
 
 def in_its_own_way(options, command):

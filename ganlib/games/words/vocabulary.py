@@ -26,6 +26,8 @@ def encode(sentences, words, length):
     sentence without a word, with the sentence.
     """
     sentences = [sentences] if isinstance(sentences, str) else list(sentences)
+    if not all(isinstance(word, str) for word in words):
+        raise ValueError(f"the words {str(words)[:100]} are no texts; a list of words is expected")
     places = {word: i for i, word in enumerate(words) if word}
     rows = torch.zeros(len(sentences), length, dtype=torch.int64)
     for row, sentence in zip(rows, sentences, strict=True):

@@ -139,12 +139,13 @@ def _begun(place, drawing, of):
         return new | {"done": 0, "bytes": 0}
     try:
         journal = json.loads(place.journal.read_bytes())
-        then, batch = journal["drawing"], int(journal["batch"])
+        then, batch = dict(journal["drawing"]), int(journal["batch"])
+        journal["of"] = dict(journal["of"])
         if not 1 <= batch <= about["chunk"] or about["chunk"] % batch:
             raise ValueError(f"batch {batch}")
         if not (0 <= int(journal["done"]) <= then["n"] and int(journal["bytes"]) >= 0):
             raise ValueError(f"{journal['done']} images in {journal['bytes']} bytes")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise OSError(
             f"{place.journal} cannot be read ({type(error).__name__}: {str(error)[:200]}); give "
             "another --out, or move it and the images away"
@@ -152,7 +153,7 @@ def _begun(place, drawing, of):
     if changed := [name for name in about if then.get(name) != about[name]]:
         said = [f"{NAMES.get(name, name)} {_short(then.get(name))}" for name in changed]
         if "weights" in changed:
-            at = [f"step {x['step']:,}" if "step" in x else "" for x in (journal["of"], of)]
+            at = [f"step {_short(x['step'])}" if "step" in x else "" for x in (journal["of"], of)]
             said = [x for x in said if not x.startswith("weights")] + [
                 f"other weights ({at[0]}, now {at[1]})" if all(at) else "other weights"
             ]

@@ -11,6 +11,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from ..progress import readable
+
 SIZE = 2048  # bytes of the file: it is always written whole, in one go
 
 
@@ -139,7 +141,7 @@ def who(about):
         return "another process"
     return (
         f"process {about.get('process')} on {about.get('host')}, since {about.get('since')} "
-        f"({about.get('command')})"
+        f"({readable(str(about.get('command')))})"
     )
 
 
