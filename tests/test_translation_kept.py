@@ -300,7 +300,10 @@ def test_evaluate_says_what_is_kept(tmp_path, capsys, monkeypatch):
     [
         (["--game", "cycle", "--data", "digits"], "--to is missing"),
         (["--to", "printed"], "--to printed was given without --game"),
-        (["--game", "none", "--to", "printed", "--recipe", "small"], "--recipe belongs to a game"),
+        (
+            ["--game", "none", "--to", "printed", "--recipe", "small"],
+            "--recipe was given with --game",
+        ),
         (["--game", "none", "--data", "day", "--to", "printed"], "both domains need the same"),
         (["--game", "none", "--data", "printed", "--to", "no-such"], "unknown data set 'no-such'"),
         (

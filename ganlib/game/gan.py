@@ -64,7 +64,7 @@ class GAN(Seeded):
     ):
         rates = lr if isinstance(lr, (tuple, list)) else (lr, lr)
         if len(rates) != 2:
-            raise ValueError(f"lr={lr} was given; one learning rate, or a pair, is expected")
+            raise ValueError(f"lr={lr} was given; one, or a pair of them for G and D, is due")
         nets = [net.net if isinstance(net, Player) else net for net in (G, D)]
         if wrong := [net for net in nets if not isinstance(net, torch.nn.Module)]:
             raise ValueError(f"{wrong[0]!r} was given as a net; a torch.nn.Module is expected")

@@ -219,7 +219,7 @@ def read(file, device="cpu"):
             "no checkpoint of ganlib. Move it away and run again to start anew"
         ) from error
     saved = content.get("format") if isinstance(content, dict) else None
-    if saved is None and seal != SEAL:
+    if not isinstance(content, dict) or "format" not in content:
         raise ValueError(f"{file} was not written by ganlib; move it away, or give another folder")
     if saved != FORMAT:
         raise ValueError(
