@@ -226,7 +226,8 @@ def test_the_approximate_penalty_forbids_d_to_see_noise_and_the_exact_one_does_n
     def D(x):
         return -c * (x - flat[:1]).square().flatten(1).sum(1)
 
-    assert term(losses.r1_r2(1.0), D, flat).item() == 0
+    for exact in (losses.r1_r2(1.0), ganlib.recipe("style", (3, 16, 16), 6).penalty):
+        assert term(exact, D, flat).item() == 0
     many, penalty = flat[:1].expand(200_000, -1, -1, -1), losses.approximate_r1_r2(1.0, sigma)
     values = penalty.term(D, many, D(many), draws())  # a real and a fake, both flat
     form = c**2 * sigma**2 * (n**2 + 2 * n)
