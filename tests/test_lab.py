@@ -261,6 +261,30 @@ def test_a_shared_generator_and_one_without_classes_can_be_explored(small, tmp_p
     assert opened(walk).n_frames == 4 and opened(walk).width == 8 and walk.width == 80
 
 
+@pytest.mark.parametrize("classes", [0, 3])
+def test_the_slider_of_truncation_moves_a_g_that_draws_noise_to_codes(classes):
+    """Each label to the codes of its own images, in a picture, a grid and a walk of all labels."""
+    torch.manual_seed(0)
+    G = nets.PictureGenerator(6, (3, 8, 8), (12, 8), anchors=30, classes=classes)
+    codes = torch.nn.functional.normalize(torch.randn(30, 6)) * 6**0.5
+    G.attraction.fill(codes, torch.arange(30) % 3 if classes else None)
+    explorer = lab.Explorer(G, directions=2)
+    labels = [0, 1, 2] if classes else [None]
+    for label in labels:
+        z = latent.truncated(explorer.samples[:1], 0.5, G, label)
+        assert torch.equal(explorer.noise(0, truncation=0.5, label=label), z)
+        assert not torch.allclose(z, explorer.samples[:1], atol=0.1)
+        with torch.no_grad():
+            one = ganlib.show(latent.draw(G, z, label), ["G draws"], 24, generated=True)
+        assert explorer.draw(label, truncation=0.5).data == one.data
+        middle = explorer.grid(side=3, label=label, truncation=0.5)
+        assert middle.data != explorer.grid(side=3, label=label).data
+    walk = explorer.frames((0, 1), 1, labels if classes else None, scale=1, truncation=0.5)
+    alone = [explorer.frames((0, 1), 1, x, scale=1, truncation=0.5)[0] for x in labels]
+    beside = [walk[0].crop((8 * i, 0, 8 * i + 8, 8)) for i in range(len(labels))]
+    assert [x.tobytes() for x in beside] == [x.tobytes() for x in alone]
+
+
 def test_a_walk_keeps_to_the_sliders(tmp_path):
     gan = ganlib.recipe("infogan").gan(0)
     panel = lab.Explorer(gan, directions=1).panel(folder=tmp_path)

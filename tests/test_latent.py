@@ -104,6 +104,36 @@ def test_truncated_noise_follows_the_truncated_normal_law():
         latent.truncated(z, 0)
 
 
+@pytest.mark.parametrize("classes", [0, 3])
+def test_noise_that_is_drawn_to_codes_is_truncated_towards_them(classes):
+    """1 - threshold / 4 of the way to the mean of the codes of its label, by their densities: so
+    what G draws comes nearer to its pictures of the codes.
+    """
+    torch.manual_seed(0)
+    G = nets.PictureGenerator(6, (3, 8, 8), (12, 8), anchors=30, classes=classes).double().eval()
+    z, codes = (torch.randn(n, 6).double() for n in (400, 30))
+    z, codes = (x * 6**0.5 / x.norm(dim=1, keepdim=True) for x in (z, codes))
+    labels, own = (torch.arange(n) % 3 if classes else torch.zeros(n) for n in (400, 30))
+    given = labels if classes else None
+    cut = latent.truncated(2 * z, 1.0)
+    assert torch.equal(latent.truncated(2 * z, 1.0, G, given), cut)  # no codes yet
+    G.attraction.fill(codes, own if classes else None)
+    shares = torch.exp(z @ codes.T) * (labels[:, None] == own)
+    mean = shares @ codes / shares.sum(1, keepdim=True)
+    mean = mean * 6**0.5 / mean.norm(dim=1, keepdim=True)
+    pictures, away = latent.draw(G, codes, own if classes else None), []
+    for threshold in (9.0, 4.0, 3.0, 1.0, 1e-9):
+        near = latent.truncated(2 * z, threshold, G, given)
+        way = z.lerp(mean, max(0.0, 1 - threshold / 4))
+        assert torch.allclose(near, way * 6**0.5 / way.norm(dim=1, keepdim=True), atol=1e-5)
+        away.append(torch.cdist(latent.draw(G, near, given).flatten(1), pictures.flatten(1)))
+    away = [x.min(1).values.mean().item() for x in away]  # from the pictures of the codes
+    assert away[0] == pytest.approx(away[1]) and sorted(away[1:])[::-1] == away[1:]
+    assert away[-1] < 0.8 * away[0]
+    plain = torch.cdist(latent.draw(G, cut, given).flatten(1), pictures.flatten(1))
+    assert plain.min(1).values.mean() > 0.95 * away[0]  # numbers that are cut off change little
+
+
 def test_the_arc_keeps_the_length_and_the_line_does_not():
     a, b = torch.randn(2, 64, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     b = b * a.norm() / b.norm()

@@ -220,6 +220,25 @@ def test_the_approximate_penalty_tends_to_the_exact_one(x):
     ).abs().max()  # far too large a step shows
 
 
+def test_the_approximate_penalty_forbids_d_to_see_noise_and_the_exact_one_does_not():
+    """D(x) = -c |x - flat|^2 tells a flat image from one with a speckle. There it has no slope: R1
+    and R2 are 0. The difference is not: c^2 sigma^2 (n^2 + 2 n) / 2 for each of n values, for all
+    that a drawn speckle does to D.
+    """
+    flat = torch.full((2, 3, 4, 4), 0.3, dtype=torch.float64)
+    c, n, sigma = 0.7, 48, 0.05
+
+    def D(x):
+        return -c * (x - flat[:1]).square().flatten(1).sum(1)
+
+    for exact in (losses.r1_r2(1.0), ganlib.recipe("style", (3, 16, 16), 6).penalty):
+        assert term(exact, D, flat).item() == 0
+    many, penalty = flat[:1].expand(200_000, -1, -1, -1), losses.approximate_r1_r2(1.0, sigma)
+    values = penalty.term(D, many, D(many), draws())  # a real and a fake, both flat
+    form = c**2 * sigma**2 * (n**2 + 2 * n)
+    assert abs(values.mean().item() - form) < 4 * values.std().item() / 100_000**0.5 < 0.02 * form
+
+
 def test_both_passes_of_the_approximate_penalty_share_their_masks(small, digits):
     """A D with dropout that hardly depends on its input has hardly any penalty.
 

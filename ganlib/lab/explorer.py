@@ -14,7 +14,6 @@ from ..show.pictures import mosaic, pillow, show
 from . import latent
 from .panel import Panel
 
-NONE = 4.0  # no truncation: all but one of 16,000 normal numbers lie within
 SIDE = 196  # pixels of the screen for the side of an image, at most
 
 
@@ -56,14 +55,23 @@ class Explorer:
         self.seen = None if data is None else self._read(data)
 
     def noise(
-        self, sample=0, other=1, mix=0.0, spherical=True, truncation=NONE, code=None, **moves
+        self,
+        sample=0,
+        other=1,
+        mix=0.0,
+        spherical=True,
+        truncation=latent.NONE,
+        code=None,
+        label=None,
+        **moves,
     ):
         """Return the noise `(1, latent_dim)` for these settings of the sliders.
 
         It starts at the noise vector number `sample`, goes the share `mix` of the way to number
-        `other` (on a great circle if `spherical`), is truncated at `truncation`, then moved along
-        the directions (`direction_1`, ... in units of noise); last, the codes are set: `code`, the
-        class, and `code_1`, ..., the continuous ones. Raises ValueError for a value out of range.
+        `other` (on a great circle if `spherical`), is truncated at `truncation` for `label`, see
+        `latent.truncated`, then moved along the directions (`direction_1`, ... in units of noise);
+        last, the codes are set: `code`, the class, and `code_1`, ..., the continuous ones. Raises
+        ValueError for a value out of range.
         """
         for name, value, top in (
             ("sample", sample, len(self.samples) - 1),
@@ -75,7 +83,9 @@ class Explorer:
                 raise ValueError(f"{name}={value} was given; 0 to {top} is expected")
         a, b = self.samples[sample], self.samples[other]
         z = latent.interpolate(a, b, 121, spherical)[round(120 * mix)]
-        z = (latent.truncated(z, truncation) if truncation < NONE else z)[None].clone()
+        z = z[None].clone()
+        if truncation < latent.NONE:
+            z = latent.truncated(z, truncation, self.source, label if self.classes else None)
         for name, value in moves.items():
             kind, _, number = name.partition("_")
             top = {"direction": len(self.rows), "code": self.codes}
@@ -100,7 +110,7 @@ class Explorer:
         """Return a picture of what G draws for the values of `noise` and for `label`; with `data`,
         the nearest training image stands beside it.
         """
-        image = latent.draw(self.source, self.noise(**values), label)
+        image = latent.draw(self.source, self.noise(label=label, **values), label)
         heads, title, alt = ["G draws"], None, "an image that G draws"
         if self.seen is not None:
             place, distance = self.nearest(image)
@@ -137,8 +147,8 @@ class Explorer:
         moves = [
             {names[0]: x + right, names[1]: y + below} for below in offsets for right in offsets
         ]
-        noise = torch.cat([self.noise(**(values | move)) for move in moves])
         labels = None if self.classes == 0 else (0 if label is None else label)
+        noise = torch.cat([self.noise(label=labels, **(values | move)) for move in moves])
         images = latent.draw(self.source, noise, labels)
         heads, rows = ([f"{at + offset:+z.1f}" for offset in offsets] for at in (x, y))
         title = f"to the right: {across}; downwards: {down}"
@@ -160,12 +170,15 @@ class Explorer:
             (stops[-1], stops[-1], 0.0)
         ]
         labels = torch.as_tensor(0 if label is None else label).reshape(-1)
-        moments = (
-            self.noise(**values | {"sample": a, "other": b, "mix": mix}) for a, b, mix in legs
-        )
-        wide, labels = len(labels), labels if self.classes else None
-        drawn = (latent.draw(self.source, z.expand(wide, -1), labels) for z in moments)
-        return [pillow(mosaic(images, wide), scale) for images in drawn]
+        wide = len(labels)
+
+        def drawn(a, b, mix):
+            values.update(sample=a, other=b, mix=mix)
+            noise = torch.cat([self.noise(label=label, **values) for label in labels.tolist()])
+            return latent.draw(self.source, noise, labels if self.classes else None)
+
+        images = (drawn(*leg) for leg in legs)
+        return [pillow(mosaic(shown, wide), scale) for shown in images]
 
     def walk(self, stops=(0, 1, 2, 0), between=12, label=None, scale=6, width=None, **values):
         """Return a walk from sample to sample, see `frames`, as an animated `Picture`;
@@ -195,7 +208,7 @@ class Explorer:
             "other": (1, 0, last),
             "mix": (0.0, 0.0, 1.0),
             "spherical": True,
-            "truncation": (NONE, 0.2, NONE),
+            "truncation": (latent.NONE, 0.2, latent.NONE),
         }
         controls |= {"label": (0, 0, self.classes - 1)} if self.classes else {}
         controls |= {"code": (0, 0, self.categorical - 1)} if self.categorical else {}

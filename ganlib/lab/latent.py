@@ -19,6 +19,8 @@ from ..machine.files import replace
 from ..machine.randomness import generator
 from ..nets.known import ask
 
+NONE = 4.0  # no truncation: all but one of 16,000 normal numbers lie within
+
 
 def net_of(source):
     """Return the net that draws: for a GAN the net that its `sample` uses, else the generator
@@ -97,20 +99,33 @@ def directions(source, n=10, points=16, reach=0.1, skip=0, label=None):
     )
 
 
-def truncated(noise, threshold):
+def truncated(noise, threshold, source=None, labels=None):
     """Return normal `noise` as noise, of the same shape, of a normal distribution cut off at
     -`threshold` and `threshold`.
 
     This is the truncation trick: fewer failures, less variety (Brock et al. 2019, section 3.1, who
     redraw the numbers outside). Here each number keeps its quantile instead, so that it moves
-    smoothly with the threshold, and the order of the numbers stays. Raises ValueError for a
-    threshold that is not above 0.
+    smoothly with the threshold, and the order of the numbers stays.
+
+    source: the `GAN` or generator that is to draw. One of `pictures` draws noise to codes of
+        training images, and the length of noise means nothing to it. There noise `(N, latent_dim)`
+        goes 1 - threshold / 4 of the way to the codes near it instead: fewer blends of two
+        pictures, and more copies.
+    labels: those that it will draw, as `draw` takes them: a code has the label of its image.
+
+    Raises ValueError for a threshold that is not above 0.
     """
     if not threshold > 0:
         raise ValueError(
             f"threshold={threshold} was given; a number above 0 is expected (2 is mild, 0.5 is "
             "strong)"
         )
+    net = None if source is None else net_of(source)
+    attraction = getattr(net, "attraction", None)
+    if attraction is not None and attraction.filled:
+        labels = fitting(labels, len(noise), net, noise.device)
+        with torch.no_grad():
+            return attraction(noise, labels, max(0.0, 1 - threshold / NONE))
     below = torch.special.ndtr(torch.tensor(-float(threshold), dtype=torch.float64))
     # on the CPU, since not every device has float64
     inside = torch.special.ndtr(noise.cpu().double()) * (1 - 2 * below) + below

@@ -142,13 +142,14 @@ class Attraction(nn.Module):
         self.scores.fill_(OUT)[:, :n] = OUT * ~own
         self.scores[:, -1] = OUT * own.any(1)
 
-    def forward(self, z, labels=None):
-        size = z.shape[1:]
+    def forward(self, z, labels=None, strength=None):
+        """Return noise that is drawn; `strength` replaces that of G, 0 (not at all) to 1."""
+        size, strength = z.shape[1:], self.strength if strength is None else strength
         z = rms_norm(z, size, eps=1e-6)
         scores = embedding(labels, self.scores) if self.classes else self.scores
         near = (linear(z, self.anchors) + scores).softmax(1)
         mean = rms_norm(linear(near, self.anchors.T), size, eps=1e-6)
-        return rms_norm(self.strength * mean + (1 - self.strength) * z, size, eps=1e-6)
+        return rms_norm(strength * mean + (1 - strength) * z, size, eps=1e-6)
 
 
 class PixelNorm(nn.Module):

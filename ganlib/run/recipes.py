@@ -206,10 +206,11 @@ def _pictures(shape, classes, images):
 
 def _style(shape, classes, images):
     """As `pictures`, but for thousands of images: more numbers of noise, and no anchors. D is asked
-    for the class too: the projection alone did not make G draw it (benchmarks/LOG.md).
+    for the class too: the projection alone did not make G draw it (benchmarks/LOG.md). There the
+    penalty is exact: by finite differences D is not to see a speckle.
     """
     images = images or 150_000
-    asked = {"question": losses.auxiliary_classifier(0.2)} if classes else {}
+    asked = {"question": losses.auxiliary_classifier(0.2), "penalty": losses.r1_r2(0.3)}
     answers = {"answers": classes["classes"]} if classes else {}
     return (
         _pictures(shape, classes, images)
@@ -221,7 +222,7 @@ def _style(shape, classes, images):
             "lr": rates_of(images, 30, 5e-4),
             "warm": images * 3 // 10,
         }
-        | asked
+        | (asked if classes else {})
     )
 
 
