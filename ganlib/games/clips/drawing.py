@@ -1,4 +1,4 @@
-"""The game of clips: that of `small`, with one of three G's, and a D that sees all frames."""
+"""The game of clips: that of `small`, with one of four G's, and a D that sees all frames."""
 
 import io
 from dataclasses import dataclass

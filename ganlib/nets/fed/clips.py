@@ -1,8 +1,8 @@
 """Nets for clips (N, C, T, H, W): three ways to draw one, and a D that sees all frames at once.
 
 `FramesGenerator` draws the frames as channels of one picture. `MovedGenerator` draws one picture,
-and a path that moves it. `PathGenerator` draws each frame from what stays and from a point of a
-path through the noise. In the latter two, content and motion have noise of their own.
+or several, and a path that moves it. `PathGenerator` draws each frame from what stays and from a
+point of a path through the noise. In the latter two, content and motion have noise of their own.
 """
 
 import math
