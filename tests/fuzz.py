@@ -688,4 +688,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     os.chdir(folder)
     for kind in kinds:
-        print(json.dumps(fuzz(kind, folder, int(first), int(count))), flush=True)
+        with contextlib.redirect_stdout(sys.stderr):  # what ganlib says on the way
+            report = fuzz(kind, folder, int(first), int(count))
+        print(json.dumps(report), flush=True)

@@ -310,7 +310,7 @@ def test_evaluate_says_what_is_kept(tmp_path, capsys, monkeypatch):
             ["--game", "none", "--to", "printed", "--until", "nonsense"],
             "--until nonsense was given",
         ),
-        (["--objective", "hinge"], "--objective hinge was given without --game"),
+        (["--objective", "hinge"], "--objective was given without --game"),
         (["--game", "words", "--objective", "hinge"], "--objective was given with --game words"),
         (["--game", "clips", "--objective", "hinge"], "--objective was given with --game clips"),
     ],

@@ -35,15 +35,16 @@ VALUES = {
 NOISE = {"recipe", "augment", "conditional"}
 USED = {  # by game, of the options above; recipe of clips is one of their own
     None: {"recipe", "augment", "conditional", "fallback"},
-    "enlarge": {"scale", "fallback"},
+    "enlarge": {"scale", "fallback", "objective"},
     "words": set(),
+    "flows": set(),
     "clips": {"recipe"},
     **dict.fromkeys(KINDS, {"objective", "to"}),
 }
 
 
 def test_the_table_knows_every_game():
-    assert set(USED) == {None, *GAMES}
+    assert set(USED) == {None, *KINDS, *GAMES}
 
 
 @pytest.mark.parametrize("game", USED)

@@ -163,7 +163,7 @@ def train(
         batches = read(gan, data, k, size)
         with synced(gan) if sync_batch_norm and world > 1 else nullcontext():
             stats = step.step(gan, batches.part(rank, world) if world > 1 else batches)
-        if hasattr(game, "own"):
+        if hasattr(game, "opaque"):
             figures(stats)
         if gan.step == before:  # a step of the user's own that leaves the counting to us
             gan.step, gan.images_seen = gan.step + 1, gan.images_seen + k * size
