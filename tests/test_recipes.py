@@ -79,6 +79,19 @@ def test_settings_of_the_papers():
     )
 
 
+def test_g_alone_has_momentum_and_the_game_none():
+    """The first beta is 0.9 in each step of the time without D, and 0 in each step of the game."""
+    made = ganlib.recipe("pictures", (3, 32, 32), images=12_800)
+    first, second = made.betas
+    alone = range(0, made.warm, made.batch_size)
+    assert {first(seen) for seen in alone} == {0.9} and second == 0.99
+    assert {first(seen) for seen in range(made.warm, 12_800, made.batch_size)} == {0.0}
+    assert ganlib.recipe("style", (3, 32, 32)).betas == (0.0, 0.99)
+    data = ganlib.load("digits").subset(torch.arange(64))
+    for stage, beta in (("l1", 0.9), ("content", 0.0), ("gan", 0.0)):
+        assert ganlib.games.enlarging.recipe(stage, data).betas == (beta, 0.99)
+
+
 def test_a_recipe_prints_and_changes():
     made = ganlib.recipe("wgan-gp", classes=10)
     text = str(made)

@@ -100,21 +100,24 @@ class WarmStart(Game):
         return super().describe() | ({"warm": self.warm} if self.warm else {})
 
 
-def rates_of(images, share, rate):
-    """Return the schedules of the learning rates (G's, D's) for a run of `images` images: in the
-    first `share` % G learns without D; then D learns first, and G goes on at `rate`.
+def begun_alone(images, share, rate, momentum=0.0):
+    """Return the settings of a run of `images` images in whose first `share` % G learns without D:
+    `warm`, and the schedules of the learning rates (G's, D's) and of Adam's betas. Then D learns
+    first, and G goes on at `rate`. `momentum` is the first beta of the time without D.
     """
-    left = (100 - share) / 60
+    left, warm = (100 - share) / 60, images * share // 100
 
     def planned(*points):  # x in % of the images, for a share of 40 %
         moved = ((x * share / 40 if x <= 40 else share + (x - 40) * left, y) for x, y in points)
         return Linear(tuple((x * images / 100, y) for x, y in moved))
 
     alone = (0, 1e-4), (2, 2e-3), (24, 2e-3), (40, 1e-4)
-    return (
+    lr = (
         planned(*alone, (41, 1e-6), (46, 1e-6), (52, rate), (70, rate), (100, round(rate / 50, 9))),
         planned((40, 1e-4), (43, 1e-3), (70, 1e-3), (100, 2e-5)),
     )
+    first = Linear(((0, momentum), (warm - 1, momentum), (warm, 0.0))) if momentum else 0.0
+    return {"warm": warm, "lr": lr, "betas": (first, 0.99)}
 
 
 @contextmanager

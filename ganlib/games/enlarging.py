@@ -162,7 +162,7 @@ def recipe(
         tie=tie,
         batch_size=32,
         lr=Linear(((0, 1e-4), (images // 10, 1e-3), (images // 2, 1e-3), (images, 4e-5))),
-        betas=(0.0, 0.99),
+        betas=(0.9 if stage == "l1" else 0.0, 0.99),  # "content" as "gan": D is all that differs
         ema=Linear(((0, 0), (150_000, 15_000))),
         images=images,
         data=data,

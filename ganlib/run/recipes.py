@@ -14,7 +14,7 @@ from ..data import augment
 from ..game import losses
 from ..game.gan import GAN
 from ..game.schedules import Cosine, Linear
-from ..game.steps import WarmStart, rates_of
+from ..game.steps import WarmStart, begun_alone
 from ..game.terms import Penalty, Question
 from ..machine.choices import as_whole, one_of
 from ..nets.rebuild import Net
@@ -198,9 +198,8 @@ def _pictures(shape, classes, images):
         "D": Net(nets.PictureDiscriminator, shape=shape, **classes),
         "penalty": losses.approximate_r1_r2(0.1, 0.05),
         "batch_size": 32,
-        "lr": rates_of(images, 40, 1.5e-4),
+        **begun_alone(images, 40, 1.5e-4, momentum=0.9),
         "ema": Linear(((0, 0), (60_000, 10_000))),
-        "warm": images * 2 // 5,
     }
 
 
@@ -219,8 +218,7 @@ def _style(shape, classes, images):
             "G": Net(nets.StyleGenerator, shape=shape, level=True, **classes),
             "D": Net(nets.PictureDiscriminator, shape=shape, **classes, **answers),
             "penalty": losses.approximate_r1_r2(0.3, 0.05),
-            "lr": rates_of(images, 30, 5e-4),
-            "warm": images * 3 // 10,
+            **begun_alone(images, 30, 5e-4),
         }
         | (asked if classes else {})
     )
