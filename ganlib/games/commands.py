@@ -19,13 +19,10 @@ from ..machine.device import setup
 from ..machine.folder import path_of
 from ..machine.progress import say
 from ..machine.randomness import some_of
-from ..run import training
-from ..run.interrupt import status_of
 from ..run.plans import kept
 from ..run.until import alike, length
-from ..show.live import LiveView
 from ..show.looks import drawn
-from .command.loop import OBJECTIVES
+from .command.loop import OBJECTIVES, play
 from .command.unused import refuse_judging
 from .kept import judge_translation
 from .printed import DRAWN
@@ -67,7 +64,6 @@ def train(options):
     data = _marked(data, options.game, a, b)
     run.to(device)
     resume(options.out, run)
-    view = LiveView(folder=options.out) if first else None
     evaluate = None
     if options.evaluate_every is not None:
         there = run.gans.get("there", run)
@@ -75,23 +71,8 @@ def train(options):
         def evaluate(run, data):
             return evaluation.quick(there, b)
 
-    now = None
-    for now in training.train(  # noqa: B007
-        run,
-        data,
-        game,
-        until=until,
-        view=view,
-        folder=options.out,
-        batch_size=game.batch_size,
-        save_seconds=options.save_seconds,
-        sync_batch_norm=options.sync_batch_norm,
-        evaluate_every=options.evaluate_every,
-        evaluate=evaluate,
-    ):
-        pass
+    status = play(run, data, game, until, options.out, options, evaluate)
     launch.wait()
-    status = status_of(now and now.reason)
     launch.end(status)
     return status
 
