@@ -194,7 +194,7 @@ def _pictures(shape, classes, images):
     images = images or 150_000
     return _small(shape, classes, images) | {
         "source": "GLO (Bojanowski et al. 2018) first, then the game of `small`",
-        "G": Net(nets.PictureGenerator, latent_dim=16, shape=shape, anchors=512, **classes),
+        "G": Net(nets.PictureGenerator, latent_dim=24, shape=shape, anchors=512, **classes),
         "D": Net(nets.PictureDiscriminator, shape=shape, **classes),
         "penalty": losses.approximate_r1_r2(0.1, 0.05),
         "batch_size": 32,
