@@ -21,7 +21,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import ganlib
-from ganlib import losses, nets
+from ganlib import lab, losses, nets
 from ganlib.data.large import convert
 from ganlib.data.large.begun import LOCK, alone
 from ganlib.keep import checkpoint
@@ -487,6 +487,25 @@ def test_a_number_of_images_that_is_none(n, small):
     with pytest.raises(ValueError, match=rf"n={n!r} was given; a whole number of images"):
         small().sample(n)
     assert len(small().sample(numpy.int64(3))) == 3 and len(small().sample(0)) == 0
+
+
+@pytest.mark.parametrize("labels", ["cat", ["a", "b"], {"a": 1}, object()])
+def test_labels_to_draw_that_are_none(labels):
+    G = nets.CompactGenerator(8, (1, 8, 8), classes=3)
+    gan = ganlib.GAN(G, nets.CompactDiscriminator((1, 8, 8), classes=3), seed=0)
+    with pytest.raises(ValueError, match=r"labels=.* were given; int64 \(2,\) from 0 to 2 are"):
+        gan.sample(2, labels=labels)
+
+
+def test_what_explorer_and_save_cannot_take(small, digits, tmp_path):
+    with pytest.raises(ValueError, match=r"ganlib.load\('digits'\) loads one"):
+        lab.Explorer(small(), "digits")
+    with pytest.raises(ValueError, match="'digits' was given; a ganlib.GAN or a generator"):
+        lab.Explorer("digits")
+    for run in (None, "run", small().G):
+        with pytest.raises(ValueError, match="was given as the run; a ganlib.GAN or a Run is"):
+            ganlib.save(tmp_path / "run", run)
+    assert not (tmp_path / "run").exists()
 
 
 def test_show_takes_a_list_and_says_what_it_cannot_draw(small, digits):

@@ -75,10 +75,9 @@ def labels_of(data, G, D):
 
 
 def fitting(labels, n, G, device, examples=None):
-    """Return the labels for `n` images of G: `labels` if they fit, one label for all, or a default.
-
-    The default is each class in turn, int64 `(n,)`, for a G with `classes`; else each of `examples`
-    in turn; else None. Raises ValueError for labels that do not fit.
+    """Return the labels for `n` images of G: `labels` if they fit, one label for all, or if None
+    each class in turn, int64 `(n,)`, for a G with `classes`; else each of `examples` in turn; else
+    None. Raises ValueError for labels that do not fit.
     """
     classes = classes_of(G)
     if labels is None:
@@ -87,12 +86,16 @@ def fitting(labels, n, G, device, examples=None):
         if examples is None and length_of(G):
             foreign("fed.words").sentences(None, G)
         return None if examples is None else examples[torch.arange(n) % len(examples)].to(device)
-    asked = length_of(G)  # in words
-    takes = classes or asked or examples is not None
+    takes = classes or length_of(G) or examples is not None
     if not takes and (ours(G) or not foreign().way_of(G).labels):
         raise ValueError("labels were given, and this G takes none; build it with classes=...")
-    labels, top = torch.as_tensor(labels, device=device), classes or 2**63 - 1
-    if asked:
+    top = classes or 2**63 - 1
+    expected = f"were given; int64 ({n},) from 0 to {top - 1} are expected"
+    try:
+        labels = torch.as_tensor(labels, device=device)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"labels={labels!r:.200} {expected}") from None
+    if length_of(G):  # in words
         foreign("fed.words").sentences(labels, G)
     labels = labels.expand(n) if labels.ndim == 0 else labels
     if not classes and labels.ndim > 1:
@@ -101,10 +104,8 @@ def fitting(labels, n, G, device, examples=None):
         return labels
     fits = labels.dtype == torch.int64 and labels.shape == (n,)
     if not fits or not 0 <= labels.min() <= labels.max() < top:
-        raise ValueError(
-            f"labels of {labels.dtype} {tuple(labels.shape)} from {labels.min()} to {labels.max()} "
-            f"were given; int64 ({n},) from 0 to {top - 1} are expected"
-        )
+        given = f"{labels.dtype} {tuple(labels.shape)} from {labels.min()} to {labels.max()}"
+        raise ValueError(f"labels of {given} {expected}")
     return labels
 
 

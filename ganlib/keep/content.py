@@ -21,8 +21,10 @@ SINCE = ("optimizers",)  # settings that older checkpoints do not have
 
 def content_of(gan):
     """Return all that a checkpoint of the run `gan` holds, as tensors and plain values. Raises
-    ValueError for a value that is neither, with its place and type.
+    ValueError for a value that is neither, with its place and type, and for no run.
     """
+    if not hasattr(gan, "gans"):
+        raise ValueError(f"{gan!r:.200} was given as the run; a ganlib.GAN or a Run is expected")
     if not getattr(gan, "run_id", None):
         gan.run_id = uuid.uuid4().hex
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from ..data.images import as_float
+from ..data.raw.kinds import data_set
 from ..judge import features
 from ..machine.randomness import generator
 from ..show.film import film
@@ -256,7 +257,9 @@ class Explorer:
         self.panel()._ipython_display_()
 
     def _read(self, data):
-        """Return the training images as `_see` does; raise ValueError if G draws another size."""
+        """Return the training images as `_see` does; raise ValueError for no data set, and if G
+        draws another size."""
+        data_set(data)
         with torch.no_grad():
             drawn = latent.draw(self.source, self.samples[:1])
         if data.images.shape[1:] != drawn.shape[1:]:

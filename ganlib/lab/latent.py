@@ -24,9 +24,13 @@ NONE = 4.0  # no truncation: all but one of 16,000 normal numbers lie within
 
 def net_of(source):
     """Return the net that draws: for a GAN the net that its `sample` uses, else the generator
-    itself.
+    itself. Raises ValueError for what is neither.
     """
-    return source if isinstance(source, torch.nn.Module) else source.net()
+    if isinstance(source, torch.nn.Module):
+        return source
+    if not hasattr(source, "net"):
+        raise ValueError(f"{source!r} was given; a ganlib.GAN or a generator is expected")
+    return source.net()
 
 
 def width(source):
