@@ -535,6 +535,12 @@ WRONG = {  # what people write, and what they should be told
         ),
         ("pictures.std(0).mean()", "the spread of the pixels"),
     ],
+    "bend": [
+        ("(paths[:, 1:] - paths[:, :-1]).norm(dim=-1).mean()", "That is the speed"),
+        ("paths.diff(dim=1).norm(dim=2).diff(dim=1).abs().mean()", "a turn at constant speed"),
+        ("paths.diff(n=2, dim=1).abs().mean()", "take its length"),
+        ("paths.diff(n=2, dim=0).norm(dim=2).nan_to_num().sum() / 304", "time is the second axis"),
+    ],
     "loudness": [
         ("styles.square() @ weights.square().T", "The root is missing"),
         ("(styles @ weights.T).abs()", "two signs cancel"),
@@ -779,6 +785,7 @@ RIGHT = {  # other ways than the notebooks'
     "swapped": ["torch.roll(sentences, -1, dims=0)", "sentences[[*range(1, len(sentences)), 0]]"],
     "quiet": ["loud * vectors * vectors.shape[1] ** 0.5 / vectors.norm(dim=1, keepdim=True)"],
     "variety": ["torch.nn.functional.pdist(pictures).mean()"],
+    "bend": ["(paths[:, 2:] - 2 * paths[:, 1:-1] + paths[:, :-2]).square().sum(2).sqrt().mean()"],
     "mixed": ["{k: torch.lerp(first[k], second[k], alpha) for k in first}"],
 }
 

@@ -29,6 +29,15 @@ def _pictures():
     ]
 
 
+def _paths():
+    there_and_back = numbers(0.0, 0.0, 3.0, 4.0, 0.0, 0.0, 3.0, 4.0).view(1, 4, 2)
+    return [
+        ("one path, to a corner and back", (there_and_back,)),
+        ("a path that goes straight on", (numbers(0.0, 0.0, 1.0, 2.0, 2.0, 4.0).view(1, 3, 2),)),
+        ("forty paths of eight places", (normal(40, 8, 2),)),
+    ]
+
+
 def _variety(pictures):
     n = len(pictures)
     apart = (pictures[:, None] - pictures).square().sum(2).sqrt()
@@ -154,5 +163,37 @@ TASKS = {
             "exercises.answer takes the number: write it in place of the dots.",
             'exercises.answer("new_pairs", share_of("forty"))',
         ),
+    ),
+    "bend": Task(
+        _paths,
+        lambda paths: paths.diff(dim=1).diff(dim=1).norm(dim=2).mean(),
+        (
+            (
+                "That is the speed, the mean length of a step; its change is asked for.",
+                lambda paths: paths.diff(dim=1).norm(dim=2).mean(),
+            ),
+            (
+                "Only the lengths of the steps were compared: a turn at constant speed bends, too.",
+                lambda paths: paths.diff(dim=1).norm(dim=2).diff(dim=1).abs().mean(),
+            ),
+            (
+                "Right and down are the two numbers of one change: take its length.",
+                lambda paths: paths.diff(dim=1).diff(dim=1).abs().mean(),
+            ),
+            (
+                "The steps were taken from one path to the next; time is the second axis.",
+                lambda paths: (
+                    paths.diff(dim=0).diff(dim=0).norm(dim=2).mean()
+                    if len(paths) > 2
+                    else paths.new_zeros(())
+                ),
+            ),
+        ),
+        (
+            "paths.diff(dim=1) are the steps, (N, T - 1, 2). What is a change between two steps?",
+            "The difference of the differences has two numbers, right and down. How long is it?",
+            "paths.diff(dim=1).diff(dim=1).norm(dim=2).mean()",
+        ),
+        shape="one number",
     ),
 }
