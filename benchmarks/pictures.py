@@ -9,7 +9,7 @@ and their labels; "flags-64" are the flags at 64 pixels. Small sets are played w
 time at the rate measured then. The figures are those of `evaluate` by EfficientNet-Lite0, of as
 many fakes as there are images (1,000 of shapes), against the set itself; `read` is the share of
 fakes that a classifier, trained on the labels, reads as asked; `copied` compares with 1,000 images
-at most. --images plans so many instead.
+at most. --images plans so many instead. --strengths judges each run at several, see `lab.trade`.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import torch
 
 import ganlib
 from benchmarks import doctor_colour, drawn
+from ganlib import lab
 from ganlib.data import augment
 from ganlib.judge.classifiers import train_classifier
 from ganlib.judge.features import logits_of, read
@@ -42,7 +43,7 @@ def as_asked(gan, data, classifier):
 
 
 def play(name, data, recipe, seed, options, classifier):
-    """Train one run; return a row of the table."""
+    """Train one run; return its rows of the table, one for each strength."""
     classes = 0 if classifier is None else len(data.classes)
     changes = None if classes or options.augment == "none" else getattr(augment, options.augment)
 
@@ -61,15 +62,23 @@ def play(name, data, recipe, seed, options, classifier):
     seconds = time.monotonic() - start
     count = min(len(data), 1000)
     part = data.subset(torch.arange(count))  # of 20,000 shapes half would be read for nothing
-    found = ganlib.evaluate(gan, part, count, "efficientnet-lite0", held_out=part, quiet=True)
+    settings = {"n": count, "extractor": "efficientnet-lite0", "held_out": part}
+    if options.strengths:
+        found = lab.trade(gan, part, options.strengths, **settings)
+    else:
+        found = {"": ganlib.evaluate(gan, part, quiet=True, **settings)}
     if options.out:
         labels = torch.arange(96) % classes if classes else None
         picture = ganlib.show(gan.sample(96, labels), columns=12, scale=64 // data.shape[-1])
         picture.save(Path(options.out) / f"{name}-{recipe}-{seed}.png")
     asked = as_asked(gan, data, classifier)
     row = [name, recipe, seed, f"{gan.images_seen:,}", f"{seconds:.0f}"]
-    row += [f"{gan.images_seen / seconds:.0f}", *(f"{found[key]:.3g}" for key in FIGURES)]
-    return [*row, "" if asked is None else f"{asked:.1%}"]
+    row.append(f"{gan.images_seen / seconds:.0f}")
+    asked = "" if asked is None else f"{asked:.1%}"
+    return [
+        [*row, strength, *(f"{judged[key]:.3g}" for key in FIGURES), asked]
+        for strength, judged in found.items()
+    ]
 
 
 def main():
@@ -80,11 +89,15 @@ def main():
     parser.add_argument("--images", type=int)
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--augment", default="colour_translation")
+    parser.add_argument(
+        "--strengths", nargs="*", type=float, help="how far noise is drawn to the images"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", help="a folder for pictures")
     options = parser.parse_args()
     ganlib.setup(0, device="cpu", precision="fast", threads=options.threads)
-    titles = ["set", "recipe", "seed", "images", "seconds", "images/s", *FIGURES, "read"]
+    titles = ["set", "recipe", "seed", "images", "seconds", "images/s", "strength", *FIGURES]
+    titles.append("read")
     print("| " + " | ".join(titles) + " |")
     print("|---" * len(titles) + "|", flush=True)
     for name in options.sets:
@@ -93,8 +106,8 @@ def main():
         classifier = train_classifier(data, epochs=4) if shapes else None
         for recipe in options.recipes:
             for seed in options.seeds:
-                row = play(name, data, recipe, seed, options, classifier)
-                print("| " + " | ".join(map(str, row)) + " |", flush=True)
+                for row in play(name, data, recipe, seed, options, classifier):
+                    print("| " + " | ".join(map(str, row)) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -166,6 +166,7 @@ def main(arguments=None):
     add.add_argument(
         "--extractor", help=f"{', '.join(EXTRACTORS)}; chosen for the images by default"
     )
+    arguments_of.strength(add)
     add.add_argument("--device", help="cuda, mps or cpu; the fastest there is by default")
     add.set_defaults(run=commands.evaluate)
     add = parts.add_parser(
@@ -175,6 +176,7 @@ def main(arguments=None):
     add.add_argument("--to", required=True, metavar="FOLDER", help="where to")
     add.add_argument("--name", help="what it is called; the run's folder by default")
     add.add_argument("--license", default="unknown", help="under which you share it")
+    arguments_of.strength(add)
     add.add_argument("--hub", metavar="USER/NAME", help="upload it to the Hugging Face Hub as well")
     add.add_argument(
         "--app", action="store_true", help="write space/ too: an app for a Space, with Gradio"

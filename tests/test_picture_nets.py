@@ -289,7 +289,7 @@ drawings = pytest.mark.parametrize(
     "shape, own",
     [((c, size, size), own) for c in (1, 3) for size in (28, 32) for own in ({}, {"classes": 3})]
     + [((3, 32, 32), {"categorical": 4}), ((3, 32, 32), {"anchors": 30})]
-    + [((3, 28, 28), {"anchors": 30, "classes": 3})],
+    + [((3, 28, 28), {"anchors": 30, "classes": 3, "strength": 0.8})],
     ids=str,
 )
 

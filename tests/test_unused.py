@@ -85,6 +85,7 @@ def run(tmp_path_factory):
         (["--data", "faces", "--fit", "pad"], "--fit was given, and 'faces' has"),
         (["--device", "cuda"], "device='cuda' was given, but this machine offers"),
         (["--device", "gpu"], "cuda, mps or cpu is expected"),
+        (["--strength", "0.5"], "MLPGenerator draws its noise to no training images"),
     ],
 )
 def test_what_evaluate_has_no_use_for(arguments, message, run):

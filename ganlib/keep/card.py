@@ -44,13 +44,15 @@ def card(config, metrics, history, files):
     """Return the model card as text: YAML that the Hugging Face Hub reads, then prose.
 
     config: the content of config.json.
-    metrics: what `evaluate` returned, or None: then the last evaluation in `history` is shown.
+    metrics: what `evaluate` returned, or {} for none; if None, the last evaluation in `history` is
+        shown.
     files: the names of the exported files.
 
     Names of the user's (of the generator, the data, its classes, the licence) are written so that
     they are shown as they are: none can add front matter, HTML or Markdown of its own.
     """
-    values = metrics or next((row for row in reversed(history) if FIGURES.keys() & row.keys()), {})
+    last = next((row for row in reversed(history) if FIGURES.keys() & row.keys()), {})
+    values = last if metrics is None else metrics
     floors = values.get(
         "floors", {name: values.get(figure.line) for name, figure in FIGURES.items() if figure.line}
     )

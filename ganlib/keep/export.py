@@ -16,6 +16,7 @@ from ..machine.files import replace
 from ..machine.folder import path_of
 from ..machine.progress import readable, say
 from ..nets.known import length_of
+from ..nets.pictures import draw_to
 from ..nets.rebuild import build
 from ..nets.rebuild import settings as settings_of
 from ..show.looks import drawn
@@ -80,6 +81,7 @@ def export(
     source=None,
     look=None,
     app=False,
+    strength=None,
 ):
     """Write the generator of the run in `run_folder` to the folder `to`, for others; return the
     list of its files.
@@ -91,7 +93,8 @@ def export(
     installed, and compared with G (by onnxruntime, or onnx's reference evaluator).
 
     name: the generator's name; by default that of the run's folder.
-    metrics: what `evaluate` returned; by default the last evaluation in the run's history.
+    metrics: what `evaluate` returned; by default the last evaluation in the run's history, unless
+        there is a `strength`.
     license: the licence under which you share it; think of the images that it was trained on.
     hub: "user/name" also uploads the folder to the Hugging Face Hub, if `huggingface_hub` is
         installed and logged in.
@@ -99,13 +102,18 @@ def export(
         returns the `Look` of samples.png.
     app: also writes space/: an app.py (Gradio) with all that a Space of the Hub needs. It draws
         with the generator in its folder, or with `hub` there is one.
+    strength: of a G of recipe("pictures"), how far it draws noise to its training images, see
+        `lab.draw_to`; as in the run by default.
 
     Raises OSError if there is no run or `to` cannot be written, ValueError for the user's own nets,
-    and for an app of a G that is fed pictures,
+    a strength that G does not take, and for an app of a G that is fed pictures,
     RuntimeError if the ONNX file draws other images than G.
     """
-    name = name or path_of(run_folder).resolve().name
-    return write(rebuild(run_folder, source), to, name, metrics, license, hub, look, app)
+    name, gan = name or path_of(run_folder).resolve().name, rebuild(run_folder, source)
+    if strength is not None:
+        draw_to(gan, strength)
+        metrics = metrics or {}  # those in the history are of another strength
+    return write(gan, to, name, metrics, license, hub, look, app)
 
 
 def write(gan, to, name, metrics=None, license="unknown", hub=None, look=None, app=False):

@@ -28,11 +28,18 @@ class PictureGenerator(Generator):
     added, each doubled bilinearly to the next size. `widths`: the channels at each size, the
     smallest first, the image's own included: 32 = 4 * 2^3 takes four. `classes` makes G
     conditional, `categorical` gives it InfoGAN's codes. With `anchors` the noise first goes through
-    an `Attraction` to so many codes.
+    an `Attraction` to so many codes, by `strength`, which is 0.4 if None.
     """
 
     def __init__(
-        self, latent_dim=64, shape=(3, 32, 32), widths=None, classes=0, categorical=0, anchors=0
+        self,
+        latent_dim=64,
+        shape=(3, 32, 32),
+        widths=None,
+        classes=0,
+        categorical=0,
+        anchors=0,
+        strength=None,
     ):
         base, doublings = scale(shape, at_least=1)
         default = [min(128, 16 * 2**i) for i in reversed(range(doublings + 1))]
@@ -44,6 +51,8 @@ class PictureGenerator(Generator):
         own = {"anchors": anchors} if anchors else {}  # without: as runs before there were any
         super().__init__(latent_dim, shape, classes, categorical, widths=widths, **own)
         self.attraction = Attraction(latent_dim, anchors, classes) if anchors else None
+        if strength is not None:
+            self.draw_to(strength)
 
         def stage(conv, inputs, width):
             first, second = conv(inputs, width, bias=False), same_size(width, width, bias=False)
@@ -61,6 +70,22 @@ class PictureGenerator(Generator):
             same_size(widths[-1], shape[0]),
         )
         self.apply(as_dcgan)
+
+    def draw_to(self, strength):
+        """Draw noise to the anchors by `strength` from now on: 0, not at all, to 1, all the way. It
+        becomes a setting of this G. Raises ValueError for other numbers, and without anchors.
+        """
+        if self.attraction is None:
+            raise ValueError(
+                f"strength={strength!r} was given, and this G has no anchors to draw noise to"
+            )
+        number = isinstance(strength, (int, float)) and not isinstance(strength, bool)
+        if not number or not 0 <= strength <= 1:
+            raise ValueError(f"strength={strength!r} was given; 0 to 1 is expected")
+        self.attraction.strength.fill_(strength)
+        self.settings.pop("strength", None)
+        if strength != Attraction.STRENGTH:  # without: as runs before it was a setting
+            self.settings["strength"] = strength
 
     def forward(self, z, labels=None):
         if self.attraction is not None:
@@ -150,6 +175,35 @@ class Attraction(nn.Module):
         near = (linear(z, self.anchors) + scores).softmax(1)
         mean = rms_norm(linear(near, self.anchors.T), size, eps=1e-6)
         return rms_norm(strength * mean + (1 - strength) * z, size, eps=1e-6)
+
+
+def draw_to(source, strength):
+    """Let G draw noise to its training images by `strength` from now on, and return `source`, a GAN
+    or a generator.
+
+    strength: 0, not at all, to 1, all the way; G was trained with 0.4, or what its recipe said. As
+    with truncation (Brock et al. 2019) one thing is given for another: the nearer, the more of the
+    training images are covered and the less two of them blend; and the more fakes are copies.
+    A run that is saved with another strength than its recipe has is resumed with that one alone.
+    Raises ValueError for other numbers, and for a G without anchors.
+    """
+    for net in attracted(source):
+        net.draw_to(strength)
+    return source
+
+
+def attracted(source):
+    """Return the nets of a GAN, or the generator itself, whose noise is drawn to anchors. Raises
+    ValueError for a G that has none.
+    """
+    run = hasattr(source, "G_ema")
+    nets = [net for net in (source.G, source.G_ema) if net is not None] if run else [source]
+    if any(getattr(net, "attraction", None) is None for net in nets):
+        raise ValueError(
+            f"{type(nets[0]).__name__} draws its noise to no training images; the G of "
+            'recipe("pictures") does'
+        )
+    return nets
 
 
 class PixelNorm(nn.Module):

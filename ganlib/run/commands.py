@@ -26,6 +26,7 @@ from ..machine.device import choice, setup
 from ..machine.folder import path_of
 from ..machine.progress import readable, say
 from ..nets.known import classes_of
+from ..nets.pictures import draw_to
 from ..show.live import LiveView
 from ..show.pictures import show
 from . import speed, training
@@ -148,6 +149,10 @@ def sample(options):
         device = setup(0, options.device, precision=options.precision)
         precision = choice.precision
     G, by, of = _drawer(options)
+    if options.strength is not None:
+        draw_to(G, options.strength)
+        of["strength"] = options.strength
+        by += f", its noise drawn to training images by {options.strength:g},"
     if (label := options.label) is not None:
         if not (classes := classes_of(getattr(G, "G", G))):
             raise ValueError(f"--label {label} was given, and {by} is not conditional")
@@ -194,6 +199,8 @@ def _drawer(options):
 def evaluate(options):
     """Evaluate a trained run, and print a diagnosis of its history."""
     gan = exporting.rebuild(options.folder).to(setup(0, options.device))
+    if options.strength is not None:
+        draw_to(gan, options.strength)
     data = _data_of(options, gan.trained_on or {})
     if not (options.data or options.size or options.fit):
         then, now = gan.trained_on or {}, fingerprint(data)
@@ -252,6 +259,7 @@ def export(options):
         license=options.license,
         hub=options.hub,
         app=options.app,
+        strength=options.strength,
     )
     return 0
 

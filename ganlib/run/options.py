@@ -31,6 +31,7 @@ def sample(add):
     add.add_argument(
         "--label", type=int, help="the class to draw, of a conditional run; each in turn by default"
     )
+    strength(add)
     add.add_argument("--say", metavar="TEXT", help='of a run of words: what to draw, "forty two"')
     add.add_argument("--seed", type=int, help="decides the noise; the run's own by default")
     add.add_argument(
@@ -46,3 +47,13 @@ def sample(add):
     )
     add.add_argument("--device", help="cuda, mps or cpu; the fastest there is by default")
     add.add_argument("--revision", metavar="COMMIT", help="of a USER/NAME on the Hub")
+
+
+def strength(add):
+    """Add the option --strength to the parser `add`."""
+    add.add_argument(
+        "--strength",
+        type=float,
+        help="of a run of the recipe pictures: how far noise is drawn to its training images, 0 to "
+        "1: more of them is covered, and more fakes are copies; as in the run by default",
+    )

@@ -74,9 +74,14 @@ def refuse_judging(options, kind):
 
 
 def in_its_own_way(options, command):
-    """Return the command of another game; raise ValueError for options of `sample` that it does
-    not take.
+    """Return the command of another game; raise ValueError for --strength, and for options of
+    `sample` that it does not take.
     """
+    if getattr(options, "strength", None) is not None:
+        raise ValueError(
+            f"--strength was given, and the run in {options.folder} is not one of the recipe "
+            "pictures, whose G takes it"
+        )
     for name, unset in {
         **dict.fromkeys(("seed", "revision", "device")),
         "precision": "float32",
