@@ -5,7 +5,6 @@ or several, and a path that moves it. `PathGenerator` draws each frame from what
 point of a path through the noise. In the latter two, content and motion have noise of their own.
 """
 
-import math
 from contextlib import nullcontext
 
 import torch
@@ -54,23 +53,27 @@ class FramesGenerator(CompactGenerator):
 class Curve(nn.Module):
     """A path through `out` numbers: from noise `(N, MOTION)` and times `(T,)`, in frames, to `(N,
     T, out)`. It begins at rest: nearly 0 at all times.
+
+    Each of 64 units is a line of the time, whose slope and start the motion says, and bends where
+    it crosses 0 (LeakyReLU); the path is their weighted sum. So paths go straight on between
+    bends, as what is pushed once does, or what bounces.
     """
+
+    UNITS = 64
 
     def __init__(self, out, frames):
         super().__init__()
-        self.frames, last = frames, nn.Linear(64, out)
+        self.frames, last = frames, nn.Linear(self.UNITS, out)
         nn.init.normal_(last.weight, std=0.01)
         nn.init.zeros_(last.bias)
-        first, second = nn.Linear(MOTION + 6, 64), nn.Linear(64, 64)
-        self.layers = nn.Sequential(first, nn.LeakyReLU(0.2), second, nn.LeakyReLU(0.2), last)
+        self.first = nn.Sequential(nn.Linear(MOTION, 64), nn.LeakyReLU(0.2))
+        self.slope, self.start = nn.Linear(64, self.UNITS), nn.Linear(64, self.UNITS)
+        self.layers = nn.Sequential(nn.LeakyReLU(0.2), last)
 
     def forward(self, motion, times):
-        s = times[:, None] / self.frames
-        turns = [f(k * math.pi * s) for k in (1, 2) for f in (torch.sin, torch.cos)]
-        clock = torch.cat([s, s * s, *turns], 1).to(motion.dtype)
-        n, k = motion.shape[0], len(times)  # len would fix the batch in exports
-        given = [motion[:, None].expand(-1, k, -1), clock[None].expand(n, -1, -1)]
-        return self.layers(torch.cat(given, 2))
+        clock, x = (times / self.frames).to(motion.dtype), self.first(motion)
+        lines = self.slope(x)[:, None] * clock[:, None] + self.start(x)[:, None]
+        return self.layers(lines)
 
 
 class _Moving(CompactGenerator):
