@@ -145,18 +145,65 @@ def test_then_it_is_the_game():
     assert len(ganlib.diagnose(gan.history).evidence) > 0
 
 
+def test_rehearsing_is_a_move_alone_before_those_of_the_game():
+    """The move written out, with torch's own Adam; then the very step that `Game` plays."""
+    data, gan, twin = pictures(), pair(), pair()
+    game = replace(GAME, warm=0, rehearse=2)
+    for run in (gan, twin):
+        game.check(run, data)
+    batches = data.batches(gan.seed, 0, game.batches, 8)
+    figures = game.step(gan, batches)
+    for move in range(2):
+        real, draws = batches.images[move % 2], twin.draws(f"codes/{move}")
+        fake = twin.G(steps.disturbed(steps.codes(twin.codes, real), draws))
+        means = (fake - real).unflatten(3, (2, 4)).unflatten(2, (2, 4)).mean((3, 5))
+        twin.opt_G.zero_grad()
+        ((fake - real).abs().mean() + means.abs().mean()).backward()
+        twin.opt_G.step()
+    theirs = ganlib.Game(losses.relativistic, penalty=GAME.penalty).step(twin, batches)
+    assert figures.keys() == theirs.keys()
+    assert all(figures[key].item() == pytest.approx(theirs[key].item(), abs=1e-5) for key in theirs)
+    for ours, other in zip(gan.G.parameters(), twin.G.parameters(), strict=True):
+        assert torch.allclose(ours, other, rtol=0, atol=1e-5)
+    for ours, other in zip(gan.G_ema.parameters(), twin.G_ema.parameters(), strict=True):
+        assert torch.allclose(ours, other, rtol=0, atol=1e-5)
+    assert (gan.step, gan.images_seen) == (twin.step, twin.images_seen) == (1, 8)
+    plain = pair()
+    game.check(plain, data)
+    replace(game, rehearse=0).step(plain, batches)
+    apart = [
+        (a - b).abs().max() for a, b in zip(gan.G.parameters(), plain.G.parameters(), strict=True)
+    ]
+    assert max(apart) > 1e-3
+
+
+def test_what_is_rehearsed_is_kept():
+    """G alone, then a D that knows nothing at a high rate: with rehearsals G still draws them."""
+    errors = []
+    for rehearse in (0, 1):
+        data, gan = pictures(), pair(lr=(5e-3, 1e-12))
+        play(gan, data, replace(GAME, warm=8 * 40, rehearse=rehearse), until=120)
+        z = steps.codes(gan.codes, data.floats(slice(0, 40)))
+        with torch.no_grad():
+            errors.append((gan.G(z) - data.floats(slice(0, 40))).abs().mean().item())
+    assert errors[1] < 0.5 * errors[0]
+
+
+@pytest.mark.parametrize("rehearse", [0, 1])
 @pytest.mark.parametrize("cut", [2, 3, 5])
-def test_a_run_cut_anywhere_goes_on_bit_for_bit(cut, tmp_path):
-    data = pictures()
+def test_a_run_cut_anywhere_goes_on_bit_for_bit(cut, rehearse, tmp_path):
+    data, game = pictures(), replace(GAME, rehearse=rehearse)
     whole, first, second = (pair(anchors=30) for _ in range(3))
-    play(whole, data)
-    play(first, data, until=cut, folder=tmp_path)
+    play(whole, data, game)
+    play(first, data, game, until=cut, folder=tmp_path)
     assert ganlib.resume(tmp_path, second)
-    play(second, data, folder=tmp_path)
+    play(second, data, game, folder=tmp_path)
     here, there = second.state_dict(), whole.state_dict()
     assert same({**here, "trained_on": 0, "history": 0}, {**there, "trained_on": 0, "history": 0})
     with pytest.raises(ValueError, match="warm = 24.*given.*warm = 16"):
-        play(second, data, replace(GAME, warm=16), until=8)
+        play(second, data, replace(game, warm=16), until=8)
+    with pytest.raises(ValueError, match="rehearse"):
+        play(second, data, replace(game, rehearse=2), until=8)
 
 
 def test_labels_reach_g():
@@ -195,6 +242,8 @@ def test_without_train_there_are_no_codes():
     with pytest.raises(ValueError, match="needs codes of the data.*warm=0"):
         GAME.step(gan, data.batches(0, 0, 2, 8))
     replace(GAME, warm=0).step(gan, data.batches(0, 0, 2, 8))
+    with pytest.raises(ValueError, match="needs codes of the data.*rehearse=0"):
+        replace(GAME, warm=0, rehearse=1).step(gan, data.batches(0, 0, 2, 8))
 
 
 def test_a_g_that_is_fed_pictures_cannot_begin_with_codes():
@@ -226,8 +275,9 @@ def test_a_batch_in_parts_is_the_same_step(monkeypatch):
         assert torch.allclose(ours, theirs, rtol=0, atol=1e-10)
 
 
-def test_a_captured_step_is_captured_anew_when_d_enters(captured):  # noqa: F811
-    data, game = pictures(), replace(GAME, warm=8 * 12)
+@pytest.mark.parametrize("rehearse", [0, 1])
+def test_a_captured_step_is_captured_anew_when_d_enters(captured, rehearse):  # noqa: F811
+    data, game = pictures(), replace(GAME, warm=8 * 12, rehearse=rehearse)
     eager, replayed = pair(dtype=torch.float64), pair(dtype=torch.float64)
     with_rows = partial(play, data=data, until=20, record_every=5)
     theirs = with_rows(eager, game=game)

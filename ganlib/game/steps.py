@@ -29,21 +29,23 @@ class WarmStart(Game):
     noise, and as long as normal noise is, so that G knows what lies between the images, too. The
     loss is the mean absolute difference of the pixels, plus that of 4 x 4 means. A step is `MOVES`
     such moves of G, about as dear as one of the game. As in Bojanowski et al. 2018 (GLO), with
-    codes that are computed, not learned. Without `train` there are no codes: a step raises
-    ValueError.
+    codes that are computed, not learned. With `rehearse`, each step of the game begins with so many
+    of these moves, so that G keeps what it knows: D may stand at a guess for long, or know a small
+    set by heart. Without `train` there are no codes: a step raises ValueError.
     """
 
     warm: int = 0
+    rehearse: int = 0
     MOVES = 5
 
     def check(self, gan, data):
         super().check(gan, data)
-        if self.warm and gan.latent_dim is None:
+        if (self.warm or self.rehearse) and gan.latent_dim is None:
             raise ValueError(
                 "a warm start draws from codes in place of noise, and G is fed something else; use "
-                "dataclasses.replace(game, warm=0)"
+                "dataclasses.replace(game, warm=0, rehearse=0)"
             )
-        if self.warm:
+        if self.warm or self.rehearse:
             fresh = _codes(data, gan.latent_dim, gan.device)
             before = getattr(gan, "codes", fresh)
             if [(x.shape, x.device) for x in before] == [(x.shape, x.device) for x in fresh]:
@@ -59,51 +61,58 @@ class WarmStart(Game):
                 attraction.fill(known, labels)
 
     def step(self, gan, batches):
-        if not self.warming(gan.images_seen):
-            return super().step(gan, batches)
-        if not hasattr(gan, "codes"):
-            raise ValueError(
-                "a warm start needs codes of the data, which `train` makes; give it this game, or "
-                "use dataclasses.replace(game, warm=0)"
-            )
-        with unmixed(gan.G):
+        if self.warming(gan.images_seen):
             return self.step_alone(gan, batches)
+        for move in range(self.rehearse):
+            self.move_alone(gan, batches, move)
+        return super().step(gan, batches)
 
     __call__ = step
 
     def step_alone(self, gan, batches):
         """Take `MOVES` moves of G on how well it draws the images of their codes."""
-        images, labels = batches.images, batches.labels
-        n = images.shape[1]
+        n = batches.images.shape[1]
         for move in range(self.MOVES):
-            real = images[move % len(images)]
-            label = None if labels is None else labels[move % len(images)]
-            z = disturbed(codes(gan.codes, real), gan.draws(f"codes/{move}"))
-
-            def part(rows, mark, real=real, label=label, z=z, move=move):
-                fake = gan.fake(n, f"warm/{move}", label, rows, mark, z).to(gan.dtype)
-                apart = fake - real[rows]
-                loss = apart.abs().mean() + avg_pool2d(apart, 4).abs().mean()
-                return loss, {"g_loss": loss.detach()}
-
-            figures = play([gan], "G", n, part)
+            figures = self.move_alone(gan, batches, move)
             gan.average(n * gan.world)
         gan.step += 1
         gan.images_seen += n * gan.world
         return figures
+
+    def move_alone(self, gan, batches, move):
+        """Take one such move, the `move`-th of this step; return its figures."""
+        if not hasattr(gan, "codes"):
+            raise ValueError(
+                "a warm start needs codes of the data, which `train` makes; give it this game, or "
+                "use dataclasses.replace(game, warm=0, rehearse=0)"
+            )
+        images, labels = batches.images, batches.labels
+        real = images[move % len(images)]
+        label = None if labels is None else labels[move % len(images)]
+        z = disturbed(codes(gan.codes, real), gan.draws(f"codes/{move}"))
+
+        def part(rows, mark):
+            fake = gan.fake(len(real), f"warm/{move}", label, rows, mark, z).to(gan.dtype)
+            apart = fake - real[rows]
+            loss = apart.abs().mean() + avg_pool2d(apart, 4).abs().mean()
+            return loss, {"g_loss": loss.detach()}
+
+        with unmixed(gan.G):
+            return play([gan], "G", len(real), part)
 
     def warming(self, images_seen):
         """Whether G still learns without D after `images_seen` images."""
         return images_seen < self.warm
 
     def describe(self):
-        return super().describe() | ({"warm": self.warm} if self.warm else {})
+        own = {name: getattr(self, name) for name in ("warm", "rehearse")}
+        return super().describe() | {name: value for name, value in own.items() if value}
 
 
-def begun_alone(images, share, rate, momentum=0.0):
+def begun_alone(images, share, rate, momentum=0.0, rehearse=0):
     """Return the settings of a run of `images` images in whose first `share` % G learns without D:
-    `warm`, and the schedules of the learning rates (G's, D's) and of Adam's betas. Then D learns
-    first, and G goes on at `rate`. `momentum` is the first beta of the time without D.
+    `warm`, `rehearse`, and the schedules of the learning rates (G's, D's) and of Adam's betas. Then
+    D learns first, and G goes on at `rate`. `momentum` is the first beta of the time without D.
     """
     left, warm = (100 - share) / 60, images * share // 100
 
@@ -117,7 +126,7 @@ def begun_alone(images, share, rate, momentum=0.0):
         planned((40, 1e-4), (43, 1e-3), (70, 1e-3), (100, 2e-5)),
     )
     first = Linear(((0, momentum), (warm - 1, momentum), (warm, 0.0))) if momentum else 0.0
-    return {"warm": warm, "lr": lr, "betas": (first, 0.99)}
+    return {"warm": warm, "rehearse": rehearse, "lr": lr, "betas": (first, 0.99)}
 
 
 @contextmanager

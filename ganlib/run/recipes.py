@@ -198,7 +198,7 @@ def _pictures(shape, classes, images):
         "D": Net(nets.PictureDiscriminator, shape=shape, **classes),
         "penalty": losses.approximate_r1_r2(0.1, 0.05),
         "batch_size": 32,
-        **begun_alone(images, 40, 1.5e-4, momentum=0.9),
+        **begun_alone(images, 40, 1.5e-4, momentum=0.9, rehearse=1),
         "ema": Linear(((0, 0), (60_000, 10_000))),
     }
 
