@@ -37,7 +37,7 @@ def main():
         order, count = some_of(len(data)), min(2000, len(data) // 5)
         parts.append((data.subset(order[count:]), data.subset(order[:count])))
     (a, a_held), (b, b_held) = parts
-    readers = [games.source_classifier(a), reader(b)]
+    readers = [games.source_classifier(a, b=b), reader(b)]
     print("| kind | seed | images | s | kept | 95 % | floors | cycle error | hidden |")
     print("|---|---|---|---|---|---|---|---|---|")
     said = []

@@ -183,7 +183,7 @@ def _maker(options, a, b):
         if file.exists():
             classifier = features.load_classifier(file)
         else:
-            classifier = source_classifier(a)
+            classifier = source_classifier(a, b=b)
             if a.known not in features.DigitClassifier.fits and processes.place()[0] == 0:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 features.save_classifier(classifier, file)

@@ -92,7 +92,7 @@ def translation(
     images, pool = whole("images", images, 10), whole("pool", pool, 0)
     made("objective", objective, losses.Objective, "losses.hinge")
     if ways.semantic and classifier is None:
-        classifier = source_classifier(a)
+        classifier = source_classifier(a, b=b)
     settings = planned(images) | settings | {"seed": seed}
     if ways.cycle:
         run = Several(there=_translator(a, b, settings), back=_translator(b, a, settings))

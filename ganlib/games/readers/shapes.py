@@ -9,12 +9,14 @@ SEEN = 35_000  # images that such a reader is taught with, by default
 SPECKS = 6
 
 
-def source_classifier(a, epochs=None):
+def source_classifier(a, epochs=None, b=None):
     """Return a classifier of the domain `a`: the shipped one for MNIST's digits, else one that is
     trained on the labels of `a` now, in all tones (`retoned`) and through specks (`specked`), half
-    a minute at 32 x 32 pixels. Raises ValueError where `a` has none.
+    a minute at 32 x 32 pixels. Given `b`, the target domain, it then learns to read that, too,
+    without labels of it, for as long again (`adapted`). Raises ValueError where `a` has none.
     """
     from ...judge import features
+    from .both import adapted
 
     if a.known in features.DigitClassifier.fits:
         return features.digit_classifier(a.images.device)
@@ -24,7 +26,8 @@ def source_classifier(a, epochs=None):
             'unpaired, not unsupervised; take "cycle" or "contrastive", or give classifier=...'
         )
     epochs = max(2, round(SEEN / len(a))) if epochs is None else epochs
-    return features.train_classifier(a, epochs=epochs, device=a.images.device, vary=varied)
+    reader = features.train_classifier(a, epochs=epochs, device=a.images.device, vary=varied)
+    return reader if b is None else adapted(reader, a, b)
 
 
 def varied(images, draws):

@@ -1,0 +1,58 @@
+"""A reader of two domains, of which only one has labels."""
+
+import copy
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from ...judge.classifiers import shifted
+from ...machine.progress import say
+from ...machine.randomness import generator
+from .shapes import varied
+
+STEPS, SIZE = 450, 48  # and images of each domain in a step
+SURE = 0.8
+
+
+@torch.enable_grad()
+def adapted(classifier, a, b, steps=STEPS, seed=0):
+    """Return a copy of `classifier` that has learned to read images of the domain `b`, too, without
+    any labels of it.
+
+    In each of `steps` steps it reads SIZE images of `a` as their labels say, and as many of `b` as
+    it reads them itself where it is sure (a probability of SURE or more), all of them changed
+    (`varied`, and shifted) while it reads; what it believes is asked of the unchanged images
+    (FixMatch, Sohn et al. 2020). Classes that it believes in too often count less (distribution
+    alignment, Berthelot et al. 2020): they are expected in the shares that they have in `a`, as a
+    translation expects them, too. The result depends on the arguments alone. Raises ValueError
+    where `a` has no labels.
+    """
+    if a.labels is None:
+        raise ValueError(f"{a.name!r} has no labels, and a reader of two domains learns from them")
+    device, size = a.images.device, min(SIZE, len(a), len(b))
+    net = copy.deepcopy(classifier).to(device).requires_grad_(True).train()
+    wanted = torch.bincount(a.labels.to(device)).float()
+    wanted = wanted / wanted.sum()
+    believed = wanted.clone()
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, steps)
+    for step in range(steps):
+        known, new = (data.batches(seed, step, 1, size) for data in (a, b))
+        images, labels, others = (x[0].to(device) for x in (known.images, known.labels, new.images))
+        with torch.no_grad():
+            found = net.logits(net(others)).softmax(1)
+            believed.mul_(0.95).add_(found.mean(0), alpha=0.05)
+            found = found * (wanted / believed.clamp(min=1e-6))
+            sure, said = (found / found.sum(1, keepdim=True)).max(1)
+        parts = []
+        for name, x, y in (("a", images, labels), ("b", others, said)):
+            x = shifted(x, generator("cpu", seed, step, f"shift {name}"))
+            x = varied(x, generator("cpu", seed, step, f"vary {name}"))
+            parts.append(cross_entropy(net.logits(net(x)), y, reduction="none"))
+        loss = parts[0].mean() + (parts[1] * (sure >= SURE)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    say(f"the reader of {a.name!r} has seen {b.name!r} too, without labels, for {steps} steps")
+    return net.requires_grad_(False).eval()
