@@ -15,7 +15,7 @@ from ganlib import features, games, metrics, nets
 from ganlib.__main__ import main
 from ganlib.games import commands
 from ganlib.games.kept import wilson
-from ganlib.games.readers import shapes
+from ganlib.games.readers import both, shapes
 from ganlib.keep import page
 
 # domains
@@ -110,6 +110,33 @@ def test_such_a_reader_reads_what_is_dark_or_negative(digits):
     assert right(usual, x) > 0.95 and right(taught, x) > 0.9
     for images in (-0.3 * x, 0.15 * x - 0.8):
         assert right(taught, images) > max(0.8, right(usual, images) + 0.2)
+
+
+def test_a_reader_learns_another_look_without_its_labels():
+    """Digits whose upper half is dark on bright, on grey: a look of which it has no label."""
+
+    def halved(n, seed, labelled=True):
+        data = games.printed(n, seed=seed)
+        side = (torch.arange(28) >= 14).float()[:, None] * 2 - 1
+        other = (128 + 100 * side * data.images.float() / 255).to(torch.uint8)
+        return ganlib.Images(other, data.labels if labelled else None, name="halved")
+
+    a, unseen, known = games.printed(1000, seed=4), halved(300, 5), games.printed(300, seed=5)
+    reader = features.train_classifier(a, epochs=6, vary=shapes.varied)
+    before = {name: x.clone() for name, x in reader.state_dict().items()}
+
+    def right(net, data):
+        return (net.logits(net(data.floats(slice(None)))).argmax(1) == data.labels).double().mean()
+
+    taught = both.adapted(reader, a, halved(1000, 6, labelled=False), steps=60)
+    assert right(taught, unseen) > max(0.88, right(reader, unseen) + 0.1)
+    assert right(taught, known) > 0.9
+    assert same(reader.state_dict(), before)  # it is a copy that learns
+    assert not taught.training and not any(x.requires_grad for x in taught.parameters())
+    few = [both.adapted(reader, a, halved(30, 6, labelled), steps=3) for labelled in (True, False)]
+    assert same(few[0].state_dict(), few[1].state_dict())  # labels are not looked at
+    with pytest.raises(ValueError, match="'halved' has no labels"):
+        both.adapted(reader, halved(30, 6, labelled=False), a, steps=3)
 
 
 # judging
