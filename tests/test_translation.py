@@ -1,5 +1,6 @@
 """Translation without pairs: nets, ties, the pool of past fakes, runs, and their measures."""
 
+import copy
 import math
 
 import pytest
@@ -9,9 +10,11 @@ from test_parallel import torchrun
 from torch.nn.functional import cosine_similarity, pixel_unshuffle
 
 import ganlib
-from ganlib import games, nets
+from ganlib import features, games, nets
 from ganlib.games import ties
 from ganlib.games.pool import Pool
+from ganlib.games.readers import shapes
+from ganlib.machine.randomness import generator
 from ganlib.nets import rebuild
 
 SMALL = {"batch_size": 8, "pool": 12}
@@ -147,8 +150,6 @@ def test_the_ties_of_a_cycle_by_hand(domains):
 
 
 def test_the_semantic_tie_reads_the_same_before_and_after(domains):
-    from ganlib import features
-
     classifier = features.digit_classifier()
     x = domains[0].floats(slice(0, 16))
     said = classifier.logits(classifier(x)).argmax(1)
@@ -156,6 +157,26 @@ def test_the_semantic_tie_reads_the_same_before_and_after(domains):
     logits = classifier.logits(classifier(other))
     expected = -logits.log_softmax(1)[torch.arange(16), said]
     assert torch.allclose(ties.semantic(classifier).loss(other, x), expected, atol=1e-6)
+
+
+def test_a_reader_with_views_of_its_own_reads_fakes_in_them(domains):
+    """The same in each step, other ones in the next; sources are read as they are."""
+    classifier = copy.deepcopy(features.digit_classifier())
+    classifier.vary = shapes.varied
+    run = games.translation("semantic", *domains, 400, seed=0, classifier=classifier, **SMALL)[0]
+    tie = ties.semantic(classifier, 2.0, run)
+    assert tie.name == "semantic(2.0, varied)" and tie.weight == 2.0
+    x, other = (domains[0].floats(slice(i, i + 16)) for i in (0, 16))
+    said = classifier.logits(classifier(x)).argmax(1)
+    found = []
+    for step in (0, 0, 1):
+        run.step = step
+        draws = generator("cpu", run.seed, step, run.prefix + "semantic")
+        logits = classifier.logits(classifier(shapes.varied(other, draws)))
+        found.append(tie.loss(other, x))
+        expected = -logits.log_softmax(1)[torch.arange(16), said]
+        assert torch.allclose(found[-1], expected, atol=1e-5)
+    assert torch.equal(found[0], found[1]) and not torch.allclose(found[0], found[2])
 
 
 # the pool of past fakes

@@ -5,7 +5,7 @@ clips, flows. Each has its files here or in a folder: data, game, measures, comm
 from . import clips, enlarging, faces, fidelity, flows, photographs, upscaling, words
 from .kept import judge_translation, swaps
 from .printed import printed, scenes
-from .readers.shapes import source_classifier
+from .readers.both import source_classifier
 from .translation import KINDS, Kind, rate, translation
 
 __all__ = [

@@ -26,7 +26,8 @@ from .command.loop import OBJECTIVES, play
 from .command.unused import refuse_judging
 from .kept import judge_translation
 from .printed import DRAWN
-from .readers.shapes import source_classifier
+from .readers.both import source_classifier
+from .readers.shapes import varied
 from .translation import KINDS, rate, translation
 
 HELD = 2_000  # images of each domain, at most a fifth, that are never trained on
@@ -182,6 +183,7 @@ def _maker(options, a, b):
         file = Path(options.out) / CLASSIFIER
         if file.exists():
             classifier = features.load_classifier(file)
+            classifier.vary = varied  # as `source_classifier` made it
         else:
             classifier = source_classifier(a, b=b)
             if a.known not in features.DigitClassifier.fits and processes.place()[0] == 0:

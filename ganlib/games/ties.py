@@ -26,13 +26,16 @@ def identity(gan, weight=1.0):
     return Tie(f"identity({weight})", loss, weight)
 
 
-def semantic(classifier, weight=1.0):
+def semantic(classifier, weight=1.0, gan=None):
     """The cross-entropy of what a `classifier` reads in the fake, for the class that it reads in
     the source. Hoffman et al. 2018 (CyCADA), the semantic consistency loss.
 
     The classifier, as `train_classifier` makes one, was trained on labels of the source domain: a
-    translation with this tie is unpaired, but not unsupervised.
+    translation with this tie is unpaired, but not unsupervised. One with an attribute `vary`, a
+    function of (images, draws), reads fakes that are changed by it, anew in each step of `gan`: so
+    no pattern passes that looks like a class in one view alone (Athalye et al. 2018).
     """
+    vary = None if gan is None else getattr(classifier, "vary", None)
 
     def logits(images):
         weight = next(classifier.parameters())
@@ -43,9 +46,11 @@ def semantic(classifier, weight=1.0):
     def loss(fakes, sources):
         with torch.no_grad():
             said = logits(sources).argmax(1)
-        return cross_entropy(logits(fakes), said, reduction="none").to(fakes.dtype)
+        shown = fakes if vary is None else vary(fakes.float(), draws_of(gan, "semantic"))
+        return cross_entropy(logits(shown), said, reduction="none").to(fakes.dtype)
 
-    return Tie(f"semantic({weight})", loss, weight)
+    changed = "" if vary is None else f", {vary.__name__}"
+    return Tie(f"semantic({weight}{changed})", loss, weight)
 
 
 def contrastive(gan, weight=1.0, patches=64, temperature=0.07):
@@ -90,10 +95,15 @@ def seen(G, images):
 
 def chosen(gan, features, patches, stream):
     """Return, for features `(N, d, h, w)` of each layer, at most `patches` of its h * w places."""
-    draws = gan.draws(stream) if gan.capture else None  # else the same in all processes
-    draws = draws or generator(gan.device, gan.seed, gan.step, gan.prefix + stream)
+    draws = draws_of(gan, stream)
     counts = [x.shape[2] * x.shape[3] for x in features]
     return [torch.randperm(n, generator=draws, device=gan.device)[:patches] for n in counts]
+
+
+def draws_of(gan, stream):
+    """Return a generator for this step, the same in all processes unless the step is captured."""
+    draws = gan.draws(stream) if gan.capture else None
+    return draws or generator(gan.device, gan.seed, gan.step, gan.prefix + stream)
 
 
 def patch_nce(queries, keys, temperature=0.07):

@@ -16,7 +16,7 @@ from ..game.several import Several
 from ..machine import processes
 from ..machine.choices import made, one_of, whole
 from . import ties
-from .readers.shapes import source_classifier
+from .readers.both import source_classifier
 from .translator import BothWays, TranslationGame, Translator
 
 
@@ -171,7 +171,7 @@ def _tie(gan, ways, classifier):
         ways.cycle and losses.cycle(gan.partner, ways.cycle),
         ways.identity and ties.identity(gan, ways.identity),
         ways.contrastive and ties.contrastive(gan, ways.contrastive),
-        ways.semantic and ties.semantic(classifier, ways.semantic),
+        ways.semantic and ties.semantic(classifier, ways.semantic, gan),
         ways.near and losses.near(ways.near, 2),
     ]
     return ties.joined([tie for tie in made if tie])

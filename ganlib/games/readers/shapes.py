@@ -1,33 +1,11 @@
-"""A reader for the semantic tie. It is taught with labels of the source domain, and asked about
-pictures on their way to the target: so it has to read shapes, whatever their tones.
+"""What a reader for the semantic tie is taught with. It knows labels of the source domain, and is
+asked about pictures on their way to the target: so it has to read shapes, whatever their tones.
 """
 
 import torch
 from torch.nn.functional import interpolate
 
-SEEN = 35_000  # images that such a reader is taught with, by default
 SPECKS = 6
-
-
-def source_classifier(a, epochs=None, b=None):
-    """Return a classifier of the domain `a`: the shipped one for MNIST's digits, else one that is
-    trained on the labels of `a` now, in all tones (`retoned`) and through specks (`specked`), half
-    a minute at 32 x 32 pixels. Given `b`, the target domain, it then learns to read that, too,
-    without labels of it, for as long again (`adapted`). Raises ValueError where `a` has none.
-    """
-    from ...judge import features
-    from .both import adapted
-
-    if a.known in features.DigitClassifier.fits:
-        return features.digit_classifier(a.images.device)
-    if a.labels is None:
-        raise ValueError(
-            f"a semantic tie needs the labels of the source domain, and {a.name!r} has none: it is "
-            'unpaired, not unsupervised; take "cycle" or "contrastive", or give classifier=...'
-        )
-    epochs = max(2, round(SEEN / len(a))) if epochs is None else epochs
-    reader = features.train_classifier(a, epochs=epochs, device=a.images.device, vary=varied)
-    return reader if b is None else adapted(reader, a, b)
 
 
 def varied(images, draws):
@@ -39,13 +17,13 @@ def retoned(images, draws):
     """Return images `(N, C, H, W)` in [-1, 1], nine of ten of them in other tones, within [-1, 1].
 
     What differs from the mean colour is multiplied by 0.15 to 1, half of the time negative, and by
-    0.5 to 1.5 that changes smoothly with channel and place; the new mean is of -1 to 1. The CPU's
+    0.5 to 1.5 that changes smoothly with channel and place; the new mean is of -1 to 1. The
     `torch.Generator` `draws` draws it all.
     """
     n, channels, *size = images.shape
 
     def even(*shape):
-        return (2 * torch.rand(*shape, generator=draws) - 1).to(images)
+        return (2 * torch.rand(*shape, generator=draws, device=draws.device) - 1).to(images)
 
     def smooth():
         return interpolate(even(n, channels, 3, 3), size=size, mode="bicubic").clamp(-1, 1)
@@ -64,10 +42,10 @@ def specked(images, draws):
     n, channels, *size = images.shape
 
     def drawn(*shape):
-        return torch.rand(*shape, generator=draws).to(images)
+        return torch.rand(*shape, generator=draws, device=draws.device).to(images)
 
     many = drawn(n)
-    rows, columns = (torch.arange(side).to(images) for side in size)
+    rows, columns = (torch.arange(side, device=images.device).to(images.dtype) for side in size)
     for _ in range(SPECKS):
         y, x, r = drawn(3, n)
         r = (1 + 4 * r**2) / 64 * min(size)
