@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from types import SimpleNamespace
 
 import numpy
@@ -124,7 +125,8 @@ def test_the_commands_take_it(data, tmp_path, capsys):
     lab.draw_to(gan, 0.9)
     assert main(["evaluate", run, "--extractor", "pixels", "--strength", "0.9"]) == 0
     judged = ganlib.evaluate(gan, own, extractor="pixels", quiet=True)
-    assert f"{judged['coverage']:.4g}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert all(re.search(rf"^{x} +{judged[x]:.4g} ", printed, re.M) for x in ("kid", "coverage"))
     assert main(["export", run, "--to", str(tmp_path / "out"), "--strength", "0.9"]) == 0
     G = ganlib.load_generator(str(tmp_path / "out"))
     config = json.loads((tmp_path / "out" / "config.json").read_text())
@@ -133,6 +135,11 @@ def test_the_commands_take_it(data, tmp_path, capsys):
     with torch.no_grad():
         assert torch.allclose(G(noise), gan.net().eval()(noise), atol=1e-6)
     assert found.shape == other.shape and (found != other).any()
+    for place, own in ((run, ["--strength", "0.9"]), (str(tmp_path / "out"), [])):
+        drawn = str(tmp_path / f"{len(own)}.npy")
+        assert main(["sample", place, "--n", "5", "--seed", "3", "--out", drawn, *own]) == 0
+        found, other = numpy.load(drawn).astype(int), found
+    assert abs(found - other).max() <= 1
     for strength in ("1.5", "-1"):
         assert main(["sample", run, "--strength", strength, "--out", to]) == 1
         assert "0 to 1 is expected" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import re
 from functools import partial
+from types import SimpleNamespace
 
 import numpy
 import pytest
@@ -113,7 +114,7 @@ def test_such_a_reader_reads_what_is_dark_or_negative(digits):
 
 
 def test_a_reader_learns_another_look_without_its_labels():
-    """Digits whose upper half is dark on bright, on grey: a look of which it has no label."""
+    """Digits on grey, dark in their upper half, bright in the lower: a look without labels."""
 
     def halved(n, seed, labelled=True):
         data = games.printed(n, seed=seed)
@@ -135,8 +136,21 @@ def test_a_reader_learns_another_look_without_its_labels():
     assert not taught.training and not any(x.requires_grad for x in taught.parameters())
     few = [both.adapted(reader, a, halved(30, 6, labelled), steps=3) for labelled in (True, False)]
     assert same(few[0].state_dict(), few[1].state_dict())  # labels are not looked at
+    without = a.subset(torch.arange(1000)[a.labels != 9])  # the reader has ten classes still
+    nine = both.adapted(reader, without, halved(30, 6), steps=3)
+    assert nine.logits(torch.zeros(1, 64)).shape == (1, 10)
     with pytest.raises(ValueError, match="'halved' has no labels"):
         both.adapted(reader, halved(30, 6, labelled=False), a, steps=3)
+
+
+def test_domains_that_do_not_fit_are_refused_before_a_reader_is_trained(monkeypatch, tmp_path):
+    def taught(a, epochs=None, b=None):
+        raise AssertionError("a reader was trained for nothing")
+
+    monkeypatch.setattr(commands, "source_classifier", taught)
+    options = SimpleNamespace(game="semantic", out=tmp_path, objective=None, seed=0)
+    with pytest.raises(ValueError, match="'day' has images of .*, and 'printed' of .*; both "):
+        commands._maker(options, games.scenes("day", 40), games.printed(40))
 
 
 # judging

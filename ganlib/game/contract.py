@@ -92,12 +92,12 @@ def fitting(labels, n, G, device, examples=None):
     top = classes or 2**63 - 1
     expected = f"were given; int64 ({n},) from 0 to {top - 1} are expected"
     try:
-        labels = torch.as_tensor(labels, device=device)
+        labels = torch.as_tensor(labels)
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(f"labels={labels!r:.200} {expected}") from None
     if length_of(G):  # in words
         foreign("fed.words").sentences(labels, G)
-    labels = labels.expand(n) if labels.ndim == 0 else labels
+    labels = (labels.expand(n) if labels.ndim == 0 else labels).to(device)
     if not classes and labels.ndim > 1:
         if len(labels) != n:
             raise ValueError(f"{len(labels)} labels were given for {n} images; give as many")

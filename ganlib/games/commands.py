@@ -28,7 +28,7 @@ from .kept import judge_translation
 from .printed import DRAWN
 from .readers.both import source_classifier
 from .readers.shapes import varied
-from .translation import KINDS, rate, translation
+from .translation import KINDS, rate, refuse_unlike, translation
 
 HELD = 2_000  # images of each domain, at most a fifth, that are never trained on
 CLASSIFIER = "classifier.safetensors"  # of the source domain, in the folder of a semantic run
@@ -178,6 +178,7 @@ def _marked(data, kind, a, b):
 
 def _maker(options, a, b):
     """Return a function of (images, until) that makes run, data and game."""
+    refuse_unlike(a, b)  # before a reader is trained
     classifier = None
     if KINDS[options.game].semantic:
         file = Path(options.out) / CLASSIFIER

@@ -88,7 +88,7 @@ def translation(
     name, ways = ("of your own", kind) if isinstance(kind, Kind) else (kind, None)
     if ways is None:
         ways = KINDS[one_of("kind", name, list(KINDS), ", or a Kind with weights of its own")]
-    _fit(a, b)
+    refuse_unlike(a, b)
     images, pool = whole("images", images, 10), whole("pool", pool, 0)
     made("objective", objective, losses.Objective, "losses.hinge")
     if ways.semantic and classifier is None:
@@ -144,7 +144,7 @@ def rate(run, data, game, seconds=4.0):
     return count / (time.monotonic() - start)
 
 
-def _fit(a, b):
+def refuse_unlike(a, b):
     """Raise ValueError unless the two domains can be translated into each other."""
     for data in (a, b):
         if len(data) == 0:

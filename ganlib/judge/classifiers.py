@@ -6,6 +6,7 @@
 import hashlib
 import json
 import math
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -99,11 +100,8 @@ def train_classifier(data, features=64, epochs=None, seed=0, device=None, held_o
         torch.default_generator.set_state(generator("cpu", seed, 0, "classifier").get_state())
         net = Classifier(data.shape, classes, features)
     net.to(device, memory_format=torch.channels_last)
-    before, torch.backends.cudnn.deterministic = torch.backends.cudnn.deterministic, True
-    try:
+    with deterministic():
         _train(net, train, seed, steps, size, device, vary)
-    finally:
-        torch.backends.cudnn.deterministic = before
     ready(net, device)
     right = (
         net.logits(extract(net, test.floats(slice(None), device)).to(device)).argmax(1).cpu()
@@ -115,6 +113,16 @@ def train_classifier(data, features=64, epochs=None, seed=0, device=None, held_o
         f"{epochs} epochs of the other {len(train):,}; {len(classes)} classes, seed {seed}"
     )
     return net
+
+
+@contextmanager
+def deterministic():
+    """A context in which cuDNN takes algorithms that give the same at each call."""
+    before, torch.backends.cudnn.deterministic = torch.backends.cudnn.deterministic, True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.deterministic = before
 
 
 @torch.enable_grad()

@@ -258,7 +258,8 @@ class Explorer:
 
     def _read(self, data):
         """Return the training images as `_see` does; raise ValueError for no data set, and if G
-        draws another size."""
+        draws another size.
+        """
         data_set(data)
         with torch.no_grad():
             drawn = latent.draw(self.source, self.samples[:1])

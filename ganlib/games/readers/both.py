@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from ...judge import features
-from ...judge.classifiers import shifted
+from ...judge.classifiers import deterministic, ready, shifted
 from ...machine.progress import say
 from ...machine.randomness import generator
 from .shapes import varied
@@ -37,7 +37,6 @@ def source_classifier(a, epochs=None, b=None):
     return reader if b is None else adapted(reader, a, b)
 
 
-@torch.enable_grad()
 def adapted(classifier, a, b, steps=STEPS, seed=0):
     """Return a copy of `classifier` that has learned to read images of the domain `b`, too, without
     any labels of it.
@@ -47,15 +46,24 @@ def adapted(classifier, a, b, steps=STEPS, seed=0):
     (`varied`, and shifted) while it reads; what it believes is asked of the unchanged images
     (FixMatch, Sohn et al. 2020). Classes that it believes in too often count less (distribution
     alignment, Berthelot et al. 2020): they are expected in the shares that they have in `a`, as a
-    translation expects them, too. The result depends on the arguments alone. Raises ValueError
-    where `a` has no labels.
+    translation expects them, too. The result depends on the arguments and the machine alone. Raises
+    ValueError where `a` has no labels.
     """
     if a.labels is None:
         raise ValueError(f"{a.name!r} has no labels, and a reader of two domains learns from them")
     device, size = a.images.device, min(SIZE, len(a), len(b))
-    net = copy.deepcopy(classifier).to(device).requires_grad_(True).train()
-    wanted = torch.bincount(a.labels.to(device)).float()
+    net = copy.deepcopy(classifier).to(device).eval()
+    classes = net.logits(net(a.floats(slice(0, 1), device))).shape[1]
+    wanted = torch.bincount(a.labels.to(device), minlength=classes).float()
     wanted = wanted / wanted.sum()
+    with deterministic():
+        _learn(net.requires_grad_(True).train(), a, b, wanted, steps, seed, size, device)
+    say(f"the reader of {a.name!r} has seen {b.name!r} too, without labels, for {steps} steps")
+    return ready(net, device)
+
+
+@torch.enable_grad()
+def _learn(net, a, b, wanted, steps, seed, size, device):
     believed = wanted.clone()
     optimizer = torch.optim.Adam(net.parameters(), 1e-3)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, steps)
@@ -77,5 +85,3 @@ def adapted(classifier, a, b, steps=STEPS, seed=0):
         loss.backward()
         optimizer.step()
         schedule.step()
-    say(f"the reader of {a.name!r} has seen {b.name!r} too, without labels, for {steps} steps")
-    return net.requires_grad_(False).eval()
