@@ -126,6 +126,17 @@ def test_without_d_g_takes_a_step_on_the_tie_alone(parts):
     assert same(gan.D.state_dict(), D) and (gan.step, gan.images_seen) == (1, 8)
 
 
+def test_the_second_stage_goes_on_gently(parts):
+    """Its rate rises to a fifth of L1's: a photograph lost 3 dB to the same one (DECISIONS 100)."""
+    rates = {}
+    for stage in ("l1", "content", "gan"):
+        recipe = enlarging.recipe(stage, parts[0], images=1000)
+        rates[stage] = torch.tensor([recipe.lr(images) for images in range(1001)])
+    assert rates["l1"].max() == torch.tensor(1e-3) and rates["l1"].argmax() == 100
+    assert torch.equal(rates["content"], rates["gan"])
+    assert torch.allclose(rates["gan"], rates["l1"] / 5, rtol=1e-6, atol=0)
+
+
 def test_the_content_is_that_of_pixels_and_of_features(parts):
     net = ganlib.features.extractor("digits")
     a, b = parts[0].floats(slice(0, 6)), parts[0].floats(slice(6, 12))

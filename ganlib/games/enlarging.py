@@ -28,6 +28,7 @@ from ..nets.rebuild import build
 from ..run.recipes import Net, Recipe
 
 STAGES = {"l1": 60_000, "content": 30_000, "gan": 30_000}  # and for how many images, by default
+RATE = ((0, 10), (1, 1), (5, 1), (10, 25))  # tenths of the images, parts of the highest rate
 SHOWN = 8  # columns of a look
 UNREAD = (
     "G is held to a true picture by a tie; the doctor's thresholds were set on G's that draw from "
@@ -147,8 +148,9 @@ def recipe(
     nets.scale(data.shape, at_least=1)  # D's sizes
     images = STAGES[stage] if images is None else whole("images", images, 10)
     made("objective", objective, losses.Objective, "losses.hinge")
-    tie = losses.near()
+    tie, highest = losses.near(), 1e-3
     if stage != "l1":
+        highest = 2e-4  # G goes on from where L1 ended: a higher rate shakes that off
         extractor = feature_net(data) if extractor is None else extractor
         tie = content(extractor, weight=1.0 if stage == "content" else 1 / adversarial)
     settings = {"shape": data.shape, "scale": scale, "width": width, "blocks": blocks}
@@ -161,7 +163,7 @@ def recipe(
         penalty=losses.approximate_r1_r2(0.3, 0.05),
         tie=tie,
         batch_size=32,
-        lr=Linear(((0, 1e-4), (images // 10, 1e-3), (images // 2, 1e-3), (images, 4e-5))),
+        lr=Linear(tuple((images * tenths // 10, highest / part) for tenths, part in RATE)),
         betas=(0.9 if stage == "l1" else 0.0, 0.99),  # "content" as "gan": D is all that differs
         ema=Linear(((0, 0), (150_000, 15_000))),
         images=images,
