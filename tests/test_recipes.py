@@ -92,6 +92,17 @@ def test_g_alone_has_momentum_and_the_game_none():
         assert ganlib.games.enlarging.recipe(stage, data).betas == (beta, 0.99)
 
 
+def test_style_with_classes_is_alone_for_a_shorter_time_and_rehearses():
+    """The choice of DECISIONS 101; without classes it is as it was. Both learn as fast as asked."""
+    asked, plain = (ganlib.recipe("style", (3, 32, 32), classes, 60_000) for classes in (6, 0))
+    assert (asked.warm, asked.rehearse, asked.batch_size) == (6_000, 1, 16)
+    assert (plain.warm, plain.rehearse, plain.batch_size) == (18_000, 0, 32)
+    for made, highest in ((asked, 1e-3), (plain, 5e-4)):
+        rates = [made.lr[0](seen) for seen in range(made.warm, 60_001, 100)]
+        assert max(rates) == pytest.approx(highest) and rates[-1] == pytest.approx(highest / 50)
+    assert ganlib.recipe("style", (3, 32, 32), 6, 1_000_000).batch_size == 32
+
+
 def test_a_recipe_prints_and_changes():
     made = ganlib.recipe("wgan-gp", classes=10)
     text = str(made)

@@ -204,24 +204,26 @@ def _pictures(shape, classes, images):
 
 
 def _style(shape, classes, images):
-    """As `pictures`, but for thousands of images: more numbers of noise, and no anchors. D is asked
-    for the class too: the projection alone did not make G draw it (benchmarks/LOG.md). There the
-    penalty is exact: by finite differences D is not to see a speckle.
+    """As `pictures`, but for thousands of images: more numbers of noise, and no anchors. With
+    classes D is asked for them too, the penalty is exact, since by finite differences D is not to
+    see a speckle, and G is alone for a shorter time, then rehearses (benchmarks/LOG.md).
     """
-    images = images or 150_000
-    asked = {"question": losses.auxiliary_classifier(0.2), "penalty": losses.r1_r2(0.3)}
-    answers = {"answers": classes["classes"]} if classes else {}
-    return (
-        _pictures(shape, classes, images)
-        | {
-            "source": "Karras et al. 2019 and 2020, begun and played as `pictures` is",
-            "G": Net(nets.StyleGenerator, shape=shape, level=True, **classes),
-            "D": Net(nets.PictureDiscriminator, shape=shape, **classes, **answers),
-            "penalty": losses.approximate_r1_r2(0.3, 0.05),
-            **begun_alone(images, 30, 5e-4),
+    images, answers = images or 150_000, {}
+    own = {"penalty": losses.approximate_r1_r2(0.3, 0.05), **begun_alone(images, 30, 5e-4)}
+    if classes:
+        answers = {"answers": classes["classes"]}
+        own = {
+            "question": losses.auxiliary_classifier(0.2),
+            "penalty": losses.r1_r2(0.3),
+            "batch_size": 16 if images <= 200_000 else 32,
+            **begun_alone(images, 10, 1e-3, rehearse=1),
         }
-        | (asked if classes else {})
-    )
+    return _pictures(shape, classes, images) | {
+        "source": "Karras et al. 2019 and 2020, begun and played as `pictures` is",
+        "G": Net(nets.StyleGenerator, shape=shape, level=True, **classes),
+        "D": Net(nets.PictureDiscriminator, shape=shape, **classes, **answers),
+        **own,
+    }
 
 
 def _infogan(shape, classes, images):
