@@ -86,7 +86,7 @@ def recipe(data, kind="moved", images=None, gamma=2.0, latent_dim=48):
     """Return the recipe for clips `(N, C, T, H, W)`, such as `gliding()`.
 
     kind: how G draws: "frames", "moved", "parts" (two, each moved by itself) or "path"; see
-    nets/fed/clips.py. images: the clips that the schedules are planned for, 80,000 by default.
+    nets/fed/clips.py. images: the clips that the schedules are planned for, 120,000 by default.
     gamma: the weight of D's penalty: eight frames want more than one. Raises ValueError for an
     unknown kind, and for images that are no clips.
     """
@@ -95,7 +95,7 @@ def recipe(data, kind="moved", images=None, gamma=2.0, latent_dim=48):
         raise ValueError(
             f"{data.name!r} has images of {tuple(data.shape)}; clips (C, T, H, W) are expected"
         )
-    images = 80_000 if images is None else images
+    images = 120_000 if images is None else images
     parts = {"parts": 2} if kind == "parts" else {}
     return Filmed(
         name=f"clips-{kind}",
