@@ -12,6 +12,7 @@ from torch.nn.functional import adaptive_avg_pool2d, normalize
 
 from ..machine import processes
 from ..machine.randomness import some_of
+from .optimizers.bounded import shares
 
 
 def row(now, reals, reading, finite):
@@ -72,11 +73,12 @@ def _forms(images):
 
 
 def _update(optimizer):
-    """Return the length of Adam's last step (Kingma & Ba 2014, algorithm 1) over that of its
-    weights, or None.
+    """Return the length of Adam's last step (Kingma & Ba 2014, algorithm 1), bounded or not, over
+    that of its weights, or None.
     """
     length, moved, weights = torch.nn.utils.get_total_norm, [], []
     for group in optimizer.param_groups:
+        taken = shares(group, optimizer.state) if "bound" in group else {}
         for weight in group["params"]:
             state = optimizer.state.get(weight, {})
             if (
@@ -85,7 +87,7 @@ def _update(optimizer):
                 first, second = (1 - beta ** state["step"] for beta in group["betas"])
                 step = (state["exp_avg_sq"] / second).sqrt_().add_(group["eps"])
                 torch.div(state["exp_avg"], step, out=step)
-                moved.append(length([step]) * group["lr"] / first)
+                moved.append(length([step]) * taken.get(weight, 1) * group["lr"] / first)
                 weights.append(weight.detach())
     return length(moved) / length(weights) if moved else None
 

@@ -13,11 +13,13 @@ from .. import nets
 from ..data import augment
 from ..game import losses
 from ..game.gan import GAN
+from ..game.player import Player
 from ..game.schedules import Cosine, Linear
 from ..game.steps import WarmStart, begun_alone
 from ..game.terms import Penalty, Question
 from ..machine.choices import as_whole, one_of
 from ..nets.rebuild import Net
+from .optimizers.bounded import BoundedAdam
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,7 @@ class Recipe(WarmStart):
     name, source: what it is called, and the papers that it follows.
     G, D: functions that build a net, such as `Net`s.
     batch_size: the images per step that it is made for.
-    lr, betas, ema: see `GAN`.
+    lr, betas, ema: see `GAN`; opt_D: builds D's optimizer in place of Adam, see `Player`.
     images: the length of the run that the schedules are planned for; after it they keep their last
         values.
     until: the same as it was given, "5 min", where it was; see plans.py.
@@ -44,23 +46,23 @@ class Recipe(WarmStart):
     lr: float | Callable | tuple = 2e-4
     betas: tuple = (0.9, 0.999)
     ema: float | Callable | None = None
+    opt_D: Callable | None = None
     images: int | None = None
     until: str | None = None
 
     def gan(self, seed=None, **settings):
         """Return a `GAN` with fresh nets; `seed` and other settings are passed to it."""
-        return GAN(
-            self.G(), self.D(), lr=self.lr, betas=self.betas, ema=self.ema, seed=seed, **settings
-        )
+        G, D, rate = self.G(), self.D(), self.lr[1] if isinstance(self.lr, tuple) else self.lr
+        D = Player(D, rate, self.betas, self.opt_D) if self.opt_D else D
+        return GAN(G, D, lr=self.lr, betas=self.betas, ema=self.ema, seed=seed, **settings)
 
     def __str__(self):
         """Return a line per setting in use: name, source and nets, then the game, then the rest."""
         game = [field.name for field in fields(WarmStart)]
         others = [field.name for field in fields(self) if field.name not in game]
         values = {name: getattr(self, name) for name in (*others[:4], *game, *others[4:])}
-        return "\n".join(
-            f"{name:>10}  {x}" for name, x in values.items() if x is not None and x != 0
-        )
+        used = {name: x for name, x in values.items() if x is not None and x != 0}
+        return "\n".join(f"{name:>10}  {getattr(x, '__name__', x)}" for name, x in used.items())
 
 
 def recipe(name, shape=(1, 28, 28), classes=0, images=None):
@@ -171,9 +173,7 @@ def _r3gan(shape, classes, images):
 
 
 def _small(shape, classes, images):
-    """Return a recipe for a minute or two of two CPU cores; settings: benchmarks/LOG.md. In longer
-    plans the noise of small batches, not the number of steps, keeps the Frechet distance up.
-    """
+    """Return a recipe for a minute or two of two CPU cores; settings: benchmarks/LOG.md."""
     images = images or 120_000
     return {
         "source": "Huang et al. 2024 with R1 + R2 as in Lin et al. 2025, on nets made for a CPU",
@@ -198,15 +198,15 @@ def _pictures(shape, classes, images):
         "D": Net(nets.PictureDiscriminator, shape=shape, **classes),
         "penalty": losses.approximate_r1_r2(0.1, 0.05),
         "batch_size": 32,
+        "opt_D": BoundedAdam,  # else D, which stands at a guess for long, can explode
         **begun_alone(images, 40, 1.5e-4, momentum=0.9, rehearse=1),
         "ema": Linear(((0, 0), (60_000, 10_000))),
     }
 
 
 def _style(shape, classes, images):
-    """As `pictures`, but for thousands of images: more numbers of noise, and no anchors. With
-    classes D is asked for them too, the penalty is exact, since by finite differences D is not to
-    see a speckle, and G is alone for a shorter time, then rehearses (benchmarks/LOG.md).
+    """As `pictures`, but for thousands of images: more noise, no anchors. With classes D is asked
+    for them, its penalty sees a speckle, and G rehearses (all measured in benchmarks/LOG.md).
     """
     images, answers = images or 150_000, {}
     own = {"penalty": losses.approximate_r1_r2(0.3, 0.05), **begun_alone(images, 30, 5e-4)}

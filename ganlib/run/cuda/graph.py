@@ -18,7 +18,8 @@ from ...machine.progress import say
 from ...machine.randomness import generator, seed_of
 from ...machine.values import at
 from ...nets.known import ours
-from . import adam, state
+from ..optimizers import recorded
+from . import state
 
 LIBRARY = __package__.split(".")[0]
 CHECKED = 4  # steps played both captured and eager before a captured step is used
@@ -217,7 +218,7 @@ class Compiled:
             for group in groups:  # torch demands it of a step that is recorded
                 group.update({"capturable": True} if "capturable" in group else {})
             for optimizer in scheduled:
-                optimizer.step = partial(adam.step, optimizer)
+                optimizer.step = partial(recorded.step, optimizer)
             stats = self.eager.step(gan, self.inputs)
             return list(stats), torch.stack([value.to(gan.dtype) for value in stats.values()])
         finally:

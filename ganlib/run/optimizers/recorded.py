@@ -2,18 +2,20 @@
 
 import torch
 
+from .bounded import BoundedAdam, shares
+
 
 @torch.no_grad()
 def step(optimizer):
     """Take one step of a `torch.optim.Adam` (Kingma & Ba 2014, algorithm 1), without weight decay
-    and other extras; `lr` and the betas may be 0-d tensors on the device.
+    and other extras, or of a `BoundedAdam`; `lr` and the betas may be 0-d tensors on the device.
 
     torch's own reads betas on the host. All weights of a group that have gradients must have been
     moved equally often. Raises ValueError for another optimizer.
     """
     for group in optimizer.param_groups:
         extras = [name for name in ("weight_decay", "amsgrad", "maximize") if group.get(name)]
-        if type(optimizer) is not torch.optim.Adam or extras:
+        if type(optimizer) not in (torch.optim.Adam, BoundedAdam) or extras:
             raise ValueError(
                 f"a schedule of betas was given to {type(optimizer).__name__} "
                 f"{extras or ''}: only Adam without extras can be captured with it"
@@ -45,4 +47,7 @@ def step(optimizer):
         torch._foreach_add_(roots, group["eps"])
         changes = torch._foreach_div(means, roots)
         torch._foreach_mul_(changes, -group["lr"] / (1 - first ** steps[0]))
+        if "bound" in group:
+            taken = shares(group, optimizer.state)
+            torch._foreach_mul_(changes, list(taken.values()))
         torch._foreach_add_(moved, changes)
