@@ -177,9 +177,17 @@ def test_healthy_never_stands_beside_a_failed_evaluation():
         assert "step" not in rows[-1] or rows[-1]["step"] != 7  # the history is as it was
 
 
-def test_an_empty_history():
-    with pytest.raises(ValueError, match="the history is empty"):
-        ganlib.diagnose([])
+def test_an_empty_history(small):
+    for nothing in ([], small()):
+        with pytest.raises(ValueError, match="the history is empty"):
+            ganlib.diagnose(nothing)
+
+
+def test_a_run_may_be_given_for_its_history(small, digits):
+    gan = small()
+    for _ in ganlib.train(gan, digits, until=3, batch_size=10, record_every=1):
+        pass
+    assert ganlib.diagnose(gan) == ganlib.diagnose(gan.history)
 
 
 def test_the_labelled_runs():

@@ -46,8 +46,8 @@ class Diagnosis:
 
 
 def diagnose(history, evaluation=None):
-    """Return the `Diagnosis` of a run, for printing, from its history (`gan.history`), and from
-    what `evaluate` returned for it as it is now, if that is given.
+    """Return the `Diagnosis` of a run, for printing, from the run or its history (`gan.history`),
+    and from what `evaluate` returned for it as it is now, if that is given.
 
     It is the first of these that holds: a value that is not finite, data that are not images, too
     few rows, a learning rate that is too high, memorising, a D that cannot learn, oscillation,
@@ -61,6 +61,7 @@ def diagnose(history, evaluation=None):
     examined, and the earliest diagnosis in this list is returned, with the GAN's name. Raises
     ValueError for an empty history. How often it is right on labelled runs: benchmarks/LOG.md.
     """
+    history = getattr(history, "history", history)
     if not history:
         raise ValueError("the history is empty; train first: it is recorded every 50 steps")
     if evaluation is not None:
