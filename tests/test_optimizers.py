@@ -114,6 +114,12 @@ def test_the_history_tells_the_step_that_was_taken(digits):
     assert history._update(BoundedAdam([torch.nn.Parameter(torch.ones(3))])) is None
 
 
+def test_style_is_bounded_where_it_was_not_measured_without():
+    for size, due in ((16, None), (32, None), (64, BoundedAdam)):
+        assert ganlib.recipe("style", (3, size, size), images=1000).opt_D is due
+        assert ganlib.recipe("pictures", (3, size, size), images=1000).opt_D is BoundedAdam
+
+
 def test_a_run_of_pictures_goes_on_with_its_bound(tmp_path):
     """The recipe says so, a file without it is told apart, and a cut run ends as one piece does."""
     data = ganlib.Images(torch.randint(0, 256, (40, 3, 8, 8), dtype=torch.uint8), name="noise")

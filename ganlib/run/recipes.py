@@ -110,10 +110,8 @@ def _dcgan(shape, classes, images):
 
 
 def _lsgan(shape, classes, images):
-    return _dcgan(shape, classes, images) | {
-        "source": "Mao et al. 2016, on DCGAN's nets",
-        "objective": losses.least_squares,
-    }
+    own = {"source": "Mao et al. 2016, on DCGAN's nets", "objective": losses.least_squares}
+    return _dcgan(shape, classes, images) | own
 
 
 def _plain(shape, classes, **norm):
@@ -222,6 +220,7 @@ def _style(shape, classes, images):
         "source": "Karras et al. 2019 and 2020, begun and played as `pictures` is",
         "G": Net(nets.StyleGenerator, shape=shape, level=True, **classes),
         "D": Net(nets.PictureDiscriminator, shape=shape, **classes, **answers),
+        "opt_D": BoundedAdam if max(shape[1:]) > 32 else None,  # see DECISIONS, 102
         **own,
     }
 
