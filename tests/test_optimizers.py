@@ -1,4 +1,6 @@
-"""Adam with a bound on each step: against the formula, and where plain Adam explodes."""
+"""Adam with a bound on each step: against the formula, captured, resumed, and in recipes."""
+
+from dataclasses import replace
 
 import pytest
 import torch
@@ -118,6 +120,19 @@ def test_style_is_bounded_where_it_was_not_measured_without():
     for size, due in ((16, None), (32, None), (64, BoundedAdam)):
         assert ganlib.recipe("style", (3, size, size), images=1000).opt_D is due
         assert ganlib.recipe("pictures", (3, size, size), images=1000).opt_D is BoundedAdam
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 64), (), (3, 0, 64)])
+def test_style_refuses_an_impossible_shape_with_a_sentence(shape):
+    with pytest.raises(ValueError, match="expected|shape|sizes"):
+        ganlib.recipe("style", shape, images=1000)
+
+
+def test_the_rates_of_a_recipe_are_those_of_its_players():
+    """One for both, or a pair, in a tuple or a list."""
+    made = replace(ganlib.recipe("pictures", (3, 8, 8), images=400), lr=1e-3)
+    for lr, due in ((1e-3, 1e-3), ((1e-3, 2e-3), (1e-3, 2e-3)), ([1e-3, 2e-3], (1e-3, 2e-3))):
+        assert replace(made, lr=lr).gan(0).lr == due
 
 
 def test_a_run_of_pictures_goes_on_with_its_bound(tmp_path):

@@ -28,8 +28,7 @@ class Recipe(WarmStart):
     with `dataclasses.replace(recipe, lr=...)`.
 
     name, source: what it is called, and the papers that it follows.
-    G, D: functions that build a net, such as `Net`s.
-    batch_size: the images per step that it is made for.
+    G, D: functions that build a net, such as `Net`s. batch_size: images per step, made for it.
     lr, betas, ema: see `GAN`; opt_D: builds D's optimizer in place of Adam, see `Player`.
     images: the length of the run that the schedules are planned for; after it they keep their last
         values.
@@ -52,8 +51,9 @@ class Recipe(WarmStart):
 
     def gan(self, seed=None, **settings):
         """Return a `GAN` with fresh nets; `seed` and other settings are passed to it."""
-        G, D, rate = self.G(), self.D(), self.lr[1] if isinstance(self.lr, tuple) else self.lr
-        D = Player(D, rate, self.betas, self.opt_D) if self.opt_D else D
+        G, D, rates = self.G(), self.D(), self.lr if isinstance(self.lr, (tuple, list)) else None
+        if self.opt_D:
+            D = Player(D, rates[1] if rates else self.lr, self.betas, self.opt_D)
         return GAN(G, D, lr=self.lr, betas=self.betas, ema=self.ema, seed=seed, **settings)
 
     def __str__(self):
@@ -74,7 +74,8 @@ def recipe(name, shape=(1, 28, 28), classes=0, images=None):
         raise ValueError(f"images={images!r} was given; a plan of 10 images or more is expected")
     images, shape = as_whole(images), tuple(shape) if isinstance(shape, (tuple, list)) else shape
     sizes = shape if isinstance(shape, tuple) else (None,)
-    if None in map(as_whole, sizes) or (as_whole(classes) or -bool(classes)) < 0:
+    short = len(sizes) < 2 and name != "classic"
+    if short or None in map(as_whole, sizes) or (as_whole(classes) or -bool(classes)) < 0:
         raise ValueError(
             f"shape={shape!r} and classes={classes!r} were given; (C, H, W) of the images, as (1, "
             "28, 28), and a whole number of classes are expected"
@@ -220,7 +221,7 @@ def _style(shape, classes, images):
         "source": "Karras et al. 2019 and 2020, begun and played as `pictures` is",
         "G": Net(nets.StyleGenerator, shape=shape, level=True, **classes),
         "D": Net(nets.PictureDiscriminator, shape=shape, **classes, **answers),
-        "opt_D": BoundedAdam if max(shape[1:]) > 32 else None,  # see DECISIONS, 102
+        "opt_D": BoundedAdam if max(shape) > 32 else None,  # see DECISIONS, 102
         **own,
     }
 
