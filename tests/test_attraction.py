@@ -104,10 +104,28 @@ def test_a_trade_is_an_evaluation_at_each_strength(data):
         lab.draw_to(gan, strength)
         expected = ganlib.evaluate(gan, data, extractor="pixels", quiet=True)
         assert same(dict(judged), dict(expected))
+        assert judged["strength"] == strength
+        assert f"noise drawn to training images by {strength:g}) and 40 real" in str(judged)
+    other = ganlib.recipe("small", data.shape, images=200).gan(seed=0)
+    assert "strength" not in ganlib.evaluate(other, data, extractor="pixels", quiet=True)
     head, *rows = str(found).splitlines()
     assert head.split() == ["strength", "precision", "recall", "coverage", "copied"]  # 40 images
     assert [row.split()[0] for row in rows] == ["0", "0.9"] and len({*map(len, [head, *rows])}) == 1
     assert float(rows[1].split()[3]) == pytest.approx(found[0.9]["coverage"], abs=1e-3)
+
+
+def test_the_doctor_names_the_dial_where_there_is_one():
+    rows = [
+        {
+            **dict.fromkeys(("d_loss", "d_real", "d_fake", "grad_norm_g"), 1.0),
+            **dict.fromkeys(("variety", "real_variety", "diversity", "real_diversity"), 1.0),
+            **{"step": 50 * i, "precision": 0.6, "copied": 0.4},
+        }
+        for i in range(1, 40)
+    ]
+    assert "draw_to" not in str(ganlib.diagnose(rows))
+    said = str(ganlib.diagnose(rows, {"strength": 0.4}))
+    assert "memorising: 40 %" in said and "Next: lab.draw_to(gan, 0.2), as a command" in said
 
 
 def test_the_commands_take_it(data, tmp_path, capsys):

@@ -137,11 +137,12 @@ def _memorising(signs, history):
     if signs.nearer or signs.copied:
         near = f"{_percent(signs.nearer)} of the fakes are nearer to a training image than to a "
         copies = f"{_percent(signs.copied)} of the fakes are copies of training images"
+        less = f"lab.draw_to(gan, {signs.strength / 2:.2g}), as a command --strength, or "
         return Diagnosis(
             "memorising",
             f"{near}held-out one" if signs.nearer else copies,
-            "more images; augmentation (augment.diff_augment, augment.ada); a stronger penalty; "
-            "an earlier stop",
+            less * (signs.strength > 0) + "more images; augmentation (augment.diff_augment, "
+            "augment.ada); a stronger penalty; an earlier stop",
         )
 
 
@@ -269,8 +270,8 @@ def _unlike(signs, verdict):
     """Return the diagnosis of a run whose history looks well, but whose last evaluation failed."""
     return Diagnosis(
         "unlike",
-        f"{signs.failed} at the last evaluation: hardly any real image has its like among the "
-        "fakes" + "; it is getting nearer" * (verdict.name == "undertrained"),
+        f"{signs.failed} at the last evaluation: hardly any real image has its like among the fakes"
+        + "; it is getting nearer" * (verdict.name == "undertrained"),
         "look at the pictures; go on, or plan a longer run (until=...); for colour "
         'recipe("pictures"), for few images augmentation, at first a smaller size',
     )

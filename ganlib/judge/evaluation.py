@@ -25,6 +25,8 @@ class Evaluation(dict):
     def __str__(self):
         weights = f"{self['weights']} weights, step {self['step']:,}, seed {self['seed']}"
         sha256 = f", SHA-256 {self['sha256'][:12]}" if self["sha256"] else ""
+        if "strength" in self:
+            weights += f", noise drawn to training images by {self['strength']:g}"
         lines = [
             f"{self['n_fake']:,} fakes ({weights}) and {self['n_real']:,} real images of "
             f"{self['reference']}",
@@ -87,8 +89,9 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
     errors: over 50 bootstrap samples (for features of at most 256 values), over KID's subsets, or
     of a mean over n; `class_diversity` and `sliced_wasserstein` have none. Other keys: `n_real`,
     `n_fake`, `n_train`, `reference` (the real images), `extractor`, `chosen` (why that one),
-    `sha256` (of its weights), `weights` ("EMA" or "raw"), `seed`, `step`. Fakes are rounded to 8
-    bits, as in an image file. Nets and random generators are left as they were.
+    `sha256` (of its weights), `weights` ("EMA" or "raw"), `seed`, `step`; `strength`, if G draws
+    its noise to training images, see `lab.draw_to`. Fakes are rounded to 8 bits, as in an image
+    file. Nets and random generators are left as they were.
 
     Raises ValueError for n above the number of real images, for a conditional G and data without
     labels, for a run of several GANs, and for data that are neither images nor clips; and what
@@ -172,6 +175,9 @@ def evaluate(gan, data, n=None, extractor=None, ema=True, held_out=None, quiet=F
         "seed": gan.seed,
         "step": gan.step,
     }
+    attraction = getattr(gan.G, "attraction", None)
+    if attraction is not None and attraction.filled:
+        evaluation["strength"] = round(attraction.strength.item(), 6)
     if not quiet:
         say(evaluation)
     return evaluation

@@ -89,6 +89,7 @@ class Signs:
         alike = last.get("precision", 1.0) > LIKE  # noise too has a nearest image
         self.nearer = share if alike and share > MEMORY else 0.0
         self.copied = copied if alike and copied > COPIED + last.get("real_copied", 0.0) else 0.0
+        self.strength = last.get("strength", 0.0)  # how far noise is drawn to training images
         if self.enough:
             self.variety, self.diversity, self.g_gradient = (
                 statistics.median(values)
