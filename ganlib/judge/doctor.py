@@ -115,11 +115,9 @@ def _unread(signs, history):
 
 def _too_early(signs, history):
     if not signs.enough:
-        return Diagnosis(
-            "undertrained",
-            f"only {len(signs.rows)} rows with all figures, up to step {signs.step:,}",
-            "go on, and ask again",
-        )
+        rows = f"{len(signs.rows)} row{'s' * (len(signs.rows) != 1)}"
+        evidence = f"only {rows} with all figures, up to step {signs.step:,}"
+        return Diagnosis("undertrained", evidence, "go on, and ask again")
 
 
 def _lr_too_high(signs, history):
