@@ -5,7 +5,7 @@
 
 The sets are those of doctor_colour.py (TWEMOJI=its zip for the icons), `shapes` with 20,000 images
 and their labels; "flags-64" are the flags at 64 pixels. Small sets are played with
-`colour_translation`, or what --augment says, shapes without. Each run is planned for 95 % of its
+`shift`, or what --augment says, shapes without. Each run is planned for 95 % of its
 time at the rate measured then. The figures are those of `evaluate` by EfficientNet-Lite0, of as
 many fakes as there are images (1,000 of shapes), against the set itself; `read` is the share of
 fakes that a classifier, trained on the labels, reads as asked; `copied` compares with 1,000 images
@@ -88,7 +88,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--images", type=int)
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
-    parser.add_argument("--augment", default="colour_translation")
+    parser.add_argument("--augment", default="shift")
     parser.add_argument(
         "--strengths", nargs="*", type=float, help="how far noise is drawn to the images"
     )

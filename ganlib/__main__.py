@@ -73,9 +73,9 @@ def main(arguments=None):
     add.add_argument("--fit", default="crop", choices=FITS, help="how they become squares")
     add.add_argument(
         "--augment",
-        choices=["colour_translation", "diff_augment", "ada", "none"],
-        help="for little data: what D sees is changed; by default colour_translation with the "
-        "recipe pictures and fewer than 5,000 images",
+        choices=["shift", "colour_translation", "diff_augment", "ada", "none"],
+        help="for little data: what D sees is changed; by default shift with the recipe pictures "
+        "and fewer than 5,000 images",
     )
     add.add_argument(
         "--fallback", choices=["digits"], help="go on with the digits where a download fails"

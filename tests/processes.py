@@ -92,7 +92,7 @@ GAMES = {
     },
     **{
         f"r3gan {change}": partial(_recipe, "r3gan", 0, change)
-        for change in ("colour_translation", "diff_augment", "ada")
+        for change in ("shift", "colour_translation", "diff_augment", "ada")
     },
     "shared fakes": partial(_recipe, "r3gan", shared_fakes=True),
     "toy": _toy,

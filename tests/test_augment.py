@@ -8,7 +8,7 @@ from torch.nn.functional import affine_grid, grid_sample
 import ganlib
 from ganlib import augment, losses, nets
 
-ALL = [augment.colour_translation, augment.diff_augment, augment.ada]
+ALL = [augment.shift, augment.colour_translation, augment.diff_augment, augment.ada]
 
 
 def draws(seed=0):
@@ -229,6 +229,6 @@ def test_an_augmentation_by_its_name():
     for value in ALL:
         assert augment.named(value.name) is value
     with pytest.raises(
-        ValueError, match="unknown augmentation 'math'; 'colour_translation', 'diff_augm"
+        ValueError, match="unknown augmentation 'math'; 'shift', 'colour_translation', 'diff_augm"
     ):
         augment.named("math")  # which is something else in the module

@@ -183,7 +183,7 @@ def test_each_recipe(name, some):
             playing(made.gan(0, precision="bf16"), some, made)
 
 
-@pytest.mark.parametrize("name", ["colour_translation", "diff_augment", "ada"])
+@pytest.mark.parametrize("name", ["shift", "colour_translation", "diff_augment", "ada"])
 def test_each_augmentation(name, some):
     colour = ganlib.Images(some.images.expand(-1, 3, -1, -1).contiguous(), some.labels)
     for data in (some, colour):

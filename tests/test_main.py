@@ -331,15 +331,15 @@ def test_a_recipe_for_images_of_ones_own_is_chosen_and_kept(tmp_path, capsys):
     options += ["--device", "cpu", "--out", str(out)]
     assert main([*options, "--steps", "2"]) == 0
     said = capsys.readouterr().out
-    assert "12 images are few: D sees all in other colours, and shifted" in said
+    assert "12 images are few: D sees each one shifted at random" in said
     assert "recipe pictures, batch 3" in said
     plan = torch.load(out / "checkpoint.pt", weights_only=True)["state"]["trained_on"]["plan"]
-    assert (plan["recipe"], plan["augment"]) == ("pictures", "colour_translation")
+    assert (plan["recipe"], plan["augment"]) == ("pictures", "shift")
     assert main([*options, "--steps", "3"]) == 0
     said = capsys.readouterr().out
     assert "going on from step 2" in said and "are few: D sees" not in said
     assert main([*options, "--steps", "4", "--augment", "none"]) == 1
-    assert "trained with augment = augment.colour_translation" in capsys.readouterr().err
+    assert "trained with augment = augment.shift" in capsys.readouterr().err
     assert main([*options, "--steps", "4", "--recipe", "small"]) == 1
     plain = [*options[:-1], str(tmp_path / "plain"), "--steps", "2"]
     assert main([*plain, "--recipe", "small"]) == 0

@@ -260,7 +260,7 @@ def test_the_recipe_that_is_usual_for_some_data(tmp_path):
         return ganlib.Images(pixels, torch.zeros(n, dtype=torch.int64), ("one",), loaded=loaded)
 
     few, many, grey = images(20, 3), images(5000, 3), images(5000, 1)
-    changed = "colour_translation"
+    changed = "shift"
     for data, conditional, expected in (
         (few, False, ("pictures", changed)),
         (few, True, ("pictures", changed)),

@@ -71,7 +71,7 @@ def test_the_report_of_a_messy_folder(tmp_path, capsys):
 @pytest.mark.parametrize(
     "n, text",
     [
-        (90, "90 images are very few: it will memorise them. Use augment=augment.colour_transl"),
+        (90, "90 images are very few: it will memorise them. Use augment=augment.shift (or ada); "),
         (500, "500 images are few"),
         (3000, "3,000 images: try"),
     ],
@@ -81,6 +81,11 @@ def test_advice_goes_by_the_number_of_images(n, text):
     data = ganlib.Images(torch.randint(0, 256, (n, 1, 28, 28), dtype=torch.uint8, generator=draws))
     found = ganlib.preflight(data, seconds=0)
     assert found.advice[0].startswith(text) and len(found.advice) == 1
+    augmented = ganlib.preflight(data, seconds=0, augment=augment.shift)  # it is there already
+    assert [*map(str, augmented.advice)] == [
+        "90 images are very few: it will memorise them. Augmentation delays that; look at each "
+        "fake's nearest training image; more images help more than any setting"
+    ] * (n == 90)
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,11 @@ def _integers(x, draws, largest):
     return torch.randint(-largest, largest + 1, (len(x), 1), generator=draws, device=x.device)
 
 
+shift = Augmentation("shift", lambda x, p, draws: translation(x, draws))
+"""Shifts alone, up to 1/8 of the size each way: Zhao et al. 2020, the policy "translation". Of all
+it leaves the images most as they are."""
+
+
 def _colour_translation(x, p, draws):
     return translation(colour(x, draws), draws)
 

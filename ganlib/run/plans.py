@@ -101,7 +101,7 @@ def chosen(data, folder, recipe=None, augment=None, conditional=False):
     Arguments that are None (`augment` may be "none") are those that the run in `folder` began with;
     for a new run the recipe is `pictures` for images in colour or of the user's own, `style` where
     these are 5,000 or more and are asked for by class, else `classic`; and with `pictures` and
-    fewer than 5,000 images `colour_translation`. With several processes all must call this.
+    fewer than 5,000 images `shift`. With several processes all must call this.
     """
     began = processes.agree(kept(folder) if processes.place()[0] == 0 else None)
     own = "fit" in (data.loaded or {}) or data.shape[0] == 3
@@ -110,9 +110,9 @@ def chosen(data, folder, recipe=None, augment=None, conditional=False):
     if augment is None and began:
         augment = began["augment"]
     elif augment is None and now == "pictures" and len(data) < LITTLE:
-        augment = "colour_translation"
+        augment = "shift"
         say(
-            f"{len(data):,} images are few: D sees all in other colours, and shifted (augment "
+            f"{len(data):,} images are few: D sees each one shifted at random (augment "
             f"{augment}; --augment none leaves it out)"
         )
     return now, None if augment == "none" else augment

@@ -123,7 +123,7 @@ def preflight(data, name=None, conditional=None, seconds=3.0, augment=None):
     except (ValueError, RuntimeError) as error:  # a size that it cannot draw, or too little memory
         lines.append(f"recipe {name} cannot be used: {error}")
     advice = [*report.get("odd", []), *_pixels(data)]
-    advice += _advice(data, report, twins, facts.get("classes"), labelled)
+    advice += _advice(data, report, twins, facts.get("classes"), labelled, augment is not None)
     result = Preflight(sheet, lines, advice, facts, batch or max(1, min(50, n // 4)))
     say(result)
     return result
@@ -199,7 +199,7 @@ def _pixels(data):
         )
 
 
-def _advice(data, report, twins, counts, labelled):
+def _advice(data, report, twins, counts, labelled, augmented):
     """Yield sentences, the most important first."""
     many = twins > 0.1 * len(data)  # a few hardly count
     n = len(data) - twins * many
@@ -210,17 +210,14 @@ def _advice(data, report, twins, counts, labelled):
     elif n < 10:
         yield f"{few} are too few: it could only copy them; collect more than a hundred"
     elif n < 200:
+        use = "Use augment=augment.shift (or ada)" if not augmented else "Augmentation delays that"
         yield (
-            f"{few} are very few: it will memorise them. Use augment=augment.colour_translation "
-            "(or ada), and look at each fake's nearest training image; more images help more than "
-            "any setting"
+            f"{few} are very few: it will memorise them. {use}; look at each fake's nearest "
+            "training image; more images help more than any setting"
         )
-    elif n < 2_000:
-        yield (
-            f"{few} are few: use augment=augment.colour_translation or augment.ada, or D learns "
-            "them by heart"
-        )
-    elif n < 10_000:
+    elif n < 2_000 and not augmented:
+        yield f"{few} are few: use augment=augment.shift or ada, or D learns them by heart"
+    elif n < 10_000 and not augmented:
         yield f"{few}: try augment=augment.ada; D may learn them by heart in a long run"
     n = len(data)
     if report:
