@@ -129,9 +129,9 @@ def test_from_a_messy_folder_to_a_shared_generator(tmp_path):
         "happy/copy_of_010.png = happy/happy_010.png",
         "453 to train on, 50 kept back",
         "the same weights as before: True",
-        "going on from step 4 (200 images)",
+        "going on from step 10 (320 images)",
         "page: index.html",
-        "Faces that nobody has drawn | 8 steps",
+        "Faces that nobody has drawn | 13 steps",
     ):
         assert text in said, text
     shared = ganlib.load_generator(tmp_path / "runs" / "shared")

@@ -189,7 +189,7 @@ def _small(shape, classes, images):
 
 
 def _pictures(shape, classes, images):
-    """G is alone for 40 % of the images, then D learns first; settings: benchmarks/LOG.md."""
+    """G is alone for 70 % of the images, then D learns first; settings: benchmarks/LOG.md."""
     images = images or 150_000
     return _small(shape, classes, images) | {
         "source": "GLO (Bojanowski et al. 2018) first, then the game of `small`",
@@ -198,7 +198,7 @@ def _pictures(shape, classes, images):
         "penalty": losses.approximate_r1_r2(0.1, 0.05),
         "batch_size": 32,
         "opt_D": BoundedAdam,  # else D, which stands at a guess for long, can explode
-        **begun_alone(images, 40, 1.5e-4, momentum=0.9, rehearse=1),
+        **begun_alone(images, 70, 1.5e-4, momentum=0.9, rehearse=1),
         "ema": Linear(((0, 0), (60_000, 10_000))),
     }
 
