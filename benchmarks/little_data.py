@@ -1,10 +1,10 @@
-"""Augmentation on little data: notebook 06's comparison, with several seeds and numbers of faces.
+"""Augmentation on little data: a run with it, one without, several seeds and numbers of faces.
 
     python -m benchmarks.little_data --each 100 30 --seeds 0 1 2 3 --images 50000 --out FOLDER
 
-The faces are those that the notebook draws (its cells are read), `--each` of each of five moods,
-without its accidents; every tenth is kept back. Each run is the notebook's own: `--recipe`, with a
-noise of 16 numbers, by mood. `r_v` is the notebook's, by the pictures kept back; `r_v, new` asks D
+The faces are those that notebook 06 draws (its cells are read), `--each` of each of five moods,
+without its accidents; every tenth is kept back. A run is played as there: `--recipe`, with a
+noise of 16 numbers, by mood. `r_v` is about the pictures kept back; `r_v, new` asks D
 about 1,000 faces drawn anew. The other figures are of 1,000 fakes against 1,000 more of those, in
 pixels at half the size, as there: precision and recall (k = 3), the median distance to the nearest
 training face, and the share of pairs in which a fake is nearer to one than a new face is.

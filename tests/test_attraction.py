@@ -125,7 +125,9 @@ def test_the_doctor_names_the_dial_where_there_is_one():
     ]
     assert "draw_to" not in str(ganlib.diagnose(rows))
     said = str(ganlib.diagnose(rows, {"strength": 0.4}))
-    assert "memorising: 40 %" in said and "Next: lab.draw_to(gan, 0.2), as a command" in said
+    assert (
+        "memorising: 40 %" in said and "Next: lab.draw_to(gan, 0.2), or --strength 0.2 of" in said
+    )
 
 
 def test_the_commands_take_it(data, tmp_path, capsys):

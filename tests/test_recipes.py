@@ -18,7 +18,7 @@ def test_each_recipe_trains_saves_and_draws(name, classes, digits, tmp_path):
             ganlib.recipe(name, classes=classes)
         return
     torch.manual_seed(0)
-    made = ganlib.recipe(name, digits.shape, classes, 10)  # D enters at the second step at last
+    made = ganlib.recipe(name, digits.shape, classes, 10)  # D plays by the second step
     gan = made.gan(seed=0)
     before = [p.clone() for p in [*gan.G.parameters(), *gan.D.parameters()]]
     for now in ganlib.train(gan, digits, made.step, until=2, batch_size=8):

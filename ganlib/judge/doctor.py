@@ -135,7 +135,8 @@ def _memorising(signs, history):
     if signs.nearer or signs.copied:
         near = f"{_percent(signs.nearer)} of the fakes are nearer to a training image than to a "
         copies = f"{_percent(signs.copied)} of the fakes are copies of training images"
-        less = f"lab.draw_to(gan, {signs.strength / 2:.2g}), as a command --strength, or "
+        half = f"{signs.strength / 2:.2g}"
+        less = f"lab.draw_to(gan, {half}), or --strength {half} of the commands; "
         return Diagnosis(
             "memorising",
             f"{near}held-out one" if signs.nearer else copies,

@@ -216,7 +216,10 @@ def _advice(data, report, twins, counts, labelled, augmented):
             "training image; more images help more than any setting"
         )
     elif n < 2_000 and not augmented:
-        yield f"{few} are few: use augment=augment.shift or ada, or D learns them by heart"
+        yield (
+            f"{few} are few: D may learn them by heart; try augment=augment.shift or ada, and "
+            "compare with a run without"
+        )
     elif n < 10_000 and not augmented:
         yield f"{few}: try augment=augment.ada; D may learn them by heart in a long run"
     n = len(data)
