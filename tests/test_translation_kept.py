@@ -101,8 +101,8 @@ def test_specks_are_discs_of_one_colour():
 def test_such_a_reader_reads_what_is_dark_or_negative(digits):
     """Digits in colours that it has never seen; a reader without it reads hardly any."""
     few = games.printed(1000, seed=4)
-    usual = features.train_classifier(few, epochs=6)
-    taught = features.train_classifier(few, epochs=6, vary=shapes.varied)
+    usual = features.train_classifier(few, epochs=10)
+    taught = features.train_classifier(few, epochs=10, vary=shapes.varied)
     x, labels = games.printed(300, seed=5).floats(slice(None)), games.printed(300, seed=5).labels
 
     def right(net, images):
