@@ -56,6 +56,17 @@ def test_translation_shifts_and_fills_with_grey():
     assert torch.equal(full.sum((1, 2, 3)).long(), filled)
 
 
+def test_shift_leaves_colours_and_moves_by_an_eighth(x):
+    """Each image is a window of itself amid grey; `p` plays no part."""
+    for p in (0.0, 1.0):
+        y = augment.shift.transform(x, torch.tensor(p), draws(3))
+        for before, after in zip(x, y, strict=True):
+            amid = torch.nn.functional.pad(before, (2, 2, 2, 2))
+            windows = [amid[:, i : i + 12, j : j + 12] for i in range(5) for j in range(5)]
+            assert sum(torch.equal(after, window) for window in windows) == 1
+    assert not torch.equal(y, x)
+
+
 def test_cutout_is_one_square():
     y = augment.cutout(torch.ones(500, 2, 16, 16), draws())
     hole = y[:, 0] == 0
