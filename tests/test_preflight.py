@@ -71,7 +71,11 @@ def test_the_report_of_a_messy_folder(tmp_path, capsys):
 @pytest.mark.parametrize(
     "n, text",
     [
-        (90, "90 images are very few: it will memorise them. Use augment=augment.shift (or ada); "),
+        (
+            90,
+            "90 images are very few: it will memorise them. augment=augment.shift (compare with a "
+            "run without) may delay that; ",
+        ),
         (500, "500 images are few"),
         (3000, "3,000 images: try"),
     ],
@@ -83,8 +87,8 @@ def test_advice_goes_by_the_number_of_images(n, text):
     assert found.advice[0].startswith(text) and len(found.advice) == 1
     augmented = ganlib.preflight(data, seconds=0, augment=augment.shift)  # it is there already
     assert [*map(str, augmented.advice)] == [
-        "90 images are very few: it will memorise them. Augmentation delays that; look at each "
-        "fake's nearest training image; more images help more than any setting"
+        "90 images are very few: it will memorise them. Augmentation may delay that; look at "
+        "each fake's nearest training image; more images help more than any setting"
     ] * (n == 90)
 
 

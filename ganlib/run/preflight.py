@@ -210,10 +210,10 @@ def _advice(data, report, twins, counts, labelled, augmented):
     elif n < 10:
         yield f"{few} are too few: it could only copy them; collect more than a hundred"
     elif n < 200:
-        use = "Use augment=augment.shift (or ada)" if not augmented else "Augmentation delays that"
+        use = "Augmentation" if augmented else "augment=augment.shift (compare with a run without)"
         yield (
-            f"{few} are very few: it will memorise them. {use}; look at each fake's nearest "
-            "training image; more images help more than any setting"
+            f"{few} are very few: it will memorise them. {use} may delay that; look at each fake's "
+            "nearest training image; more images help more than any setting"
         )
     elif n < 2_000 and not augmented:
         yield (
