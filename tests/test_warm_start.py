@@ -3,6 +3,7 @@
 import copy
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import test_compiled
@@ -253,17 +254,27 @@ def test_a_g_that_is_fed_pictures_cannot_begin_with_codes():
         play(gan, data)
 
 
-def test_a_speed_is_that_of_the_game_not_of_its_beginning(monkeypatch):
-    played, data = [], pictures(40, 16)
+def test_a_speed_is_that_of_both_kinds_of_steps(monkeypatch):
+    """By a clock of its own: a step without D takes 1 s, one with D 3 s, the first of each 60 s."""
+    clock, played = [0.0], []
 
     def train(gan, data, game, **settings):
-        for now in ganlib.train(gan, data, game, **settings | {"until": 4}):
+        for now in ganlib.train(gan, data, game, **settings | {"until": 6}):
             played.append("d_loss" in now.stats)
+            clock[0] += 60 if now.step == 1 else 3 if played[-1] else 1
             yield now
 
     monkeypatch.setattr(speed, "train", train)
-    assert speed.rate(ganlib.recipe("pictures", data.shape), data, 1.0, 4) > 0
-    assert played == [True] * 4
+    monkeypatch.setattr(speed, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    data = pictures(40, 16)
+    made = ganlib.recipe("pictures", data.shape, images=1000)
+    assert made.warm == 700
+    # 1,000 images are 250 steps of 4: 175 of 1 s, and 75 of 3 s
+    assert speed.rate(made, data, 1.0, 4) == pytest.approx(1000 / (175 + 75 * 3))
+    assert played == [True] * 6 + [False] * 6
+    played.clear()
+    assert speed.rate(replace(made, warm=0), data, 1.0, 4) == pytest.approx(4 / 3)
+    assert played == [True] * 6
 
 
 def test_a_batch_in_parts_is_the_same_step(monkeypatch):

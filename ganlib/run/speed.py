@@ -73,15 +73,26 @@ def rate(made, data, seconds=4.0, batch_size=None, device=None):
     """Return the images/s at which the recipe `made` trains on `data`, for plans in seconds.
 
     Fresh nets are trained for `seconds`, history included, and thrown away; on `device`, by default
-    where the data are. The first three steps are not counted if there are more. With several
-    processes all of them must call this.
+    where the data are. The first three steps are not counted if there are more. Where G begins
+    without D, steps with and without it are measured, so long each. With several processes all of
+    them must call this.
     """
+    alone = min(1.0, made.warm / made.images) if made.images else 0.0
+    unplanned = replace(made, until=None, warm=0)  # a plan of as many seconds would end it
+    kinds = (unplanned, 1 - alone), (replace(unplanned, warm=2**62), alone)
+    return 1 / sum(
+        share / _rate(one, data, seconds, batch_size or made.batch_size, device)
+        for one, share in kinds
+        if share
+    )
+
+
+def _rate(made, data, seconds, size, device):
+    """Return the images/s of one kind of steps."""
     with torch.random.fork_rng(devices=[]):
         gan = made.gan(0).to(data.images.device if device is None else device)
-    size, start = batch_size or made.batch_size, (time.perf_counter(), 0)
-    # a plan of as many seconds would end it; and its steps against D are the dearer ones
-    unplanned = replace(made, until=None, warm=0)
-    for now in train(gan, data, unplanned, until=f"{seconds}s", batch_size=size):
+    start = time.perf_counter(), 0
+    for now in train(gan, data, made, until=f"{seconds}s", batch_size=size):
         if now.step == 3 or now.reason:
             _wait(gan.device)
             here = time.perf_counter(), now.images
