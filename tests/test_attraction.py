@@ -36,11 +36,32 @@ def trained(data, **own):
     return gan
 
 
-@pytest.mark.parametrize("strength", [0, 0.4, 0.7, 1])
-def test_noise_goes_that_far_to_the_anchors(strength, data):
-    gan = lab.draw_to(trained(data), strength)
+@pytest.mark.parametrize("tempered", [True, False])
+@pytest.mark.parametrize("strength", [0, 0.1, 0.4, 0.7, 1])
+def test_noise_goes_that_far_to_the_anchors(strength, tempered, data):
+    gan = lab.draw_to(trained(data, tempered=tempered), strength)
+    assert gan.G.settings.get("tempered", False) == tempered  # without: as in runs before it was
     with torch.no_grad():
         goes(gan, strength)
+
+
+def test_the_recipe_is_tempered_and_an_older_G_is_not(data):
+    assert ganlib.recipe("pictures", data.shape).gan(seed=0).G.attraction.tempered
+    older = {"anchors": 8} | {"latent_dim": 8, "shape": data.shape, "widths": (16, 8)}
+    assert not nets.PictureGenerator(**older).attraction.tempered
+    assert "tempered" not in nets.PictureGenerator(8, data.shape, tempered=True).settings
+
+
+def test_the_stronger_the_nearer(data):
+    """The mean distance to the nearest anchor falls with the strength, at each tenth."""
+    gan = trained(data)
+    z, anchors = gan.noise(300, "tried"), gan.G.attraction.anchors[:40]
+    apart = []
+    for tenth in range(11):
+        lab.draw_to(gan, tenth / 10)
+        with torch.no_grad():
+            apart.append(torch.cdist(gan.G.attraction(z), anchors).amin(1).mean().item())
+    assert apart == sorted(apart, reverse=True) and apart[-1] < 0.5 * apart[0]
 
 
 def goes(gan, strength):
@@ -49,15 +70,16 @@ def goes(gan, strength):
     anchors = gan.G.attraction.anchors[:40].double()
 
     def sized(x):
-        return x * (x.shape[1] ** 0.5 / x.norm(dim=1, keepdim=True))
+        return x / ((x**2).mean(1, keepdim=True) + 1e-6).sqrt()
 
     z = sized(z)
-    mean = sized((z @ anchors.T).softmax(1) @ anchors)
-    expected = sized(strength * mean + (1 - strength) * z)
+    sharp, way = (strength, min(1, 5 * strength)) if gan.G.attraction.tempered else (1, strength)
+    mean = sized((sharp * z @ anchors.T).softmax(1) @ anchors)
+    expected = sized(way * mean + (1 - way) * z)
     for net in (gan.G, gan.G_ema):
         found = net.double().attraction(z)
         assert torch.allclose(found, expected, atol=1e-5)
-        assert net.settings.get("strength", 0.4) == strength
+        assert net.settings.get("strength", 0.5 if gan.G.attraction.tempered else 0.4) == strength
         net.float()
     drawn = build(settings(gan.G_ema))
     drawn.load_state_dict(gan.G_ema.state_dict())
@@ -75,7 +97,7 @@ def test_the_strength_of_a_recipe_is_played_and_saved(data, tmp_path):
     again = dataclasses.replace(made, G=made.G.but(strength=0.7)).gan(seed=0)
     assert ganlib.resume(tmp_path, again)
     assert torch.equal(again.sample(4), gan.sample(4))
-    assert "strength" not in lab.draw_to(gan, 0.4).G.settings  # as in runs before it was one
+    assert "strength" not in lab.draw_to(gan, 0.5).G.settings  # as in runs before it was one
 
 
 @pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan"), "0.4", True, None])

@@ -1,7 +1,7 @@
 """How near to its training images a G of `pictures` draws: a dial that is turned after training."""
 
 from ..judge.evaluation import evaluate
-from ..nets.pictures import Attraction, attracted, draw_to
+from ..nets.pictures import attracted, draw_to
 
 SHOWN = "frechet_distance", "precision", "recall", "coverage", "copied"
 
@@ -27,7 +27,8 @@ def trade(gan, data, strengths=(0.0, 0.2, 0.4, 0.6, 0.8), **settings):
     data and settings are those of `evaluate`; nothing is printed unless quiet=False. Raises
     ValueError for what `draw_to` cannot take.
     """
-    before = attracted(gan)[0].settings.get("strength", Attraction.STRENGTH)
+    G = attracted(gan)[0]
+    before = G.settings.get("strength", G.attraction.usual)
     try:
         found = {}
         for strength in strengths:

@@ -113,8 +113,8 @@ def truncated(noise, threshold, source=None, labels=None):
 
     source: the `GAN` or generator that is to draw. One of `pictures` draws noise to codes of
         training images, and the length of noise means nothing to it. There noise `(N, latent_dim)`
-        goes 1 - threshold / 4 of the way to the codes near it instead: fewer blends of two
-        pictures, and more copies.
+        is drawn to the codes near it by a strength of 1 - threshold / 4 instead: fewer blends of
+        two pictures, and more copies.
     labels: those that it will draw, as `draw` takes them: a code has the label of its image.
 
     Raises ValueError for a threshold that is not above 0.

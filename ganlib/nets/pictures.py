@@ -28,7 +28,7 @@ class PictureGenerator(Generator):
     added, each doubled bilinearly to the next size. `widths`: the channels at each size, the
     smallest first, the image's own included: 32 = 4 * 2^3 takes four. `classes` makes G
     conditional, `categorical` gives it InfoGAN's codes. With `anchors` the noise first goes through
-    an `Attraction` to so many codes, by `strength`, which is 0.4 if None.
+    an `Attraction` to so many codes, by `strength`: if None by 0.5 if it is `tempered`, else 0.4.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class PictureGenerator(Generator):
         categorical=0,
         anchors=0,
         strength=None,
+        tempered=False,
     ):
         base, doublings = scale(shape, at_least=1)
         default = [min(128, 16 * 2**i) for i in reversed(range(doublings + 1))]
@@ -48,9 +49,10 @@ class PictureGenerator(Generator):
             raise ValueError(
                 "noise that is drawn to anchors has no room for codes; give one of the two"
             )
-        own = {"anchors": anchors} if anchors else {}  # without: as runs before there were any
+        own = {"anchors": anchors, "tempered": tempered}  # without: as runs before there were any
+        own = {name: value for name, value in own.items() if anchors and value}
         super().__init__(latent_dim, shape, classes, categorical, widths=widths, **own)
-        self.attraction = Attraction(latent_dim, anchors, classes) if anchors else None
+        self.attraction = Attraction(latent_dim, anchors, classes, tempered) if anchors else None
         if strength is not None:
             self.draw_to(strength)
 
@@ -72,7 +74,7 @@ class PictureGenerator(Generator):
         self.apply(as_dcgan)
 
     def draw_to(self, strength):
-        """Draw noise to the anchors by `strength` from now on: 0, not at all, to 1, all the way. It
+        """Draw noise to the anchors by `strength` from now on: 0, not at all, to 1, to few each. It
         becomes a setting of this G. Raises ValueError for other numbers, and without anchors.
         """
         if self.attraction is None:
@@ -84,7 +86,7 @@ class PictureGenerator(Generator):
             raise ValueError(f"strength={strength!r} was given; 0 to 1 is expected")
         self.attraction.strength.fill_(strength)
         self.settings.pop("strength", None)
-        if strength != Attraction.STRENGTH:  # without: as runs before it was a setting
+        if strength != self.attraction.usual:  # without: as runs before it was a setting
             self.settings["strength"] = strength
 
     def forward(self, z, labels=None):
@@ -133,23 +135,27 @@ class Attraction(nn.Module):
 
     A set of a few hundred pictures is no continuum, and noise that lies between two of them is
     drawn as both at once, one over the other. The noise is brought to length sqrt(latent_dim), and
-    so is the mean of the anchors, weighted by softmax of their scalar products with it, the
-    likelihood of normal noise of variance 1 around each: one step of mean shift (Cheng 1995). What
-    is returned is STRENGTH of that mean and the rest of the noise, of the same length. `fill` sets
+    so is the mean of the anchors, weighted by softmax of their scalar products with it: one step of
+    mean shift (Cheng 1995). What is returned, of the same length, lies between the two. `fill` sets
     the anchors, at most `count`; before, nothing is drawn. With `classes` noise is drawn to the
     anchors of its label, where that has any.
+
+    `tempered`: the products are multiplied by the strength, the inverse of a temperature: few
+    anchors share the mean at 1, many at 0.2; and from there on noise goes all the way to it, below
+    by 5 times the strength. Otherwise, as in runs before 2026-12, the products are as they are, the
+    likelihood of normal noise of variance 1, and noise goes to the mean by the strength.
     """
 
-    STRENGTH = 0.4
+    SOON = 5.0
 
-    def __init__(self, latent_dim, count, classes=0):
+    def __init__(self, latent_dim, count, classes=0, tempered=False):
         super().__init__()
         # behind the anchors is one more, which is always 0: noise that has no other goes nowhere
         self.register_buffer("anchors", torch.zeros(count + 1, latent_dim))
         self.register_buffer("scores", torch.full((max(classes, 1), count + 1), OUT))
         self.scores[:, -1] = 0
-        self.classes = classes
-        self.register_buffer("strength", torch.tensor([self.STRENGTH]), persistent=False)
+        self.classes, self.tempered, self.usual = classes, tempered, 0.5 if tempered else 0.4
+        self.register_buffer("strength", torch.tensor([self.usual]), persistent=False)
 
     @property
     def filled(self):
@@ -169,21 +175,26 @@ class Attraction(nn.Module):
 
     def forward(self, z, labels=None, strength=None):
         """Return noise that is drawn; `strength` replaces that of G, 0 (not at all) to 1."""
-        size, strength = z.shape[1:], self.strength if strength is None else strength
+        size, strength = z.shape[1:], self.strength if strength is None else z.new_tensor(strength)
         z = rms_norm(z, size, eps=1e-6)
+        sharp, way = 1, strength
+        if self.tempered:
+            sharp, way = strength, (self.SOON * strength).clamp(max=1)
         scores = embedding(labels, self.scores) if self.classes else self.scores
-        near = (linear(z, self.anchors) + scores).softmax(1)
+        near = (sharp * linear(z, self.anchors) + scores).softmax(1)
         mean = rms_norm(linear(near, self.anchors.T), size, eps=1e-6)
-        return rms_norm(strength * mean + (1 - strength) * z, size, eps=1e-6)
+        none = near[:, len(self.anchors) - 1 :]  # 1 where there is no anchor: then mean is 0
+        return rms_norm(way * mean + (1 - way) * z + none * z, size, eps=1e-6)
 
 
 def draw_to(source, strength):
     """Let G draw noise to its training images by `strength` from now on, and return `source`, a GAN
     or a generator.
 
-    strength: 0, not at all, to 1, all the way; G was trained with 0.4, or what its recipe said. As
-    with truncation (Brock et al. 2019) one thing is given for another: the nearer, the more of the
-    training images are covered and the less two of them blend; and the more fakes are copies.
+    strength: 0, not at all, to 1, to one or two images each; G was trained with 0.5, or what its
+    recipe said. As with truncation (Brock et al. 2019) one thing is given for another: the nearer,
+    the more of the training images are covered and the less two of them blend; and the more fakes
+    are copies.
     A run that is saved with another strength than its recipe has is resumed with that one alone.
     Raises ValueError for other numbers, and for a G without anchors.
     """
