@@ -56,10 +56,10 @@ def preflight(data, name=None, conditional=None, seconds=3.0, augment=None):
 
     The report has counts and sizes, what was converted, what was skipped and why, near-duplicates,
     the batch size, the minutes that the recipe `name` would take on this machine, and advice. By
-    default it is `pictures` for images in colour, `small` for grey ones. The speed is measured for
-    `seconds` on the device that `setup` chose, with the augmentation `augment` if it is given; 0
-    leaves that out. `conditional`: whether the run uses the labels, by default if there are any.
-    Raises ValueError for data other than images, and for labels other than classes.
+    default it is `pictures` for images in colour, `small` for grey ones. Its speed is measured for
+    `seconds` for each kind of steps, on the device that `setup` chose, with `augment` if it is
+    given; 0 leaves that out. `conditional`: whether the run uses the labels, by default if there
+    are any. Raises ValueError for data other than images, and for labels other than classes.
     """
     data_set(data)
     name = name or ("pictures" if data.shape[0] == 3 else "small")
