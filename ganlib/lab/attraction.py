@@ -20,7 +20,7 @@ class Trade(dict):
         return "\n".join(lines)
 
 
-def trade(gan, data, strengths=(0.0, 0.2, 0.4, 0.6, 0.8), **settings):
+def trade(gan, data, strengths=(0.0, 0.1, 0.15, 0.3, 0.5), **settings):
     """Evaluate a run at each of `strengths`; return a `Trade`, `{strength: Evaluation}`. G's own
     strength stays as it was.
 

@@ -16,7 +16,7 @@ from torch.nn.functional import embedding, interpolate, leaky_relu, linear, rms_
 from .compact import Fold, Mean, Places, ResizeConv2d, same_size
 from .layers import Discriminator, Generator, Verdict, as_dcgan, as_he, scale, widths_of
 
-OUT = -99.0  # a score that softmax makes 0
+OUT = -1e4  # a score that softmax makes 0
 
 
 class PictureGenerator(Generator):
@@ -28,7 +28,7 @@ class PictureGenerator(Generator):
     added, each doubled bilinearly to the next size. `widths`: the channels at each size, the
     smallest first, the image's own included: 32 = 4 * 2^3 takes four. `classes` makes G
     conditional, `categorical` gives it InfoGAN's codes. With `anchors` the noise first goes through
-    an `Attraction` to so many codes, by `strength`: if None by 0.5 if it is `tempered`, else 0.4.
+    an `Attraction` to so many codes, by `strength`: if None by 0.15 if it is `tempered`, else 0.4.
     """
 
     def __init__(
@@ -140,13 +140,15 @@ class Attraction(nn.Module):
     the anchors, at most `count`; before, nothing is drawn. With `classes` noise is drawn to the
     anchors of its label, where that has any.
 
-    `tempered`: the products are multiplied by the strength, the inverse of a temperature: few
-    anchors share the mean at 1, many at 0.2; and from there on noise goes all the way to it, below
-    by 5 times the strength. Otherwise, as in runs before 2026-12, the products are as they are, the
-    likelihood of normal noise of variance 1, and noise goes to the mean by the strength.
+    `tempered`: the strength is the weight of the nearest anchor, the mean over noise, so that it
+    means the same for all sets and widths: the products are multiplied by what gives it, the
+    inverse of a temperature, which `fill` finds for each label. From a strength of 0.1 on noise
+    goes all the way to the mean, below by 10 times the strength. Otherwise, as in runs before
+    2026-12, the products are as they are, the likelihood of normal noise of variance 1, and noise
+    goes to the mean by the strength.
     """
 
-    SOON = 5.0
+    STEPS, SOON = 20, 10.0
 
     def __init__(self, latent_dim, count, classes=0, tempered=False):
         super().__init__()
@@ -154,13 +156,20 @@ class Attraction(nn.Module):
         self.register_buffer("anchors", torch.zeros(count + 1, latent_dim))
         self.register_buffer("scores", torch.full((max(classes, 1), count + 1), OUT))
         self.scores[:, -1] = 0
-        self.classes, self.tempered, self.usual = classes, tempered, 0.5 if tempered else 0.4
+        self.classes, self.tempered, self.usual = classes, tempered, 0.15 if tempered else 0.4
         self.register_buffer("strength", torch.tensor([self.usual]), persistent=False)
+        if tempered:  # the factors of the products at strengths of 0, 1/20, ... to 1
+            self.register_buffer("factors", torch.zeros(max(classes, 1), self.STEPS + 1))
 
     @property
     def filled(self):
         """Whether there are anchors."""
         return self.anchors.any()
+
+    def between(self, strength):
+        """Return weights (STEPS + 1,): each strength as a mean of the two steps beside it."""
+        steps = torch.arange(self.STEPS + 1, device=strength.device, dtype=strength.dtype)
+        return (1 - (steps - self.STEPS * strength).abs()).clamp(min=0)
 
     @torch.no_grad()
     def fill(self, codes, labels=None):
@@ -172,29 +181,52 @@ class Attraction(nn.Module):
             own = labels[:n] == torch.arange(self.classes, device=codes.device)[:, None]
         self.scores.fill_(OUT)[:, :n] = OUT * ~own
         self.scores[:, -1] = OUT * own.any(1)
+        if self.tempered:
+            for row, mine in zip(self.factors, own, strict=True):
+                row.copy_(_factors(self.anchors[:n][mine], self.STEPS))
 
     def forward(self, z, labels=None, strength=None):
         """Return noise that is drawn; `strength` replaces that of G, 0 (not at all) to 1."""
         size, strength = z.shape[1:], self.strength if strength is None else z.new_tensor(strength)
         z = rms_norm(z, size, eps=1e-6)
         sharp, way = 1, strength
-        if self.tempered:
-            sharp, way = strength, (self.SOON * strength).clamp(max=1)
         scores = embedding(labels, self.scores) if self.classes else self.scores
+        if self.tempered:
+            way = (self.SOON * strength).clamp(max=1)
+            factors = embedding(labels, self.factors) if self.classes else self.factors
+            sharp = linear(factors, self.between(strength)[None])
         near = (sharp * linear(z, self.anchors) + scores).softmax(1)
         mean = rms_norm(linear(near, self.anchors.T), size, eps=1e-6)
         none = near[:, len(self.anchors) - 1 :]  # 1 where there is no anchor: then mean is 0
         return rms_norm(way * mean + (1 - way) * z + none * z, size, eps=1e-6)
 
 
+def _factors(anchors, steps):
+    """Return the factors of the products with `anchors (M, d)`, at which the largest weight of a
+    softmax over them is 0, 1 / steps, ... to 1, as the mean over 256 draws of noise: 0.01 to 10.
+    """
+    factors = torch.logspace(-2, 1, 61, dtype=torch.float64)
+    if len(anchors) < 2:
+        return factors[-1:].expand(steps + 1)
+    z = torch.randn(256, anchors.shape[1], generator=torch.Generator().manual_seed(0)).double()
+    products = rms_norm(z, z.shape[1:]) @ anchors.T.to("cpu", torch.float64)
+    below = products - products.amax(1, keepdim=True)
+    weights = torch.stack([(1 / (k * below).exp().sum(1)).mean() for k in factors])
+    wanted = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    right = torch.searchsorted(weights, wanted).clamp(1, len(weights) - 1)
+    left, here = weights[right - 1], weights[right]
+    part = ((wanted - left) / (here - left).clamp(min=1e-12)).clamp(0, 1)
+    return factors[right - 1] ** (1 - part) * factors[right] ** part
+
+
 def draw_to(source, strength):
     """Let G draw noise to its training images by `strength` from now on, and return `source`, a GAN
     or a generator.
 
-    strength: 0, not at all, to 1, to one or two images each; G was trained with 0.5, or what its
-    recipe said. As with truncation (Brock et al. 2019) one thing is given for another: the nearer,
-    the more of the training images are covered and the less two of them blend; and the more fakes
-    are copies.
+    strength: 0, not at all, to 1, to one image each: how much of what noise becomes is the nearest
+    one, on the average; G was trained with 0.15, or what its recipe said. As with truncation
+    (Brock et al. 2019) one thing is given for another: the nearer, the more of the training images
+    are covered and the less two of them blend; and the more fakes are copies.
     A run that is saved with another strength than its recipe has is resumed with that one alone.
     Raises ValueError for other numbers, and for a G without anchors.
     """

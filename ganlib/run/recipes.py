@@ -190,10 +190,10 @@ def _small(shape, classes, images):
 
 def _pictures(shape, classes, images):
     """G is alone for 70 % of the images, then D learns first; settings: benchmarks/LOG.md."""
-    images, own = images or 150_000, {"anchors": 512, "tempered": True}
+    images, own = images or 150_000, {"anchors": 2000, "tempered": True}
     return _small(shape, classes, images) | {
         "source": "GLO (Bojanowski et al. 2018) first, then the game of `small`",
-        "G": Net(nets.PictureGenerator, latent_dim=24, shape=shape, **own, **classes),
+        "G": Net(nets.PictureGenerator, latent_dim=64, shape=shape, **own, **classes),
         "D": Net(nets.PictureDiscriminator, shape=shape, **classes),
         "penalty": losses.approximate_r1_r2(0.1, 0.05),
         "batch_size": 32,
