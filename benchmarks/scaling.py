@@ -67,7 +67,9 @@ def made(name, shape=None):
     game = replace(game, warm=0) if name == "style" else game
     draws = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (128, *shape), dtype=torch.uint8, generator=draws)
-    return game.gan(0), Images(images, name="noise"), game
+    gan, data = game.gan(0), Images(images, name="noise")
+    game.check(gan, data)  # it finds the codes with which G of `style` rehearses
+    return gan, data, game
 
 
 def sent(name):

@@ -251,7 +251,7 @@ def test_a_loop_that_waits_is_a_run_too(digits, measured, tmp_path):
 
 
 def test_the_recipe_that_is_usual_for_some_data(tmp_path):
-    """For colour pictures, and for one's own; style where many are asked for by class; few are
+    """For colour pictures, and for one's own; style where they are many; few are
     augmented; a run that is there goes on with its own.
     """
 
@@ -261,14 +261,13 @@ def test_the_recipe_that_is_usual_for_some_data(tmp_path):
 
     few, many, grey = images(20, 3), images(5000, 3), images(5000, 1)
     changed = "shift"
-    for data, conditional, expected in (
-        (few, False, ("pictures", changed)),
-        (few, True, ("pictures", changed)),
-        (many, False, ("pictures", None)),
-        (many, True, ("style", None)),
-        (grey, True, ("classic", None)),
-        (images(5000, 1, {"fit": "crop"}), True, ("style", None)),
+    for data, expected in (
+        (few, ("pictures", changed)),
+        (images(4999, 3), ("pictures", changed)),
+        (many, ("style", None)),
+        (grey, ("classic", None)),
+        (images(5000, 1, {"fit": "crop"}), ("style", None)),
     ):
-        assert plans.chosen(data, tmp_path / "none", conditional=conditional) == expected
-    assert plans.chosen(many, tmp_path / "none", "small", "ada", True) == ("small", "ada")
+        assert plans.chosen(data, tmp_path / "none") == expected
+    assert plans.chosen(many, tmp_path / "none", "small", "ada") == ("small", "ada")
     assert plans.chosen(few, tmp_path / "none", None, "none") == ("pictures", None)

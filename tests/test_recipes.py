@@ -92,12 +92,20 @@ def test_g_alone_has_momentum_and_the_game_none():
         assert ganlib.games.enlarging.recipe(stage, data).betas == (beta, 0.99)
 
 
-def test_style_with_classes_is_alone_for_a_shorter_time_and_rehearses():
-    """The choice of DECISIONS 101; without classes it is as it was. Both learn as fast as asked."""
-    asked, plain = (ganlib.recipe("style", (3, 32, 32), classes, 60_000) for classes in (6, 0))
-    assert (asked.warm, asked.rehearse, asked.batch_size) == (6_000, 1, 16)
+def test_style_is_alone_for_a_shorter_time_and_rehearses():
+    """With classes (DECISIONS 101) and above 16 pixels (106); else it is as it was. All learn as
+    fast as asked.
+    """
+    asked, small_asked, large, plain = (
+        ganlib.recipe("style", (3, size, size), classes, 60_000)
+        for size, classes in ((32, 6), (16, 6), (32, 0), (16, 0))
+    )
+    for made in (asked, small_asked, large):
+        assert (made.warm, made.rehearse, made.batch_size) == (6_000, 1, 16)
+        assert repr(made.penalty) == "losses.r1_r2(0.3)"
+    assert large.question is None and asked.question is not None
     assert (plain.warm, plain.rehearse, plain.batch_size) == (18_000, 0, 32)
-    for made, highest in ((asked, 1e-3), (plain, 5e-4)):
+    for made, highest in ((asked, 1e-3), (large, 1e-3), (plain, 5e-4)):
         rates = [made.lr[0](seen) for seen in range(made.warm, 60_001, 100)]
         assert max(rates) == pytest.approx(highest) and rates[-1] == pytest.approx(highest / 50)
     assert ganlib.recipe("style", (3, 32, 32), 6, 1_000_000).batch_size == 32

@@ -14,6 +14,8 @@ import torch
 
 from ..machine.choices import one_of
 
+LITTLE = 5_000  # of fewer images D memorises each
+
 
 @dataclass(frozen=True)
 class Augmentation:

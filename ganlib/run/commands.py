@@ -77,9 +77,7 @@ def train(options):
     )
     if first:
         launch.wait()
-    name, changes = chosen(
-        images, options.out, options.recipe, options.augment, options.conditional
-    )
+    name, changes = chosen(images, options.out, options.recipe, options.augment)
     changes = changes and augment.named(changes)
     if first and options.size and not (Path(options.out) / checkpoint.FILE).exists():
         seconds = 3.0 if processes.place()[1] == 1 else 0  # several would have to measure together

@@ -10,6 +10,7 @@ from functools import partial
 
 import torch
 
+from ..data.augment import LITTLE
 from ..data.images import Images
 from ..keep import claim
 from ..keep.checkpoint import BROKEN, FILE, FORMER, skim, stand_in
@@ -22,7 +23,6 @@ from . import recipes
 from .speed import planned_rate
 from .until import alike, length
 
-LITTLE = 5_000  # of fewer images D memorises each, so they are augmented
 LEAST = 10  # images that a plan has at least
 NOISE = 400  # images of noise on which a speed is measured without data
 EXPECTED = (
@@ -95,17 +95,17 @@ def planned(make, until, data, folder=None, batch_size=None, epoch=None):
     return replace(made, until=plan["until"], batch_size=plan.get("batch_size") or made.batch_size)
 
 
-def chosen(data, folder, recipe=None, augment=None, conditional=False):
+def chosen(data, folder, recipe=None, augment=None):
     """Return (a recipe's name, an augmentation's name or None) for a run on `data` in `folder`.
 
     Arguments that are None (`augment` may be "none") are those that the run in `folder` began with;
     for a new run the recipe is `pictures` for images in colour or of the user's own, `style` where
-    these are 5,000 or more and are asked for by class, else `classic`; and with `pictures` and
-    fewer than 5,000 images `shift`. With several processes all must call this.
+    these are 5,000 or more, else `classic`; and with `pictures` and fewer than 5,000 images
+    `shift`. With several processes all must call this.
     """
     began = processes.agree(kept(folder) if processes.place()[0] == 0 else None)
     own = "fit" in (data.loaded or {}) or data.shape[0] == 3
-    usual = "classic" if not own else "style" if conditional and len(data) >= LITTLE else "pictures"
+    usual = "classic" if not own else "pictures" if len(data) < LITTLE else "style"
     now = ((began["recipe"] or "classic") if began else usual) if recipe is None else recipe
     if augment is None and began:
         augment = began["augment"]

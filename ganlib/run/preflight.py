@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
+from ..data.augment import LITTLE
 from ..data.raw.kinds import data_set
 from ..machine.device import choice
 from ..machine.progress import readable, say
@@ -56,13 +57,14 @@ def preflight(data, name=None, conditional=None, seconds=3.0, augment=None):
 
     The report has counts and sizes, what was converted, what was skipped and why, near-duplicates,
     the batch size, the minutes that the recipe `name` would take on this machine, and advice. By
-    default it is `pictures` for images in colour, `small` for grey ones. Its speed is measured for
-    `seconds` for each kind of steps, on the device that `setup` chose, with `augment` if it is
-    given; 0 leaves that out. `conditional`: whether the run uses the labels, by default if there
-    are any. Raises ValueError for data other than images, and for labels other than classes.
+    default it is `pictures` or `style` for images in colour, `small` for grey ones. Its speed is
+    measured for `seconds` for each kind of steps, on the device that `setup` chose, with `augment`
+    if it is given; 0 leaves that out. `conditional`: whether the run uses the labels, by default if
+    there are any. Raises ValueError for data other than images, and for labels other than classes.
     """
     data_set(data)
-    name = name or ("pictures" if data.shape[0] == 3 else "small")
+    usual = "small" if data.shape[0] == 1 else "pictures" if len(data) < LITTLE else "style"
+    name = name or usual
     if len(data.shape) != 3:
         raise ValueError(
             f"{data.name!r} holds {data.shape} each; preflight looks at images (C, H, W)"
@@ -71,10 +73,8 @@ def preflight(data, name=None, conditional=None, seconds=3.0, augment=None):
     places = some_of(n, SHOWN).sort().values
     sheet = _sheet(data.images[places.to(data.images.device)], max(1, 64 // data.shape[2]))
     colour = "grey" if data.shape[0] == 1 else "in colour"
-    lines, facts = (
-        [f"{data.name}: {n:,} images of {data.shape[2]} x {data.shape[1]}, {colour}"],
-        {"images": n},
-    )
+    facts = {"images": n}
+    lines = [f"{data.name}: {n:,} images of {data.shape[2]} x {data.shape[1]}, {colour}"]
     if report:
         lines += _files(report)
         facts |= {"found": report["found"], "skipped": report["found"] - report["used"]}

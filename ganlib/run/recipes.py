@@ -205,14 +205,13 @@ def _pictures(shape, classes, images):
 
 def _style(shape, classes, images):
     """As `pictures`, but for thousands of images: more noise, no anchors. With classes D is asked
-    for them, its penalty sees a speckle, and G rehearses (all measured in benchmarks/LOG.md).
+    for them. Above 16 pixels, and with classes, the penalty sees a speckle and G rehearses (LOG).
     """
-    images, answers = images or 150_000, {}
+    images, answers = images or 150_000, {"answers": classes["classes"]} if classes else {}
     own = {"penalty": losses.approximate_r1_r2(0.3, 0.05), **begun_alone(images, 30, 5e-4)}
-    if classes:
-        answers = {"answers": classes["classes"]}
+    if classes or max(shape) > 16:
         own = {
-            "question": losses.auxiliary_classifier(0.2),
+            "question": losses.auxiliary_classifier(0.2) if classes else None,
             "penalty": losses.r1_r2(0.3),
             "batch_size": 16 if images <= 200_000 else 32,
             **begun_alone(images, 10, 1e-3, rehearse=1),

@@ -9,6 +9,7 @@ from ...game import losses
 from ...game.look import Look, generated
 from ...game.moves import d_move
 from ...game.schedules import Linear
+from ...game.steps import begun_alone
 from ...machine.randomness import some_of
 from ...nets.fed.words import sentences
 from ...run.recipes import Net, Recipe
@@ -86,7 +87,7 @@ def recipe(data, images=None, wrong=0.2, gamma=None, latent_dim=None):
     """Return the `Worded` recipe for a set whose labels are sentences, such as `numbers()`.
 
     Grey pictures are drawn by the compact pair of `small`; pictures in colour by a style-based G,
-    with the plan of the recipe `style`, which begins without D.
+    which begins without D, as that of the recipe `style` does.
 
     images: the length that the schedules are planned for, 80,000 by default. wrong: see `Worded`.
     gamma: the weight of D's penalty, by default 3, or 0.3 in colour. latent_dim: the numbers of
@@ -104,7 +105,8 @@ def recipe(data, images=None, wrong=0.2, gamma=None, latent_dim=None):
     of_G = shared | {"length": data.labels.shape[1], "said": 32}
     if data.shape[0] == 3:
         style = planned("style", data.shape, images=images)
-        kind = {name: getattr(style, name) for name in ("batch_size", "lr", "ema", "warm")}
+        plan = begun_alone(images, 30, 5e-4)
+        kind = {name: plan[name] for name in ("lr", "warm")} | {"batch_size": 32, "ema": style.ema}
         kind |= {
             "source": "Reed et al. 2016, on a style-based G, begun and played as `style`",
             "G": Net(nets.WordsStyleGenerator, latent_dim=latent_dim or 64, level=True, **of_G),
